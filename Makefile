@@ -1,0 +1,45 @@
+# Two commands do all the set-up on a fresh machine: `make evolve` runs the main job, `make test` the checks.
+#
+#   PYTHON     the interpreter that makes the environment (3.11 or newer)
+#   PIP_FLAGS  further flags for pip, for example an extra index that offers the CPU build of torch
+#   ARGS       further flags for `zcsr evolve`, for example ARGS="--seed 1"
+
+PYTHON ?= python3
+PIP_FLAGS ?=
+ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip
+INSTALLED := .venv/installed
+
+.DELETE_ON_ERROR:
+.PHONY: evolve test lint types unit clean
+
+evolve: $(INSTALLED)
+	$(BIN)/zcsr evolve $(ARGS)
+
+test: lint types unit
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy does not see the mapping of store/ to zcsr.store, so it checks an installed copy; a stale build/ would
+# put removed modules into that copy. It runs inside the copy because it would otherwise find ./zcsr first.
+types: $(INSTALLED)
+	rm -rf build
+	$(PIP) install --quiet --no-deps --no-build-isolation --target build/typed .
+	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p zcsr
+
+unit: $(INSTALLED)
+	$(BIN)/pytest
+
+# setuptools comes from the same pins as everything else, hence no isolated build environment.
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install $(PIP_FLAGS) -c constraints.txt setuptools
+	$(PIP) install $(PIP_FLAGS) -c constraints.txt --no-build-isolation -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
