@@ -1,0 +1,24 @@
+"""Fixtures that more than one test module uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+# Small tensors are slower with more threads, and a busy machine must not make property tests fail by the clock.
+torch.set_num_threads(1)
+settings.register_profile("zcsr", deadline=None)
+settings.load_profile("zcsr")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real measurements beside the project's root; tests that need it skip without it."""
+    if not (SHARED / "data" / "nb201.parquet").exists():
+        pytest.skip("needs the folder ../shared with the real accuracy tables")
+    return SHARED

@@ -1,0 +1,1 @@
+"""Data that ships with zcsr: a small measured benchmark and its images."""

@@ -1,0 +1,122 @@
+"""Worker processes that share nothing but what they are set up with, and give results in the order asked for.
+
+Every worker, and this process when there is only one, computes with one torch thread: small tensors are slower
+with more, and sums would depend on the number of threads. So results are the same for any number of workers.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from zcsr.errors import InputError, ZcsrError
+
+S = TypeVar("S")
+I = TypeVar("I")  # noqa: E741 - the item's type
+R = TypeVar("R")
+
+_AHEAD = 2
+"""Items handed out per worker before their results are taken: enough to keep it busy, few enough to stream."""
+
+_state: Any = None
+
+
+def available_workers() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute with one thread in the body, and with as many as before after it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class Workers(Generic[S]):
+    """A pool of `count` processes, each holding what `setup()` returned there; use it as a context manager.
+
+    With a count of one everything runs in this process. `setup` and the functions given to `map` are sent to the
+    processes and so must be picklable (module-level functions, or instances of module-level classes). The
+    processes start when they are first needed.
+    """
+
+    def __init__(self, count: int, setup: Callable[[], S]) -> None:
+        if count < 1:
+            raise InputError(f"workers must be at least 1, not {count}")
+        self.count = count
+        self._setup = setup
+        self._executor: ProcessPoolExecutor | None = None
+        self._local: S | None = None
+
+    def __enter__(self) -> Workers[S]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
+        self._local = None
+
+    def map(self, function: Callable[[S, I], R], items: Iterable[I]) -> Iterator[R]:
+        """Yield `function(state, item)` for every item, in the items' order; items are drawn as results are taken.
+
+        An exception in a worker is raised here. Raises `ZcsrError` when a worker process dies.
+        """
+        return self._map_here(function, items) if self.count == 1 else self._map_there(function, items)
+
+    def _map_here(self, function: Callable[[S, I], R], items: Iterable[I]) -> Iterator[R]:
+        for item in items:
+            with one_thread():
+                if self._local is None:
+                    self._local = self._setup()
+                result = function(self._local, item)
+            yield result
+
+    def _map_there(self, function: Callable[[S, I], R], items: Iterable[I]) -> Iterator[R]:
+        if self._executor is None:
+            self._executor = ProcessPoolExecutor(
+                self.count, multiprocessing.get_context("spawn"), _initialise, (self._setup,)
+            )
+        pending: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                pending.append(self._executor.submit(_call, function, item))
+                if len(pending) > self.count * _AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        except BrokenProcessPool as error:
+            raise ZcsrError(
+                "a worker process died, most likely for want of memory; try again with fewer --workers"
+            ) from error
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _initialise(setup: Callable[[], Any]) -> None:
+    global _state
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    torch.set_num_threads(1)
+    _state = setup()
+
+
+def _call(function: Callable[[Any, I], R], item: I) -> R:
+    return function(_state, item)
