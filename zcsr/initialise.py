@@ -1,0 +1,50 @@
+"""Weights as EZNAS draws them before it looks at a network, and the seeded streams that randomness comes from."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import nn
+
+LINEAR_STD = 0.01
+
+
+def random_stream(seed: int, purpose: str) -> torch.Generator:
+    """Return a generator on the processor that is seeded by `seed` and `purpose` together.
+
+    One seed so gives independent streams, one for each purpose: the generator's seed is the first 63 bits of
+    the SHA-256 of `"{seed}/{purpose}"`.
+    """
+    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+@torch.no_grad()
+def initialise(model: nn.Module, generator: torch.Generator) -> None:
+    """Set the weights of `model` in place, by the rules of EZNAS's release.
+
+    Conv2d: He normal (fan-out, ReLU), bias 0. BatchNorm: weight 1, bias 0. Linear: weight N(0, 0.01^2), bias 0.
+    Other parameters, and buffers, stay as they are; so does whether a parameter requires a gradient. Every draw
+    comes from `generator`, module by module in the order of registration.
+    """
+    for module in model.modules():
+        _initialise_module(module, generator)
+
+
+def _initialise_module(module: nn.Module, generator: torch.Generator) -> None:
+    match module:
+        case nn.Conv2d():
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+            _fill(module.bias, 0.0)
+        case nn.BatchNorm1d() | nn.BatchNorm2d() | nn.BatchNorm3d() | nn.SyncBatchNorm():
+            _fill(module.weight, 1.0)
+            _fill(module.bias, 0.0)
+        case nn.Linear():
+            nn.init.normal_(module.weight, mean=0.0, std=LINEAR_STD, generator=generator)
+            _fill(module.bias, 0.0)
+
+
+def _fill(parameter: torch.Tensor | None, value: float) -> None:
+    if parameter is not None:  # bias=False, or affine=False
+        nn.init.constant_(parameter, value)

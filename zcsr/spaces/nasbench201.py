@@ -1,0 +1,290 @@
+"""NAS-Bench-201 (Dong and Yang, ICLR 2020), the topology space of NATS-Bench: 15,625 cells of six edges.
+
+A cell has four nodes. Every pair of nodes is joined by an edge that carries one of five operations, and a node
+is the sum of the edges that enter it. An architecture is written node by node, each edge as operation~source:
+`|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+
+from torch import Tensor, nn
+
+from zcsr.errors import InputError
+from zcsr.spaces import DatasetShape
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+NODES = 4
+EDGES = tuple((source, target) for target in range(1, NODES) for source in range(target))
+STAGES = 3
+# The authors shuffled the enumeration once with this seed, and every published table follows that order.
+_PUBLISHED_SHUFFLE_SEED = 88
+
+
+def format_arch(operations: Sequence[str]) -> str:
+    """The architecture string of six operations in the order of `EDGES`."""
+    remaining = iter(operations)
+    nodes = ("".join(f"|{next(remaining)}~{source}" for source in range(target)) for target in range(1, NODES))
+    return "+".join(f"{node}|" for node in nodes)
+
+
+def parse_arch(arch: str) -> tuple[str, ...]:
+    """The six operations of an architecture string in the order of `EDGES`.
+
+    Raises InputError that says which node or edge is wrong.
+    """
+    index = _positions().get(arch)
+    return _cells()[index] if index is not None else _parse_strictly(arch)
+
+
+def _parse_strictly(arch: str) -> tuple[str, ...]:
+    nodes = arch.split("+")
+    if len(nodes) != NODES - 1:
+        raise _malformed(arch, f"it has {len(nodes)} nodes joined by '+', a cell has {NODES - 1}")
+    return tuple(itertools.chain.from_iterable(_parse_node(arch, node, i + 1) for i, node in enumerate(nodes)))
+
+
+def _parse_node(arch: str, node: str, target: int) -> list[str]:
+    if len(node) < 2 or not (node.startswith("|") and node.endswith("|")):
+        raise _malformed(arch, f"node {target} is {node!r}, which does not begin and end with '|'")
+    edges = node[1:-1].split("|")
+    if len(edges) != target:
+        raise _malformed(arch, f"node {target} has {len(edges)} edges, it takes {target}")
+    return [_parse_edge(arch, edge, source, target) for source, edge in enumerate(edges)]
+
+
+def _parse_edge(arch: str, edge: str, source: int, target: int) -> str:
+    operation, _, written_source = edge.partition("~")
+    if operation not in OPERATIONS:
+        near = difflib.get_close_matches(operation, OPERATIONS, n=1)
+        suggestion = f"; did you mean {near[0]!r}?" if near else ""
+        known = ", ".join(OPERATIONS)
+        raise _malformed(arch, f"{operation!r} is no operation; the operations are {known}{suggestion}")
+    if written_source != str(source):
+        raise _malformed(arch, f"edge {source} of node {target} is {edge!r}, it must read '{operation}~{source}'")
+    return operation
+
+
+def _malformed(arch: str, problem: str) -> InputError:
+    return InputError(f"{arch!r} is no NAS-Bench-201 architecture: {problem}")
+
+
+@cache
+def _cells() -> tuple[tuple[str, ...], ...]:
+    cells = list(itertools.product(OPERATIONS, repeat=len(EDGES)))
+    random.Random(_PUBLISHED_SHUFFLE_SEED).shuffle(cells)
+    return tuple(cells)
+
+
+@cache
+def _archs() -> tuple[str, ...]:
+    return tuple(map(format_arch, _cells()))
+
+
+@cache
+def _positions() -> Mapping[str, int]:
+    return MappingProxyType({arch: index for index, arch in enumerate(_archs())})
+
+
+@cache
+def _representatives() -> Mapping[str, str]:
+    first: dict[str, str] = {}
+    for arch, cell in zip(_archs(), _cells(), strict=True):
+        first.setdefault(_nested(cell), arch)
+    return MappingProxyType(first)
+
+
+def isomorphism_key(arch: str) -> str:
+    """The last node as a nested sum of what enters it: equal for two cells exactly when they are isomorphic.
+
+    This is the rule that the published count of 6,466 rests on: a skip connection stands for its source, an
+    edge that carries nothing (no operation, or one on a single absent edge) is "#", and sums are sorted. A sum
+    of several absent edges is kept as it is, so that some cells which compute the same function stay apart.
+    """
+    return _nested(parse_arch(arch))
+
+
+def _nested(operations: Sequence[str]) -> str:
+    nodes = ["0"]
+    remaining = iter(operations)
+    for target in range(1, NODES):
+        entering = sorted(_nested_edge(next(remaining), nodes[source]) for source in range(target))
+        nodes.append("+".join(entering))
+    return nodes[-1]
+
+
+def _nested_edge(operation: str, source: str) -> str:
+    if operation == "none" or source == "#":
+        return "#"
+    return source if operation == "skip_connect" else f"({source})@{operation}"
+
+
+@dataclass(frozen=True)
+class NasBench201:
+    """The 15,625 cells in a macro skeleton: three stages of `cells` cells, the first `channels` wide.
+
+    Each later stage is twice as wide as the one before.
+    """
+
+    name: str
+    datasets: Mapping[str, DatasetShape]
+    channels: int = 16
+    cells: int = 5
+
+    def __len__(self) -> int:
+        return len(_cells())
+
+    def arch(self, index: int) -> str:
+        """The architecture at a 0-based position of the published order; InputError outside of it."""
+        if not 0 <= index < len(self):
+            raise InputError(f"no architecture {index} in {self.name}: indices go from 0 to {len(self) - 1}")
+        return _archs()[index]
+
+    def index(self, arch: str) -> int:
+        """The 0-based position in the published order; InputError says what is wrong with the string."""
+        return _positions()[format_arch(parse_arch(arch))]
+
+    def build(self, arch: str, classes: int, in_channels: int = 3) -> nn.Module:
+        """The network: images [b, in_channels, h, w] -> logits [b, classes], initialised as torch does.
+
+        Height and width are multiples of 4. Draws from torch's global generator, as all modules do.
+        """
+        return CellNetwork(parse_arch(arch), classes, in_channels, self.channels, self.cells)
+
+    def sample(self, count: int, generator: random.Random) -> list[str]:
+        """Distinct architectures, uniformly at random; InputError for a count outside 0..15,625."""
+        if not 0 <= count <= len(self):
+            raise InputError(f"cannot sample {count} architectures: {self.name} has {len(self)}")
+        return [_archs()[index] for index in generator.sample(range(len(self)), count)]
+
+    def neighbours(self, arch: str) -> list[str]:
+        """The 24 architectures that differ in one edge, edge by edge, in the order of `OPERATIONS`."""
+        cell = parse_arch(arch)
+        return [
+            format_arch((*cell[:edge], operation, *cell[edge + 1 :]))
+            for edge in range(len(EDGES))
+            for operation in OPERATIONS
+            if operation != cell[edge]
+        ]
+
+    def canonical(self, arch: str) -> str:
+        """The first architecture, in the published order, with the same `isomorphism_key`."""
+        return _representatives()[isomorphism_key(arch)]
+
+
+def nasbench201() -> NasBench201:
+    """The published benchmark's networks, for CIFAR-10, CIFAR-100 and ImageNet16-120."""
+    datasets = {
+        "cifar10": DatasetShape(classes=10, channels=3, height=32, width=32),
+        "cifar100": DatasetShape(classes=100, channels=3, height=32, width=32),
+        "imagenet16-120": DatasetShape(classes=120, channels=3, height=16, width=16),
+    }
+    return NasBench201("nasbench201", MappingProxyType(datasets))
+
+
+def nasbench201_mini() -> NasBench201:
+    """The same cells in networks small enough to train on a processor: 8 channels, one cell a stage."""
+    datasets = {"fashion-mnist": DatasetShape(classes=10, channels=1, height=16, width=16)}
+    return NasBench201("nasbench201-mini", MappingProxyType(datasets), channels=8, cells=1)
+
+
+class ReluConvNorm(nn.Sequential):
+    """ReLU, then a convolution without bias, then batch normalisation: one RCB instance."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels)
+
+
+class Zero(nn.Module):
+    """An edge that carries nothing, but stays in the graph, so that its source has a gradient (of zero)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zeros of the shape of `x`."""
+        return x * 0.0
+
+
+def _edge(operation: str, channels: int) -> nn.Module:
+    match operation:
+        case "none":
+            return Zero()
+        case "skip_connect":
+            return nn.Identity()
+        case "nor_conv_1x1":
+            return ReluConvNorm(channels, channels, kernel=1)
+        case "nor_conv_3x3":
+            return ReluConvNorm(channels, channels, kernel=3)
+        case "avg_pool_3x3":
+            return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+    raise InputError(f"{operation!r} is no operation; the operations are {', '.join(OPERATIONS)}")
+
+
+class Cell(nn.Module):
+    """Four nodes, the first of which is the input and the last of which is the output."""
+
+    def __init__(self, operations: Sequence[str], channels: int) -> None:
+        super().__init__()
+        edges = zip(EDGES, operations, strict=True)
+        self.edges = nn.ModuleDict({f"{s}-{t}": _edge(operation, channels) for (s, t), operation in edges})
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [b, c, h, w] -> [b, c, h, w]."""
+        nodes = [x]
+        for target in range(1, NODES):
+            node: Tensor = self.edges[f"0-{target}"](x)
+            for source in range(1, target):
+                node = node + self.edges[f"{source}-{target}"](nodes[source])
+            nodes.append(node)
+        return nodes[-1]
+
+
+class Reduction(nn.Module):
+    """The residual block between two stages, which halves height and width."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.first = ReluConvNorm(in_channels, out_channels, kernel=3, stride=2)
+        self.second = ReluConvNorm(out_channels, out_channels, kernel=3)
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(2, stride=2), nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [b, in_channels, h, w] -> [b, out_channels, h / 2, w / 2]."""
+        output: Tensor = self.shortcut(x) + self.second(self.first(x))
+        return output
+
+
+class CellNetwork(nn.Module):
+    """Stem, three stages of one cell repeated with reductions between them, pooling, classifier."""
+
+    def __init__(
+        self, operations: Sequence[str], classes: int, in_channels: int, channels: int, cells: int
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, channels, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        )
+        self.body = nn.Sequential()
+        for stage in range(STAGES):
+            width = channels * 2**stage
+            if stage:
+                self.body.add_module(f"reduction{stage}", Reduction(width // 2, width))
+            for cell in range(cells):
+                self.body.add_module(f"stage{stage + 1}_cell{cell + 1}", Cell(operations, width))
+        self.head = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.classifier = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images [b, in_channels, h, w] -> logits [b, classes]."""
+        logits: Tensor = self.classifier(self.head(self.body(self.stem(x))))
+        return logits
