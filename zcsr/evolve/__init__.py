@@ -1,0 +1,79 @@
+"""Evolution of programs (EZNAS, Algorithm 1): configuration, tasks, the loop, and its records.
+
+Names are imported when first used: worker processes and the store need the records without DEAP, scipy and sympy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zcsr.evolve.config import EvolveConfig, FitnessKind
+    from zcsr.evolve.final import Finalist, finalists
+    from zcsr.evolve.ledger import COUNTERS, Progress
+    from zcsr.evolve.loop import draw, evolve
+    from zcsr.evolve.records import (
+        Generation,
+        Individual,
+        Origin,
+        ProgramRecord,
+        Reason,
+        Rejection,
+        ScoreRecord,
+        Stage,
+    )
+    from zcsr.evolve.scorer import Pending, ProbeResult, Scorer
+    from zcsr.evolve.tasks import Split, TaskData, choose_probes, split
+
+__all__ = [
+    "COUNTERS",
+    "EvolveConfig",
+    "Finalist",
+    "FitnessKind",
+    "Generation",
+    "Individual",
+    "Origin",
+    "Pending",
+    "ProbeResult",
+    "ProgramRecord",
+    "Progress",
+    "Reason",
+    "Rejection",
+    "ScoreRecord",
+    "Scorer",
+    "Split",
+    "Stage",
+    "TaskData",
+    "choose_probes",
+    "draw",
+    "evolve",
+    "finalists",
+    "split",
+]
+
+_NAMES_IN = {
+    "config": ("EvolveConfig", "FitnessKind"),
+    "final": ("Finalist", "finalists"),
+    "ledger": ("COUNTERS", "Progress"),
+    "loop": ("draw", "evolve"),
+    "records": (
+        "Generation",
+        "Individual",
+        "Origin",
+        "ProgramRecord",
+        "Reason",
+        "Rejection",
+        "ScoreRecord",
+        "Stage",
+    ),
+    "scorer": ("Pending", "ProbeResult", "Scorer"),
+    "tasks": ("Split", "TaskData", "choose_probes", "split"),
+}
+_MODULE_OF = {name: module for module, names in _NAMES_IN.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -1,0 +1,145 @@
+"""The candidates of one generation: proposed in batches, judged in order, admitted until the population is full.
+
+Batches have fixed sizes and judging follows the order of proposal, so the outcome does not depend on how many
+workers run the probes.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zcsr.errors import ZcsrError
+from zcsr.evolve import variation
+from zcsr.evolve.config import EvolveConfig
+from zcsr.evolve.ledger import Ledger, Part
+from zcsr.evolve.memory import Memory, Recognised, Refusal
+from zcsr.evolve.records import Generation, Origin, ProgramRecord
+from zcsr.evolve.scorer import ProbeResult, Scorer
+from zcsr.evolve.variation import Candidate
+from zcsr.program import Program
+
+RANDOM_BATCH = 64
+"""Random programs proposed at a time."""
+
+HOPELESS_AFTER = 20_000
+"""Candidates refused in a row before the search for a valid one is given up (3 in 100 random ones are valid)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A valid candidate, in its place in the population to come."""
+
+    program: Program
+    origin: Origin
+    recognised: Recognised
+
+
+@dataclass(slots=True)
+class Breeding:
+    """Fills one generation's population; `programs` are the distinct ones it brought, in order."""
+
+    config: EvolveConfig
+    memory: Memory
+    scorer: Scorer
+    ledger: Ledger
+    admitted: list[Admitted] = field(default_factory=list)
+    programs: list[ProgramRecord] = field(default_factory=list)
+
+    def breed(self, previous: Generation | None) -> None:
+        """Admit one half of children and one half of random programs, or random ones alone without parents."""
+        size = self.config.population
+        if previous is not None:
+            self._admit_until(size // 2, "children", self._children_of(previous))
+        self._admit_until(size, "random", self._random_programs())
+
+    def _children_of(self, previous: Generation) -> Iterator[list[Candidate]]:
+        pool = [individual for individual in previous.individuals if math.isfinite(individual.fitness)]
+        pool = pool or list(previous.individuals)
+        fitnesses = [individual.fitness for individual in pool]
+        chosen = variation.select(self.config, fitnesses, self._generator("parents"))
+        parents = [pool[position].program.root for position in chosen]
+        generator = self._generator("children")
+        while True:
+            yield variation.children(self.config, parents, generator)
+
+    def _random_programs(self) -> Iterator[list[Candidate]]:
+        generator = self._generator("random")
+        while True:
+            yield variation.random_programs(self.config, RANDOM_BATCH, generator)
+
+    def _generator(self, purpose: str) -> random.Random:
+        return random.Random(f"{self.config.seed}/{self.ledger.number}/{purpose}")
+
+    def _admit_until(self, size: int, part: Part, batches: Iterator[list[Candidate]]) -> None:
+        already, refused_in_a_row = len(self.admitted), 0
+        while len(self.admitted) < size:
+            with self.ledger.timed("vary"):
+                batch = next(batches)
+            before = len(self.admitted)
+            self._admit_from(batch, size)
+            refused_in_a_row = 0 if len(self.admitted) > before else refused_in_a_row + len(batch)
+            if refused_in_a_row >= HOPELESS_AFTER:
+                raise ZcsrError(self._hopeless(refused_in_a_row))
+            self.ledger.report(part, len(self.admitted) - already, size - already)
+
+    def _admit_from(self, batch: Sequence[Candidate], size: int) -> None:
+        """Judge a batch in order until the population has `size` programs; what is left over is forgotten."""
+        programs = [Program(c.root, self.config.to_scalar, self.config.aggregation) for c in batch]
+        texts = [str(program) for program in programs]
+        probed = self._probe(dict(zip(texts, programs, strict=True)))
+        for candidate, program, text in zip(batch, programs, texts, strict=True):
+            if len(self.admitted) == size:
+                return
+            self.ledger.counts["proposed"] += 1
+            verdict = self._judge(program, text, probed)
+            if isinstance(verdict, Refusal):
+                self.memory.refuse(text, verdict)
+                self.ledger.reject(text, candidate.origin, verdict)
+            else:
+                self.ledger.counts[verdict.stage] += 1
+                self.admitted.append(Admitted(program, candidate.origin, verdict))
+
+    def _probe(self, programs: Mapping[str, Program]) -> dict[str, ProbeResult]:
+        """Run on the probe networks what memory cannot decide and is not too tall, each text once."""
+        unknown = {
+            text: program
+            for text, program in programs.items()
+            if program.root.height <= self.config.height_limit and self.memory.verdict(text) is None
+        }
+        with self.ledger.timed("probe"):
+            results = self.scorer.probe(list(unknown.values())) if unknown else ()
+        return dict(zip(unknown, results, strict=True))
+
+    def _judge(self, program: Program, text: str, probed: Mapping[str, ProbeResult]) -> Refusal | Recognised:
+        known = self.memory.verdict(text)
+        if known is not None:
+            self.ledger.counts["known"] += 1
+            return known
+        height, limit = program.root.height, self.config.height_limit
+        if height > limit:
+            return Refusal("too_tall", f"height {height}, the limit is {limit}")
+        self.ledger.counts["probed"] += 1
+        return self._recognise(program, probed[text])
+
+    def _recognise(self, program: Program, result: ProbeResult) -> Refusal | Recognised:
+        if result.values is None:
+            return Refusal(result.reason or "error", result.detail)
+        with self.ledger.timed("recognise"):
+            verdict, record = self.memory.admit(program, result.values)
+        if record is not None:
+            self.programs.append(record)
+        return verdict
+
+    def _hopeless(self, refused: int) -> str:
+        reasons: Counter[str] = Counter()
+        for rejection in self.ledger.rejections.values():
+            reasons[rejection.reason] += rejection.count
+        seen = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+        return (
+            f"no valid program among {refused} candidates in a row in generation {self.ledger.number} ({seen}); "
+            f"check the statistics of the probe networks, or lower max_depth"
+        )

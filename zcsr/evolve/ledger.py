@@ -1,0 +1,90 @@
+"""What is counted, timed and refused while one generation is made."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from zcsr.evolve.memory import Refusal
+from zcsr.evolve.records import Origin, Rejection
+
+COUNTERS = (
+    "proposed",
+    "rejected",
+    "known",
+    "probed",
+    "new",
+    "text",
+    "normal_form",
+    "sympy",
+    "fingerprint",
+    "scored",
+    "remembered",
+)
+"""Names of a generation's counters.
+
+Candidates: `proposed` = `rejected` + the population; `known` were decided by their text alone, `probed` by
+running; the population by how each was recognised: `new`, `text`, `normal_form`, `sympy`, `fingerprint`.
+Pairs of a distinct program and a drawn network: `scored` in this generation, and `remembered` from before.
+"""
+
+Part = Literal["children", "random", "scores"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a generation is: `done` of `wanted` valid children, valid random programs, or networks scored.
+
+    `proposed` counts the candidates judged so far in the generation.
+    """
+
+    generation: int
+    part: Part
+    done: int
+    wanted: int
+    proposed: int
+
+
+Observe = Callable[[Progress], None]
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The books of one generation."""
+
+    number: int
+    observe: Observe
+    rejections: dict[str, Rejection] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def reject(self, text: str, origin: Origin, refusal: Refusal) -> None:
+        """Enter a refused proposal; the first of a text gives the origin, the others count."""
+        self.counts["rejected"] += 1
+        entry = self.rejections.get(text) or Rejection(text, origin, refusal.reason, refusal.detail, 0)
+        self.rejections[text] = replace(entry, count=entry.count + 1)
+
+    def expel(self, text: str, origin: Origin, refusal: Refusal) -> None:
+        """Enter a program of the population that is refused from now on."""
+        self.rejections.setdefault(text, Rejection(text, origin, refusal.reason, refusal.detail, 0))
+
+    def counters(self) -> dict[str, int]:
+        """Return all counters, zeros included."""
+        return {name: self.counts[name] for name in COUNTERS}
+
+    def report(self, part: Part, done: int, wanted: int) -> None:
+        """Tell the observer."""
+        self.observe(Progress(self.number, part, done, wanted, self.counts["proposed"]))
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Add the time spent inside to `seconds[part]`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] += time.perf_counter() - start

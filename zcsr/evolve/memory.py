@@ -1,0 +1,116 @@
+"""What a run has found out so far, so that nothing is decided or computed twice.
+
+It is a function of the stored generations alone: making a generation and learning it from its record lead to
+the same memory, which is why a run resumes exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zcsr.evolve.records import Generation, ProgramRecord, Reason, ScoreRecord, Stage
+from zcsr.program import Program
+from zcsr.recognise import ProgramKeys, Recogniser
+
+Network = tuple[str, str]
+"""A task's name and an architecture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a program is refused."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """An admissible program: the id of the distinct program it equals (its own when new), and how that showed."""
+
+    stage: Stage
+    same_as: str
+
+
+@dataclass(slots=True)
+class Memory:
+    """Refused texts, admitted texts, distinct programs with their keys, and every score computed."""
+
+    _refused: dict[str, Refusal] = field(default_factory=dict)
+    _admitted: dict[str, str] = field(default_factory=dict)
+    _distinct: dict[str, Program] = field(default_factory=dict)
+    _scores: dict[str, dict[Network, float]] = field(default_factory=dict)
+    _recogniser: Recogniser = field(default_factory=Recogniser)
+
+    def verdict(self, text: str) -> Refusal | Recognised | None:
+        """Return what is known about a text: refused, admissible, or None when it was never judged."""
+        if text in self._refused:
+            return self._refused[text]
+        if text in self._admitted:
+            return self._refused_as(self._admitted[text]) or Recognised("text", self._admitted[text])
+        return None
+
+    def admit(
+        self, program: Program, probe_values: NDArray[np.float64]
+    ) -> tuple[Refusal | Recognised, ProgramRecord | None]:
+        """Take in a program that ran on the probe networks, with its values there.
+
+        Returns how it was recognised and, for a program equal to none before, its record. A program equal to one
+        that was refused since is refused too.
+        """
+        recognition = self._recogniser.recognise(program, probe_values)
+        if recognition.keys is not None:
+            record = _record(program, recognition.keys, probe_values)
+            self._add_distinct(record)
+            self._admitted[str(program)] = program.id
+            return Recognised("new", program.id), record
+        same_as = str(recognition.same_as)
+        refusal = self._refused_as(same_as)
+        if refusal is not None:
+            return refusal, None
+        self._admitted[str(program)] = same_as
+        return Recognised(recognition.stage, same_as), None
+
+    def refuse(self, text: str, refusal: Refusal) -> None:
+        """Refuse this text, and whatever equals it, from now on."""
+        self._refused[text] = refusal
+
+    def keep(self, scores: Iterable[ScoreRecord]) -> None:
+        """Remember scores."""
+        for score in scores:
+            self._scores.setdefault(score.program_id, {})[score.task, score.arch] = score.score
+
+    def distinct(self, program_id: str) -> Program:
+        """Return the distinct program of this id."""
+        return self._distinct[program_id]
+
+    def score(self, program_id: str, network: Network) -> float | None:
+        """Return a distinct program's score on a network, or None when it was never computed."""
+        return self._scores.get(program_id, {}).get(network)
+
+    def learn(self, generation: Generation) -> None:
+        """Take in everything a stored generation found out."""
+        for record in generation.programs:
+            self._add_distinct(record)
+        for individual in generation.individuals:
+            self._admitted[str(individual.program)] = individual.same_as
+        for rejection in generation.rejections:
+            self._refused[rejection.text] = Refusal(rejection.reason, rejection.detail)
+        self.keep(generation.scores)
+
+    def _refused_as(self, program_id: str) -> Refusal | None:
+        return self._refused.get(str(self._distinct[program_id]))
+
+    def _add_distinct(self, record: ProgramRecord) -> None:
+        keys = ProgramKeys(record.normal_form, record.sympy, record.fingerprint)
+        self._recogniser.add(record.program, keys, np.array(record.probe_values))
+        self._distinct[record.program.id] = record.program
+
+
+def _record(program: Program, keys: ProgramKeys, probe_values: NDArray[np.float64]) -> ProgramRecord:
+    values = tuple(float(value) for value in probe_values)
+    return ProgramRecord(program, keys.normal_form, keys.sympy, keys.fingerprint, values)

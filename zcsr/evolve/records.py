@@ -1,0 +1,105 @@
+"""What one generation of a run is made of: plain immutable records, enough to store a run and to resume it.
+
+Every value is a string, a number, a tuple or a mapping of those, or a `Program`; two records are equal when
+everything but the measured time is. No record holds NaN: what is not a number is left out, as said below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from zcsr.program import Program
+
+Origin = Literal["random", "crossover", "mutation", "reproduction"]
+Stage = Literal["new", "text", "normal_form", "sympy", "fingerprint"]
+Reason = Literal["too_tall", "shape", "error", "non_finite"]
+
+
+@dataclass(frozen=True, slots=True)
+class Individual:
+    """A place in the population of one generation.
+
+    `slot` is its 0-based place; `recognised_by` the stage that found it equal to a program seen before in the
+    run ("new": none did); `same_as` the id of the distinct program whose scores it takes, which is its own id
+    when it is new. `taus` are Kendall tau-b on the networks drawn in this generation, by task, for the tasks on
+    which every score is finite. `fitness` is their minimum (of the absolute values when the run's fitness is
+    "absolute"), in -1..1, and -inf when a score on any drawn network is not finite.
+    """
+
+    slot: int
+    program: Program
+    origin: Origin
+    recognised_by: Stage
+    same_as: str
+    fitness: float
+    taus: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramRecord:
+    """A distinct program, in the generation that saw it first, with the keys by which it is recognised again.
+
+    `sympy` is None for a tree too large for it, `fingerprint` for a program that does not run on the
+    fingerprint's own inputs. `probe_values` are its scalars an instance on the run's probe networks, all finite.
+    """
+
+    program: Program
+    normal_form: str
+    sympy: str | None
+    fingerprint: str | None
+    probe_values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A program refused in this generation; one record a text.
+
+    `count` is how many times it was proposed and refused in this generation. It is 0 for a program of the
+    population that passed the probe networks and gave a score that is not finite on a network drawn in this
+    generation (reason "non_finite", `detail` names the task and the network): it is refused from then on.
+    `origin` is that of the first proposal.
+    """
+
+    text: str
+    origin: Origin
+    reason: Reason
+    detail: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRecord:
+    """The score of a distinct program on one network, in the generation that evaluated it; always finite."""
+
+    program_id: str
+    task: str
+    arch: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One generation: its draw, its population, and everything that became known while making it.
+
+    `draws` maps each drawn task to the architectures drawn from it, in the order of the run's tasks and of each
+    task's networks. `individuals` are in slot order: children first, then the new random programs. `programs`,
+    `rejections` and `scores` hold only what is new in this generation (a refused text that was known before
+    appears again, with this generation's count). `counters` count candidates and score look-ups; `seconds` are
+    wall-clock times of the parts and are left out of comparisons.
+    """
+
+    number: int
+    draws: Mapping[str, tuple[str, ...]]
+    individuals: tuple[Individual, ...]
+    programs: tuple[ProgramRecord, ...]
+    rejections: tuple[Rejection, ...]
+    scores: tuple[ScoreRecord, ...]
+    counters: Mapping[str, int]
+    seconds: Mapping[str, float] = field(compare=False, default_factory=dict)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks drawn, in the run's order."""
+        return tuple(self.draws)

@@ -1,0 +1,47 @@
+"""What evolution needs to know about programs, whoever computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zcsr.evolve.records import Reason
+from zcsr.program import Program
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProbeResult:
+    """How a program did on the probe networks.
+
+    `values` are its finite scalars an instance over all probe networks in order, [instances], or None when it is
+    refused for `reason` ("shape", "error" or "non_finite"), which `detail` explains.
+    """
+
+    values: NDArray[np.float64] | None
+    reason: Reason | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One network and the programs whose score on it is wanted."""
+
+    task: str
+    arch: str
+    programs: tuple[Program, ...]
+
+
+class Scorer(Protocol):
+    """Probes and scores programs. Results depend on the arguments alone."""
+
+    def probe(self, programs: Sequence[Program]) -> Sequence[ProbeResult]:
+        """Run each program on the probe networks: one result a program, in order."""
+        ...
+
+    def score(self, pending: Sequence[Pending]) -> Iterable[NDArray[np.float64]]:
+        """Yield, for each pending network in order, the scores of its programs, NaN where not finite."""
+        ...

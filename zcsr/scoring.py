@@ -1,0 +1,239 @@
+"""Programs on many networks: from stored statistics during a run, or collecting and forgetting them as it goes.
+
+Networks are what is shared out among the workers, so each one's statistics are loaded or collected once and seen
+by all the programs; results do not depend on how many workers there are.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zcsr import evaluate
+from zcsr.errors import EvaluationError, InputError, ProgramError
+from zcsr.evolve.scorer import Pending, ProbeResult
+from zcsr.parallel import Workers
+from zcsr.program import Program, infer_shape
+from zcsr.spaces import get_space, space_names
+from zcsr.statistics import Instance, NetworkStatistics, StatisticsConfig, network_statistics
+
+if TYPE_CHECKING:
+    from zcsr.images import ImageSet
+    from zcsr.operations import Shape
+    from zcsr.spaces import SearchSpace
+
+Load = Callable[[str, str], NetworkStatistics]
+"""From a task's name and an architecture to its statistics; picklable where there are several workers."""
+
+DEFAULT_MEMORY = 1 << 30
+"""Bytes of statistics that each worker keeps."""
+
+PROBED_TOGETHER = 8
+"""Programs that a worker probes at a time."""
+
+
+class StatisticsScorer:
+    """Probes and scores programs (`zcsr.evolve.Scorer`) on statistics that `load` brings; a context manager.
+
+    load: see `Load`
+    probe_archs: the architectures of each task on which a program must run to be valid
+    workers: processes; with one, everything runs in this process
+    memory: bytes of statistics that each worker keeps at most (it always holds the one it is working on); below
+        the size of the probe networks together, these are loaded again for every few programs
+    """
+
+    def __init__(
+        self,
+        load: Load,
+        probe_archs: Mapping[str, Sequence[str]],
+        workers: int = 1,
+        memory: int = DEFAULT_MEMORY,
+    ) -> None:
+        probes = tuple((task, arch) for task, archs in probe_archs.items() for arch in archs)
+        if not probes:
+            raise InputError("no probe networks are given; every program must run on at least one to be valid")
+        self._workers: Workers[_Networks] = Workers(workers, partial(_Networks, load, probes, memory))
+
+    def __enter__(self) -> StatisticsScorer:
+        self._workers.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._workers.__exit__(kind, error, trace)
+
+    def probe(self, programs: Sequence[Program]) -> list[ProbeResult]:
+        """Run each program on the probe networks until one refuses it.
+
+        First the shapes of all their instances are checked without touching a tensor (reason "shape"); then come
+        the values an instance, which must exist ("error") and be finite ("non_finite").
+        """
+        return [result for results in self._workers.map(_probe, _batches(programs)) for result in results]
+
+    def score(self, pending: Iterable[Pending]) -> Iterator[NDArray[np.float64]]:
+        """Yield, for each pending network in order, the scores of its programs, [programs].
+
+        NaN where a value in an instance is not finite, and where the program does not apply to the network.
+        """
+        return self._workers.map(_score_pending, pending)
+
+    def scores(self, programs: Sequence[Program], task: str, archs: Sequence[str]) -> NDArray[np.float64]:
+        """Return the scores of every program on every network, [programs, networks], NaN as in `score`."""
+        columns = list(self.score(Pending(task, arch, tuple(programs)) for arch in archs))
+        return np.array(columns, dtype=np.float64).reshape(len(archs), len(programs)).T
+
+
+def score_networks(
+    space: SearchSpace,
+    dataset: str,
+    archs: Iterable[str],
+    images: ImageSet,
+    config: StatisticsConfig,
+    programs: Sequence[Program],
+    workers: int = 1,
+) -> Iterator[tuple[str, NDArray[np.float64], float]]:
+    """Yield each architecture, its scores under all programs, [programs], and the seconds both took together.
+
+    The statistics of a network are collected, used and dropped. Scores are NaN as in `StatisticsScorer.score`.
+    With several workers, a space that `get_space` does not know must be picklable. Raises InputError for a data
+    set the space does not know.
+    """
+    if dataset not in space.datasets:
+        raise InputError(f"{space.name} has no data set {dataset!r}; it has {', '.join(space.datasets)}")
+    portable = space.name if space.name in space_names() else space
+    setup = partial(_Untrained, portable, space.datasets[dataset].classes, images, config, tuple(programs))
+    with Workers(workers, setup) as pool:
+        yield from pool.map(_score_untrained, archs)
+
+
+def _batches(programs: Sequence[Program]) -> Iterator[tuple[Program, ...]]:
+    for start in range(0, len(programs), PROBED_TOGETHER):
+        yield tuple(programs[start : start + PROBED_TOGETHER])
+
+
+@dataclass(slots=True)
+class _Networks:
+    """What a worker holds: the statistics used last, within `memory` bytes."""
+
+    load: Load
+    probes: tuple[tuple[str, str], ...]
+    memory: int
+    _kept: OrderedDict[tuple[str, str], tuple[NetworkStatistics, int]] = field(default_factory=OrderedDict)
+    _shapes: tuple[dict[str, Shape], ...] | None = None
+
+    def statistics(self, task: str, arch: str) -> NetworkStatistics:
+        key = (task, arch)
+        if key not in self._kept:
+            statistics = self.load(task, arch)
+            self._kept[key] = (statistics, _bytes(statistics))
+            self._make_room()
+        self._kept.move_to_end(key)
+        return self._kept[key][0]
+
+    def probe_shapes(self) -> tuple[dict[str, Shape], ...]:
+        """Return the different sets of tensor shapes among the instances of the probe networks."""
+        if self._shapes is None:
+            distinct = {_shapes(i): None for probe in self.probes for i in self.statistics(*probe).instances}
+            self._shapes = tuple(dict(shapes) for shapes in distinct)
+        return self._shapes
+
+    def _make_room(self) -> None:
+        while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > self.memory:
+            self._kept.popitem(last=False)
+
+
+def _shapes(instance: Instance) -> tuple[tuple[str, Shape], ...]:
+    return tuple((name, tuple(tensor.shape)) for name, tensor in instance.raw.items())
+
+
+def _bytes(statistics: NetworkStatistics) -> int:
+    """Count tensors that instances share once, and P tensors twice, for their differences from D."""
+    sizes = {
+        id(tensor): tensor.nbytes * (2 if name.endswith("_P") else 1)
+        for instance in statistics.instances
+        for name, tensor in instance.raw.items()
+    }
+    return sum(sizes.values())
+
+
+def _probe(networks: _Networks, programs: tuple[Program, ...]) -> list[ProbeResult]:
+    """Probe network by network, so that each is loaded once even where the memory holds only one."""
+    refused = _refused_shapes(programs, networks)
+    values: dict[Program, list[NDArray[np.float64]]] = {program: [] for program in programs}
+    for task, arch in networks.probes:
+        statistics = networks.statistics(task, arch)
+        for program in [program for program in values if program not in refused]:
+            result = _probe_values(program, statistics, task)
+            if result.values is None:
+                refused[program] = result
+            else:
+                values[program].append(result.values)
+    return [refused.get(program) or ProbeResult(np.concatenate(values[program])) for program in programs]
+
+
+def _refused_shapes(programs: Sequence[Program], networks: _Networks) -> dict[Program, ProbeResult]:
+    refused = {}
+    for program in programs:
+        try:
+            for shapes in networks.probe_shapes():
+                infer_shape(program.root, shapes)
+        except ProgramError as error:
+            refused[program] = ProbeResult(None, "shape", str(error))
+    return refused
+
+
+def _probe_values(program: Program, statistics: NetworkStatistics, task: str) -> ProbeResult:
+    try:
+        values = evaluate.instance_values(program, statistics)
+    except EvaluationError as error:
+        return ProbeResult(None, "error", f"{error}; in {statistics.arch} on {task}")
+    unusable = np.flatnonzero(~np.isfinite(values))
+    if len(unusable):
+        layer = statistics.instances[unusable[0]].layer
+        return ProbeResult(
+            None, "non_finite", f"{values[unusable[0]]} in layer {layer} of {statistics.arch} on {task}"
+        )
+    return ProbeResult(values)
+
+
+def _score_pending(networks: _Networks, pending: Pending) -> NDArray[np.float64]:
+    return _scores(pending.programs, networks.statistics(pending.task, pending.arch))
+
+
+def _scores(programs: Sequence[Program], statistics: NetworkStatistics) -> NDArray[np.float64]:
+    return np.array([_score_or_nan(program, statistics) for program in programs], dtype=np.float64)
+
+
+def _score_or_nan(program: Program, statistics: NetworkStatistics) -> float:
+    try:
+        return evaluate.score(program, statistics)
+    except EvaluationError:
+        return math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class _Untrained:
+    """What a worker needs to score networks from nothing; the space by its name where that is enough."""
+
+    space: SearchSpace | str
+    classes: int
+    images: ImageSet
+    config: StatisticsConfig
+    programs: tuple[Program, ...]
+
+
+def _score_untrained(work: _Untrained, arch: str) -> tuple[str, NDArray[np.float64], float]:
+    start = time.perf_counter()
+    space = get_space(work.space) if isinstance(work.space, str) else work.space
+    statistics = network_statistics(space, arch, work.classes, work.images, work.config)
+    return arch, _scores(work.programs, statistics), time.perf_counter() - start
