@@ -11,7 +11,7 @@ import torch
 
 from zcsr.errors import ShapeError
 from zcsr.evaluate import instance_values, score
-from zcsr.fingerprint import LAYOUTS, MORE_LAYOUTS, fingerprint, fingerprint_values, probes, rounded
+from zcsr.fingerprint import LAYOUTS, fingerprint, probes, rounded
 from zcsr.images import ImageSet
 from zcsr.operations import OPERATIONS
 from zcsr.program import TENSOR_NAMES, Node, Program, infer_shape, parse
@@ -34,7 +34,6 @@ EQUAL = [
     ("fro(mul(positive(T1_D), T2G_D))", "fro(T1G_D)", "fingerprint"),
     ("matmul(add(T2_D, T2_N), T2_D)", "add(matmul(T2_D, T2_D), matmul(T2_N, T2_D))", "fingerprint"),
     ("reciprocal(add(ones_like(T4_D), exp(sub(zeros_like(T4_D), T4_D))))", "sigmoid(T4_D)", "fingerprint"),
-    ("numel(add(T1_D, T1_N))", "numel(T1_D)", "fingerprint"),
 ]
 
 NEAR_MISSES = [
@@ -245,31 +244,24 @@ def stages(programs, networks) -> Iterator[tuple[str, str | None]]:
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_no_merge_changes_a_score(seed: int, networks) -> None:
-    """Strictly so for programs of many values; at most 1% of the merges are counts that tip on a later network."""
     count = 1000 if seed > 1 else 250
     programs = [program for program, _ in zip(random_programs(seed, networks), range(count), strict=False)]
     by_id = {program.id: program for program in programs}
     counts: Counter[str] = Counter()
-    tipped = 0
     for program, (stage, same_as) in zip(programs, stages(programs, networks), strict=True):
         counts[stage] += 1
         if stage in ("new", "text"):
             continue
         original = by_id[str(same_as)]
         pairs = [(score(program, network), score(original, network)) for network in networks[2:]]
-        unchanged = all(same_number(*pair) for pair in pairs)
-        if stage != "fingerprint" or len(np.unique(values_on(program, networks[:2]))) > 3:
-            assert unchanged, (stage, str(program), str(original), pairs)
-        tipped += not unchanged
-    assert tipped <= 0.01 * counts["fingerprint"]
-    assert counts["fingerprint"] > count / 5
+        assert all(same_number(*pair) for pair in pairs), (stage, str(program), str(original), pairs)
+    assert counts["fingerprint"] > 0
     assert counts["normal_form"] > 0
-    assert count / 4 < counts["new"] < 3 * count / 4
+    assert counts["new"] < count
 
 
-@pytest.mark.parametrize("layouts", [LAYOUTS, MORE_LAYOUTS])
-def test_probes_obey_what_holds_in_every_rcb_instance(layouts) -> None:
-    for probe in probes(layouts):
+def test_probes_obey_what_holds_in_every_rcb_instance() -> None:
+    for probe in probes():
         assert tuple(probe) == TENSOR_NAMES
         for inputs in ("D", "N"):
             assert torch.equal(probe[f"T2_{inputs}"], torch.relu(probe[f"T1_{inputs}"]))
@@ -279,7 +271,7 @@ def test_probes_obey_what_holds_in_every_rcb_instance(layouts) -> None:
 
 @pytest.mark.parametrize("name", TENSOR_NAMES)
 def test_probes_have_many_values_of_many_sizes_in_every_tensor(name: str) -> None:
-    values = torch.cat([probe[name].flatten() for probe in probes(LAYOUTS)])
+    values = torch.cat([probe[name].flatten() for probe in probes()])
     sizes = values[values != 0].abs().log10().floor()
     assert len(values) >= 256
     assert len(sizes.unique()) >= 6
@@ -290,7 +282,7 @@ def test_probes_have_many_values_of_many_sizes_in_every_tensor(name: str) -> Non
 
 
 def test_probe_shapes_tell_the_tensors_and_dimensions_apart() -> None:
-    sizes = {tuple(probe[name].numel() for probe in probes(LAYOUTS)) for name in ("T1_D", "T3", "T4_D")}
+    sizes = {tuple(probe[name].numel() for probe in probes()) for name in ("T1_D", "T3", "T4_D")}
     assert len(sizes) == 3
     assert {layout.batch for layout in LAYOUTS} == {1, 2}
     assert {layout.kernel for layout in LAYOUTS} == {1, 3}
@@ -314,19 +306,20 @@ def test_minus_zero_is_zero_and_nan_is_not_infinite() -> None:
     assert len({rounded(value) for value in (math.inf, -math.inf, math.nan, None, 0.0)}) == 5
 
 
-def test_a_fingerprint_does_not_count_where_rounding_decides() -> None:
-    """The smallest eigenvalue of a singular Gram matrix is zero up to rounding, so the ratio has either sign."""
-    one, other = parse("negative(eig_ratio(negative(T3G_D)))"), parse("zeros_like(fro(T1_D))")
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        # the smallest eigenvalue of a singular Gram matrix is zero up to rounding, so the ratio has either sign
+        ("negative(eig_ratio(negative(T3G_D)))", "zeros_like(fro(T1_D))"),
+        ("logdet(reciprocal(T1G_D))", "zeros_like(T1_D)"),
+    ],
+)
+def test_a_fingerprint_does_not_count_for_programs_of_few_values(one: str, other: str) -> None:
     for first, second in ((one, other), (other, one)):
-        common = ProgramKeys("of another program", None, program_keys(second).fingerprint)
+        common = ProgramKeys("of another program", None, program_keys(parse(second)).fingerprint)
         recogniser = Recogniser()
-        recogniser.add(first, common, np.zeros(5))
-        assert recogniser.recognise(second, np.zeros(5)).stage == "new"
-
-
-def test_programs_of_few_values_see_more_probes() -> None:
-    assert len(fingerprint_values(parse("sigmoid(T1_D)"))) == len(LAYOUTS)
-    assert len(fingerprint_values(parse("ones_like(T1_D)"))) == len(LAYOUTS) + len(MORE_LAYOUTS)
+        recogniser.add(parse(first), common, np.zeros(5))
+        assert recogniser.recognise(parse(second), np.zeros(5)).stage == "new"
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,6 @@ signs, dense and with exact zeros; batches of one and two; 1x1 and 3x3 weights; 
 change the number of channels and the map's size; a block that no gradient reaches and one that no signal reaches,
 as cells with zeroed edges have them. Maps are square, as determinants and products want them.
 
-Programs that count or compare often give 0, 1 or another constant nearly everywhere, and agree on a few probes by
-chance; those that take few values are run on more probes.
-
 The probes obey what holds in every ReLU-Conv-BN instance (T2 = relu(T1); T1G is T2G where T1 > 0, else 0; P tensors
 are differences from D), so that programs which differ by such an identity alone are found as well. Where it does
 not hold, in Conv-BN-ReLU instances, the confirmation on real statistics keeps them apart.
@@ -74,18 +71,6 @@ LAYOUTS: tuple[ProbeLayout, ...] = (
 )
 """The probe instances of every program, in the order of the values in a fingerprint."""
 
-MORE_LAYOUTS: tuple[ProbeLayout, ...] = tuple(
-    ProbeLayout(batch, (width, width + wider), (size, size - smaller), kernel, scale, zeros, spread=2.0)
-    for batch, width, wider, size, smaller, kernel, scale, zeros in (
-        (1, 2, 0, 4, 0, 1, 1.0, 0.0), (1, 4, 0, 5, 0, 1, 1e-2, 0.0), (1, 3, 0, 5, 0, 1, 1e-3, 0.1),
-        (1, 2, 2, 6, 2, 3, 0.1, 0.0), (2, 2, 0, 4, 0, 1, 0.1, 0.0), (2, 4, 0, 4, 0, 1, 1e-2, 0.0),
-        (3, 2, 0, 4, 0, 1, 1.0, 0.0), (4, 2, 0, 5, 0, 1, 1.0, 0.1),
-    )
-)  # fmt: skip
-"""The further probe instances of programs that take few values on the first."""
-
-_FEW = 3
-
 
 def fingerprint(program: Program) -> str | None:
     """Return 32 hexadecimal digits that programs with the same values on the probes share.
@@ -111,24 +96,17 @@ def rounded(value: float | None) -> str:
 
 
 def fingerprint_values(program: Program) -> tuple[float | None, ...]:
-    """Return `to_scalar` of the root's value on the probe instances, None where the shapes are refused.
-
-    There is a value for each of `LAYOUTS`, and for each of `MORE_LAYOUTS` where those are at most three different
-    ones.
-    """
+    """Return `to_scalar` of the root's value on the probe instances of `LAYOUTS`, None where shapes are refused."""
     tree = scalar_tree(program)
     with torch.inference_mode():
-        values = tuple(_value(tree, probe) for probe in probes(LAYOUTS))
-        if len(set(map(rounded, values))) <= _FEW:
-            values += tuple(_value(tree, probe) for probe in probes(MORE_LAYOUTS))
-    return values
+        return tuple(_value(tree, probe) for probe in probes())
 
 
 @cache
-def probes(layouts: tuple[ProbeLayout, ...]) -> tuple[dict[str, Tensor], ...]:
-    """Return the 22 tensors of a probe instance of each layout (do not write to them)."""
+def probes() -> tuple[dict[str, Tensor], ...]:
+    """Return the 22 tensors of a probe instance of each of `LAYOUTS` (do not write to them)."""
     generator = np.random.default_rng(_SEED)
-    return tuple(_probe(layout, generator) for layout in layouts)
+    return tuple(_probe(layout, generator) for layout in LAYOUTS)
 
 
 def _value(tree: Node, probe: dict[str, Tensor]) -> float | None:

@@ -4,8 +4,9 @@ A cascade from cheap to dear: the text, the normal form, the sympy form (both `z
 (`zcsr.fingerprint`). A stage is reached only when the ones before it missed. Beyond the text, a common key is a
 proposal; it counts once the two programs' values on the run's own statistics agree (`agree`).
 
-This confirms, it does not prove. What is left are programs that reduce an instance to a few values, 0 or 1 mostly:
-they can agree on every probe network and differ on a later one, where rounding or a rare value tips a comparison.
+This confirms, it does not prove. Programs that reduce an instance to a few values, 0 or 1 mostly, can agree on
+every probe network by chance and differ on a later one, where rounding or a rare value tips a comparison; so a
+common fingerprint does not count for them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from zcsr.fingerprint import DIGITS, LAYOUTS, MORE_LAYOUTS, fingerprint, fingerprint_values, rounded
+from zcsr.fingerprint import DIGITS, LAYOUTS, fingerprint, fingerprint_values, rounded
 from zcsr.program import Aggregation, Program
 from zcsr.simplify import normal_form, rules_used, scalar_tree, sympy_form, sympy_key
 
@@ -29,6 +30,8 @@ TOLERANCE = 1e-5
 """Largest relative difference between the values of equal programs on real statistics."""
 
 _FEW_VALUES = 3
+"""Different values on the probe networks up to which a fingerprint does not count."""
+
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
@@ -117,11 +120,11 @@ class Recogniser:
         known = _Known(program.id, np.array(probe_values, dtype=np.float64))
         for stage in _KEY_STAGES:
             key = getattr(keys, stage)
-            if key is not None and _can_be_confirmed(stage, program, known.values):
+            if key is not None and _can_be_confirmed(stage, known.values):
                 self._by_key.setdefault((stage, program.aggregation, key), []).append(known)
 
     def _confirmed(self, stage: KeyStage, program: Program, key: str | None, values: Values) -> str | None:
-        if key is None or not _can_be_confirmed(stage, program, values):
+        if key is None or not _can_be_confirmed(stage, values):
             return None
         candidates = self._by_key.get((stage, program.aggregation, key), ())
         return next((known.id for known in candidates if agree(known.values, values)), None)
@@ -145,7 +148,6 @@ def explain(one: Program, other: Program) -> str:
     )
 
 
-_EIGENVALUES = frozenset({"eig_ratio", "eig_ratio_sym"})
 _KEY_STAGES: tuple[KeyStage, ...] = ("normal_form", "sympy", "fingerprint")
 
 
@@ -161,15 +163,9 @@ def _program_keys(keys: Mapping[KeyStage, str | None]) -> ProgramKeys:
     return ProgramKeys(str(keys["normal_form"]), keys["sympy"], keys["fingerprint"])
 
 
-def _can_be_confirmed(stage: KeyStage, program: Program, values: Values) -> bool:
-    """Return whether equal values say that programs with a common key of this stage are equal.
-
-    The smallest eigenvalue of a singular matrix is rounding noise, whose sign differs from network to network. So a
-    fingerprint says nothing about programs that reduce eigenvalue ratios to a few values.
-    """
-    if stage != "fingerprint" or len(np.unique(values)) > _FEW_VALUES:
-        return True
-    return all(node.op not in _EIGENVALUES for node in program.root.walk())
+def _can_be_confirmed(stage: KeyStage, values: Values) -> bool:
+    """Return whether equal values say that programs with a common key of this stage are equal."""
+    return stage != "fingerprint" or len(np.unique(values)) > _FEW_VALUES
 
 
 def _close(one: Values, other: Values) -> bool:
@@ -208,7 +204,7 @@ def _explain_fingerprint(one: Program, other: Program) -> str | None:
 
 
 def _explain_difference(one: Program, other: Program) -> str:
-    values = zip((*LAYOUTS, *MORE_LAYOUTS), fingerprint_values(one), fingerprint_values(other), strict=False)
+    values = zip(LAYOUTS, fingerprint_values(one), fingerprint_values(other), strict=True)
     for layout, left, right in values:
         if rounded(left) != rounded(right):
             return (
