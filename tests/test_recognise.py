@@ -306,6 +306,11 @@ def test_minus_zero_is_zero_and_nan_is_not_infinite() -> None:
     assert len({rounded(value) for value in (math.inf, -math.inf, math.nan, None, 0.0)}) == 5
 
 
+def test_a_fingerprint_counts_for_programs_of_shapes_alone(networks) -> None:
+    assert recognised("numel(add(T1_D, T1_N))", "numel(T1_D)", networks) == "fingerprint"
+    assert recognised("exp(zeros_like(T1_D))", "square(cosine(ones_like(T3), ones_like(T3)))", networks) == "new"
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -9,9 +9,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from types import TracebackType
@@ -27,6 +28,8 @@ R = TypeVar("R")
 
 _AHEAD = 2
 """Items handed out per worker before their results are taken: enough to keep it busy, few enough to stream."""
+
+_WAIT_SECONDS = 0.2
 
 _state: Any = None
 
@@ -70,6 +73,8 @@ class Workers(Generic[S]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._executor is not None:
+            if kind is not None and not issubclass(kind, Exception):
+                _terminate(self._executor)  # Ctrl-C: an item may take long, and what it writes is atomic
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = None
         self._local = None
@@ -97,11 +102,12 @@ class Workers(Generic[S]):
         pending: deque[Future[R]] = deque()
         try:
             for item in items:
-                pending.append(self._executor.submit(_call, function, item))
+                with _interrupts_held():  # the first item starts the processes, which inherit what is held
+                    pending.append(self._executor.submit(_call, function, item))
                 if len(pending) > self.count * _AHEAD:
-                    yield pending.popleft().result()
+                    yield _result(pending.popleft())
             while pending:
-                yield pending.popleft().result()
+                yield _result(pending.popleft())
         except BrokenProcessPool as error:
             raise ZcsrError(
                 "a worker process died, most likely for want of memory; try again with fewer --workers"
@@ -111,9 +117,43 @@ class Workers(Generic[S]):
                 future.cancel()
 
 
+def _result(future: Future[R]) -> R:
+    """Wait in short spans: one without end does not notice Ctrl-C where another thread receives the signal."""
+    while not future.done():
+        wait((future,), timeout=_WAIT_SECONDS)
+    return future.result()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Keep Ctrl-C back in the body, and for good in the processes that it starts, where the platform can."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _terminate(executor: ProcessPoolExecutor) -> None:
+    for process in list((executor._processes or {}).values()):
+        process.terminate()
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent to end, however it does, and follow it: an idle worker would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def _initialise(setup: Callable[[], Any]) -> None:
     global _state
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     _state = setup()
 

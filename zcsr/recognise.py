@@ -6,7 +6,7 @@ proposal; it counts once the two programs' values on the run's own statistics ag
 
 This confirms, it does not prove. Programs that reduce an instance to a few values, 0 or 1 mostly, can agree on
 every probe network by chance and differ on a later one, where rounding or a rare value tips a comparison; so a
-common fingerprint does not count for them.
+common fingerprint does not count for them, unless they depend on shapes alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zcsr.fingerprint import DIGITS, LAYOUTS, fingerprint, fingerprint_values, rounded
-from zcsr.program import Aggregation, Program
+from zcsr.program import Aggregation, Node, Program
 from zcsr.simplify import normal_form, rules_used, scalar_tree, sympy_form, sympy_key
 
 Stage = Literal["new", "text", "normal_form", "sympy", "fingerprint"]
@@ -120,11 +120,11 @@ class Recogniser:
         known = _Known(program.id, np.array(probe_values, dtype=np.float64))
         for stage in _KEY_STAGES:
             key = getattr(keys, stage)
-            if key is not None and _can_be_confirmed(stage, known.values):
+            if key is not None and _can_be_confirmed(stage, program, known.values):
                 self._by_key.setdefault((stage, program.aggregation, key), []).append(known)
 
     def _confirmed(self, stage: KeyStage, program: Program, key: str | None, values: Values) -> str | None:
-        if key is None or not _can_be_confirmed(stage, values):
+        if key is None or not _can_be_confirmed(stage, program, values):
             return None
         candidates = self._by_key.get((stage, program.aggregation, key), ())
         return next((known.id for known in candidates if agree(known.values, values)), None)
@@ -148,6 +148,7 @@ def explain(one: Program, other: Program) -> str:
     )
 
 
+_OF_SHAPES = frozenset({"ones_like", "zeros_like", "numel"})
 _KEY_STAGES: tuple[KeyStage, ...] = ("normal_form", "sympy", "fingerprint")
 
 
@@ -163,9 +164,15 @@ def _program_keys(keys: Mapping[KeyStage, str | None]) -> ProgramKeys:
     return ProgramKeys(str(keys["normal_form"]), keys["sympy"], keys["fingerprint"])
 
 
-def _can_be_confirmed(stage: KeyStage, values: Values) -> bool:
+def _can_be_confirmed(stage: KeyStage, program: Program, values: Values) -> bool:
     """Return whether equal values say that programs with a common key of this stage are equal."""
-    return stage != "fingerprint" or len(np.unique(values)) > _FEW_VALUES
+    return stage != "fingerprint" or len(np.unique(values)) > _FEW_VALUES or _depends_on_shapes_alone(program.root)
+
+
+def _depends_on_shapes_alone(node: Node) -> bool:
+    if node.op in _OF_SHAPES:
+        return True
+    return bool(node.args) and all(map(_depends_on_shapes_alone, node.args))
 
 
 def _close(one: Values, other: Values) -> bool:

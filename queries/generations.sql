@@ -1,0 +1,46 @@
+-- A generation of a run: the best and median fitness of its valid individuals (-1..1), how many individuals are
+-- valid (finite fitness) and how many are not, how many candidates were proposed and rejected for them, how many
+-- program-network pairs were scored anew and how many were avoided because they were known, and seconds in all.
+-- parameter: run TEXT 'latest' the run, or 'latest' for the one started last
+WITH chosen AS (
+    SELECT run FROM runs WHERE $run IN ('latest', run) ORDER BY started DESC, run DESC LIMIT 1
+),
+population AS (
+    SELECT
+        run,
+        generation,
+        max(fitness) FILTER (isfinite(fitness)) AS best_fitness,
+        median(fitness) FILTER (isfinite(fitness)) AS median_fitness,
+        count(*) FILTER (isfinite(fitness)) AS valid,
+        count(*) FILTER (NOT isfinite(fitness)) AS invalid
+    FROM individuals
+    GROUP BY run, generation
+),
+counted AS (
+    SELECT
+        run,
+        generation,
+        max(value) FILTER (counter = 'proposed') AS proposed,
+        max(value) FILTER (counter = 'rejected') AS rejected,
+        max(value) FILTER (counter = 'scored') AS scored,
+        max(value) FILTER (counter = 'remembered') AS avoided
+    FROM counters
+    GROUP BY run, generation
+)
+SELECT
+    run,
+    generation,
+    best_fitness,
+    median_fitness,
+    valid,
+    invalid,
+    proposed,
+    rejected,
+    scored,
+    avoided,
+    g.seconds
+FROM chosen
+JOIN generations AS g USING (run)
+LEFT JOIN population USING (run, generation)
+LEFT JOIN counted USING (run, generation)
+ORDER BY generation

@@ -1,0 +1,24 @@
+-- A task of a run and a role (evolve or test): how many networks it has, and of their accuracies (percent) how many
+-- are known and the lowest, median and highest.
+-- parameter: run TEXT 'latest' the run, or 'latest' for the one started last
+WITH chosen AS (
+    SELECT run FROM runs WHERE $run IN ('latest', run) ORDER BY started DESC, run DESC LIMIT 1
+),
+trained AS (
+    SELECT task, metric, arch, avg(accuracy) AS accuracy FROM accuracies GROUP BY task, metric, arch
+)
+SELECT
+    t.task,
+    s.role,
+    t.metric,
+    count(*) AS networks,
+    count(a.accuracy) AS trained,
+    min(a.accuracy) AS lowest,
+    median(a.accuracy) AS median,
+    max(a.accuracy) AS highest
+FROM chosen
+JOIN tasks AS t USING (run)
+JOIN split AS s USING (run, task)
+LEFT JOIN trained AS a ON a.task = t.task AND a.metric = t.metric AND a.arch = s.arch
+GROUP BY t.position, t.task, s.role, t.metric
+ORDER BY t.position, s.role

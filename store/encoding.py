@@ -1,0 +1,210 @@
+"""The tensors of a network as rows of a values file, without loss, and back.
+
+Each distinct tensor is kept once. Tensors follow each other in pieces of about 4 MiB, one row a piece, none cut in
+two; the first row carries the layout, a JSON object: `dtype`; `shapes` of the distinct tensors in their order; and
+`instances`, where each of the 22 tensors is the number of a distinct one, or the rule that gives it from others
+of the instance ("relu": T2 is T1, but 0 where that is negative; "masked": T1G is T2G, but 0 where T1 is 0 or
+negative). A rule is used only where it gives every bit. P tensors are kept as measured.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from zcsr.errors import InputError
+from zcsr.program import TENSOR_NAMES
+from zcsr.statistics import Differences, Instance, NetworkStatistics
+
+PIECE_BYTES = 4 << 20
+_DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
+
+VALUES_SCHEMA = pl.Schema(
+    {
+        "arch": pl.String,
+        "piece": pl.Int32,
+        "layout": pl.String,
+        "crc32": pl.UInt32,
+        "data": pl.Binary,
+    }
+)
+
+
+def encode(network: NetworkStatistics, dtype: str) -> pl.DataFrame:
+    """The rows of a network, with the columns of `VALUES_SCHEMA`; InputError for tensors of another `dtype`."""
+    blobs = _Blobs(dtype)
+    instances = [
+        {"layer": instance.layer, "module": instance.module, "tensors": _references(instance.raw, blobs)}
+        for instance in network.instances
+    ]
+    layout = json.dumps({"dtype": dtype, "shapes": blobs.shapes, "instances": instances}, separators=(",", ":"))
+    pieces = _pieces(blobs.contents)
+    return pl.DataFrame(
+        {
+            "arch": [network.arch] * len(pieces),
+            "piece": range(len(pieces)),
+            "layout": [layout, *[None] * (len(pieces) - 1)],
+            "crc32": [zlib.crc32(piece) for piece in pieces],
+            "data": pieces,
+        },
+        schema=VALUES_SCHEMA,
+    )
+
+
+def _pieces(contents: Sequence[bytes]) -> list[bytes]:
+    """The contents joined to pieces of at most `PIECE_BYTES`, or of a single larger content; at least one piece."""
+    groups: list[list[bytes]] = [[]]
+    size = 0
+    for content in contents:
+        if size and size + len(content) > PIECE_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(content)
+        size += len(content)
+    return [b"".join(group) for group in groups]
+
+
+class _Blobs:
+    """The distinct tensors of a network, in the order in which they are first met."""
+
+    def __init__(self, dtype: str) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+        self.contents: list[bytes] = []
+        self._dtype = _DTYPES[dtype]
+        self._by_identity: dict[int, int] = {}
+        self._by_content: dict[tuple[tuple[int, ...], bytes], int] = {}
+
+    def number(self, tensor: Tensor) -> int:
+        """The number of the tensor's content; the tensor must stay alive as long as this object."""
+        if id(tensor) not in self._by_identity:
+            self._by_identity[id(tensor)] = self._number_of_content(tensor)
+        return self._by_identity[id(tensor)]
+
+    def _number_of_content(self, tensor: Tensor) -> int:
+        if tensor.dtype != self._dtype:
+            raise InputError(f"statistics of {self._dtype} were asked for, a tensor is {tensor.dtype}")
+        key = (tuple(tensor.shape), tensor.detach().numpy().tobytes())
+        if key not in self._by_content:
+            self._by_content[key] = len(self.contents)
+            self.shapes.append(key[0])
+            self.contents.append(key[1])
+        return self._by_content[key]
+
+
+def _references(raw: Mapping[str, Tensor], blobs: _Blobs) -> dict[str, int | str]:
+    """For each tensor the number of its content, or the rule that gives it."""
+    references: dict[str, int | str] = {}
+    for name in TENSOR_NAMES:
+        rule = _rule(raw, name)
+        references[name] = rule if rule is not None else blobs.number(raw[name])
+    return references
+
+
+def _rule(raw: Mapping[str, Tensor], name: str) -> str | None:
+    """The rule that gives the tensor bit by bit, None where there is none."""
+    tensor, _, kind = name.partition("_")
+    if tensor == "T2" and _same_bits(_relu(raw[f"T1_{kind}"]), raw[name]):
+        return "relu"
+    if tensor == "T1G" and raw[f"T1_{kind}"].shape == raw[f"T2G_{kind}"].shape:
+        masked = _masked(raw[f"T2G_{kind}"], raw[f"T1_{kind}"])
+        return "masked" if _same_bits(masked, raw[name]) else None
+    return None
+
+
+def _relu(tensor: Tensor) -> Tensor:
+    # torch.relu written out, so that what it does with -0.0 and NaN (nothing) is the same wherever it runs.
+    return tensor.masked_fill(tensor < 0, 0.0)
+
+
+def _masked(gradient: Tensor, relu_input: Tensor) -> Tensor:
+    return gradient.masked_fill(relu_input <= 0, 0.0)
+
+
+def _same_bits(left: Tensor, right: Tensor) -> bool:
+    if left.shape != right.shape or left.dtype != right.dtype:
+        return False
+    integers = torch.int32 if left.dtype == torch.float32 else torch.int64
+    return torch.equal(left.contiguous().view(integers), right.contiguous().view(integers))
+
+
+def decode(arch: str, rows: pl.DataFrame) -> NetworkStatistics:
+    """The network whose rows these are (columns layout and data); equal tensors are one object.
+
+    Raises ValueError, KeyError, IndexError, TypeError or RuntimeError where the rows are not what `encode` makes.
+    """
+    layout = json.loads(rows["layout"][0])
+    blobs = list(_tensors(rows["data"].to_list(), layout["shapes"], layout["dtype"]))
+    derived: dict[tuple[str, int, int], Tensor] = {}
+    differences = Differences()
+    instances = tuple(
+        Instance(entry["layer"], entry["module"], _raw(entry["tensors"], blobs, derived), differences)
+        for entry in layout["instances"]
+    )
+    return NetworkStatistics(arch, instances)
+
+
+def _tensors(pieces: Iterable[bytes], shapes: Sequence[Sequence[int]], dtype: str) -> Iterator[Tensor]:
+    """The tensors, each in memory of its own and aligned as torch aligns it.
+
+    A view would carry its whole piece along, also into other processes; and products may depend on alignment.
+    """
+    remaining = iter(pieces)
+    piece, offset = next(remaining), 0
+    for shape in shapes:
+        count = math.prod(shape)
+        if offset == len(piece) and count:
+            piece, offset = next(remaining), 0
+        values = np.frombuffer(piece, np.dtype(dtype), count, offset)
+        tensor = torch.empty(shape, dtype=_DTYPES[dtype])
+        tensor.numpy()[...] = values.reshape(shape)
+        yield tensor
+        offset += values.nbytes
+    if offset != len(piece) or next(remaining, None) is not None:
+        raise ValueError("there are more bytes than the layout says")
+
+
+def _raw(
+    references: Mapping[str, int | str], blobs: Sequence[Tensor], derived: dict[tuple[str, int, int], Tensor]
+) -> dict[str, Tensor]:
+    raw: dict[str, Tensor] = {}
+    for name in TENSOR_NAMES:
+        reference = references[name]
+        raw[name] = blobs[reference] if isinstance(reference, int) else _derive(name, references, blobs, derived)
+    return raw
+
+
+def _derive(
+    name: str,
+    references: Mapping[str, int | str],
+    blobs: Sequence[Tensor],
+    derived: dict[tuple[str, int, int], Tensor],
+) -> Tensor:
+    """The tensor that a rule gives; the same object wherever the rule is given the same tensors."""
+    kind = name.partition("_")[2]
+    rule = str(references[name])
+    mask = int(references[f"T1_{kind}"])
+    source = int(references[f"T2G_{kind}"]) if rule == "masked" else mask
+    key = (rule, source, mask)
+    if key not in derived:
+        derived[key] = _masked(blobs[source], blobs[mask]) if rule == "masked" else _relu(blobs[mask])
+    return derived[key]
+
+
+def broken_pieces(path: Path) -> list[tuple[str, int]]:
+    """The pieces of a values file whose checksum is wrong: (architecture, number of the piece)."""
+    broken = []
+    rows = pl.scan_parquet(path, glob=False)
+    count = rows.select(pl.len()).collect().item()
+    for row in range(count):  # one by one: a shard need not fit into memory
+        arch, piece, _, crc32, data = rows.slice(row, 1).collect().row(0)
+        if zlib.crc32(data) != crc32:
+            broken.append((arch, piece))
+    return broken

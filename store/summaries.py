@@ -1,0 +1,101 @@
+"""Summaries of a network's tensors as programs see them: one row for each layer and tensor, for SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from torch import Tensor
+
+from zcsr.program import TENSOR_NAMES
+from zcsr.statistics import NetworkStatistics
+
+SUMMARY_SCHEMA = pl.Schema(
+    {
+        "collection": pl.String,
+        "space": pl.String,
+        "dataset": pl.String,
+        "arch": pl.String,
+        "layer": pl.Int32,
+        "module": pl.String,
+        "tensor": pl.String,
+        "shape": pl.String,
+        "numel": pl.Int64,
+        "mean": pl.Float64,
+        "std": pl.Float64,
+        "min": pl.Float64,
+        "max": pl.Float64,
+        "l1": pl.Float64,
+        "l2": pl.Float64,
+        "fraction_positive": pl.Float64,
+        "fraction_zero": pl.Float64,
+        "non_finite": pl.Int64,
+    }
+)
+
+
+def summaries(network: NetworkStatistics, names: Mapping[str, str]) -> pl.DataFrame:
+    """The rows of a network, with the columns of `SUMMARY_SCHEMA`; `names` gives collection, space and dataset."""
+    known: dict[int, tuple[Tensor, tuple[Any, ...]]] = {}
+    rows = []
+    for instance in network.instances:
+        tensors = instance.tensors
+        for name in TENSOR_NAMES:
+            tensor = tensors[name]
+            if id(tensor) not in known:  # the tensor is kept, so that no later one can have its identity
+                known[id(tensor)] = (tensor, summarise(tensor.detach().numpy()))
+            rows.append((instance.layer, instance.module, name, *known[id(tensor)][1]))
+    constant = {**names, "arch": network.arch}
+    schema = {name: dtype for name, dtype in SUMMARY_SCHEMA.items() if name not in constant}
+    frame = pl.DataFrame(rows, schema=schema, orient="row").sort("layer", maintain_order=True)
+    keys = [pl.lit(value, dtype=pl.String).alias(name) for name, value in constant.items()]
+    return frame.with_columns(keys).select(list(SUMMARY_SCHEMA))
+
+
+def summarise(values: npt.NDArray[np.floating[Any]]) -> tuple[Any, ...]:
+    """The columns of `SUMMARY_SCHEMA` from shape on, for one tensor.
+
+    `std` is the population's, `l1` the sum of absolute values, `l2` the root of the sum of squares. From `mean` to
+    `fraction_zero` all are over the finite values, accumulated in float64, and None where there are none.
+    """
+    shape = "x".join(map(str, values.shape)) or "scalar"
+    with np.errstate(all="ignore"):
+        everything = values.astype(np.float64).ravel()
+        finite = everything[np.isfinite(everything)] if not np.isfinite(everything.sum()) else everything
+        moments = _moments(finite) if finite.size else (None,) * 8
+    return (shape, everything.size, *moments, everything.size - finite.size)
+
+
+def _moments(finite: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    count = finite.size
+    mean = finite.sum() / count
+    centred = finite - mean
+    return (
+        float(mean),
+        float(np.sqrt((centred * centred).sum() / count)),
+        float(finite.min()),
+        float(finite.max()),
+        float(np.abs(finite).sum()),
+        float(np.sqrt((finite * finite).sum())),
+        np.count_nonzero(finite > 0) / count,
+        (count - np.count_nonzero(finite)) / count,
+    )
+
+
+def difference(stored: pl.DataFrame, again: pl.DataFrame) -> str | None:
+    """What distinguishes two summaries of one network beyond rounding; None when nothing does."""
+    if stored.height != again.height:
+        return f"it has {stored.height} rows of summaries, its values give {again.height}"
+    scale = np.maximum(again["min"].abs().to_numpy(), again["max"].abs().to_numpy())
+    for name, dtype in SUMMARY_SCHEMA.items():
+        equal = stored[name].eq_missing(again[name]).to_numpy()
+        if dtype == pl.Float64:
+            distance = np.abs(stored[name].to_numpy() - again[name].to_numpy())
+            equal = equal | (distance <= 1e-9 * np.abs(again[name].to_numpy()) + 1e-12 * scale)
+        if not equal.all():
+            row = again.row(int(np.argmin(equal)), named=True)
+            return f"{name} of layer {row['layer']} {row['tensor']} is not that of its values"
+    return None

@@ -1,0 +1,137 @@
+"""Ground truth of one's own: train architectures of a space on a stored image set, into the table of accuracies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from zcsr.errors import InputError
+from zcsr.images import ImageSet
+from zcsr.parallel import Workers
+from zcsr.spaces import get_space
+from zcsr.store.accuracies import measured, write_accuracies
+from zcsr.store.buffer import Buffer
+from zcsr.store.images import load_images
+from zcsr.store.store import Store
+from zcsr.training import Examples, TrainingConfig, train_network
+
+METRIC = "test"
+SOURCE = "train"
+WRITTEN_TOGETHER = 4
+"""Results that are written in one file."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """What to train on what.
+
+    Of the stored image set, the first `train_images` train and the last `test_images` test; they must not overlap.
+    """
+
+    space: str
+    dataset: str
+    images: str
+    train_images: int = 8192
+    test_images: int = 30_000
+    config: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """Trainings done now and found already there, and the wall-clock seconds of those done."""
+
+    trained: int
+    already: int
+    seconds: float
+
+
+def train(
+    store: Store,
+    request: TrainRequest,
+    archs: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    workers: int = 1,
+    device: str = "cpu",
+    report: Callable[[int, int], None] | None = None,
+) -> TrainReport:
+    """Train every architecture with every seed, seed by seed, and store the accuracies as they come.
+
+    What the store has already is left out, so a call that was interrupted is taken up by calling again. An
+    accuracy is a function of the request, the architecture and the seed, for any number of workers. Raises
+    InputError where the space, dataset or images do not fit.
+    """
+    started = time.monotonic()
+    images = load_images(store, request.images)
+    _check_counts(request, images)
+    known = measured(store, request.space, request.dataset, METRIC)
+    missing = [(arch, seed) for seed in seeds for arch in archs if (arch, seed) not in known]
+    total = len(archs) * len(seeds)
+    rows: Buffer[dict[str, Any]] = Buffer(partial(write_accuracies, store, source=SOURCE), WRITTEN_TOGETHER)
+    with Workers(workers, partial(_prepare, request, images, device)) as pool, rows:
+        for done, row in enumerate(pool.map(_train, missing), 1):
+            rows.add(row)
+            if report:
+                report(total - len(missing) + done, total)
+    return TrainReport(len(missing), total - len(missing), time.monotonic() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """What a worker holds."""
+
+    request: TrainRequest
+    classes: int
+    train: Examples
+    test: Examples
+    device: str
+
+
+def _prepare(request: TrainRequest, images: ImageSet, device: str) -> _Training:
+    count = len(images.labels)
+    train = _examples(images, np.arange(request.train_images))
+    test = _examples(images, np.arange(count - request.test_images, count))
+    return _Training(request, images.classes, train, test, device)
+
+
+def _examples(images: ImageSet, positions: np.ndarray) -> Examples:
+    return Examples(images.batch(positions), torch.from_numpy(images.labels[positions]))
+
+
+def _train(work: _Training, item: tuple[str, int]) -> dict[str, Any]:
+    arch, seed = item
+    space = get_space(work.request.space)
+    result = train_network(space, arch, work.classes, work.train, work.test, work.request.config, seed, work.device)
+    return {
+        "space": work.request.space,
+        "dataset": work.request.dataset,
+        "metric": METRIC,
+        "arch": arch,
+        "seed": seed,
+        "accuracy": result.accuracy,
+    }
+
+
+def _check_counts(request: TrainRequest, images: ImageSet) -> None:
+    wanted, count = request.train_images + request.test_images, len(images.labels)
+    if wanted > count:
+        raise InputError(
+            f"{request.train_images} images to train on and {request.test_images} to test on are {wanted}, and "
+            f"'{request.images}' has {count}: ask for fewer, or import a larger set"
+        )
+    shape = get_space(request.space).datasets.get(request.dataset)
+    if shape is None:
+        known = ", ".join(get_space(request.space).datasets)
+        raise InputError(f"{request.space} has no dataset '{request.dataset}'; it has {known}")
+    _, height, width, _ = images.pixels.shape
+    if (height, width) != (shape.height, shape.width):
+        raise InputError(
+            f"{request.dataset} of {request.space} takes images of {shape.height}x{shape.width}, and "
+            f"'{request.images}' has {height}x{width}: import it with --pool and --pad"
+        )

@@ -1,0 +1,149 @@
+"""Small invented runs, accuracies and statistics in a store, for the tests of the store and of the queries."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import polars as pl
+
+from zcsr.evolve.config import EvolveConfig
+from zcsr.evolve.records import Generation, Individual, ProgramRecord, Rejection, ScoreRecord
+from zcsr.program import TENSOR_NAMES, Program, parse
+from zcsr.statistics import StatisticsConfig
+from zcsr.store.atomic import write_json, write_parquet
+from zcsr.store.runs import RunTask, TestScore, create_run, open_run
+from zcsr.store.statistics import Collection
+from zcsr.store.store import Store
+from zcsr.store.summaries import SUMMARY_SCHEMA
+
+TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
+EVOLVE = tuple(f"evolve-{number}" for number in range(12))
+TEST = tuple(f"test-{number}" for number in range(10))
+STAGES = ("new", "text", "normal_form", "sympy", "fingerprint")
+COUNTERS = ("proposed", "rejected", "known", "probed", *STAGES, "scored", "remembered")
+UNARY = ("abs", "exp", "relu", "sign", "sigmoid", "fro", "mean")
+CONFIG = EvolveConfig(population=6, generations=3, mu=4, networks_per_task=12, draw=5)
+
+
+def program(generator: random.Random) -> Program:
+    text = generator.choice(TENSOR_NAMES)
+    for _ in range(generator.randint(1, 4)):
+        text = f"{generator.choice(UNARY)}({text})"
+    return parse(text)
+
+
+def run_task(task: str, evolve: tuple[str, ...] = EVOLVE, test: tuple[str, ...] = TEST) -> RunTask:
+    space, _, dataset = task.partition(":")
+    collection = Collection(space, dataset, dataset, StatisticsConfig())
+    return RunTask(task, "test", dataset, collection, evolve, test)
+
+
+def generation(number: int, seed: int = 0, population: int = 6) -> Generation:
+    """An invented generation with every kind of record; its fitnesses include -inf."""
+    generator = random.Random(f"{seed}/{number}")
+    programs = tuple({p.id: p for p in (program(generator) for _ in range(population))}.values())
+    draws = {task: tuple(generator.sample(EVOLVE, 5)) for task in TASKS}
+    return Generation(
+        number=number,
+        draws=draws,
+        individuals=tuple(_individual(slot, p, generator) for slot, p in enumerate(programs)),
+        programs=tuple(_record(p, generator) for p in programs),
+        rejections=(
+            Rejection("det(T3)", "random", "shape", "not square", 3),
+            Rejection(f"exp(exp(T{number + 1}G_D))", "mutation", "non_finite", "", 1),
+        ),
+        scores=tuple(
+            ScoreRecord(p.id, task, arch, generator.gauss(0, 1))
+            for p in programs
+            for task, archs in draws.items()
+            for arch in archs
+        ),
+        counters={name: generator.randrange(1, 50) for name in COUNTERS},
+        seconds={"vary": 0.25, "total": 1.5 + number},
+    )
+
+
+def _individual(slot: int, one: Program, generator: random.Random) -> Individual:
+    taus = {task: generator.uniform(-1, 1) for task in TASKS} if slot else {TASKS[0]: 0.5}
+    fitness = min(taus.values()) if slot else float("-inf")
+    origin = generator.choice(("random", "crossover", "mutation", "reproduction"))
+    return Individual(slot, one, origin, STAGES[slot % 5], one.id, fitness, taus)
+
+
+def _record(one: Program, generator: random.Random) -> ProgramRecord:
+    values = tuple(generator.gauss(0, 1) for _ in range(3))
+    return ProgramRecord(one, str(one.root), f"f({one.root})", generator.choice((None, "3fa9")), values)
+
+
+def write_run(
+    store: Store, name: str = "first", *, seed: int = 0, generations: int = 3, test: bool = True
+) -> tuple[Program, ...]:
+    """Write a run with generations and scores on test networks; returns the programs tested."""
+    create_run(
+        store, CONFIG, [run_task(task) for task in TASKS], {"zcsr": "0.1"}, name=name, command=("zcsr", "a b")
+    )
+    run = open_run(store, name)
+    made = [generation(number, seed) for number in range(generations)]
+    for one in made:
+        run.append(one)
+    if not test:
+        return ()
+    tested = (*(record.program for record in made[-1].programs[:3]), parse("fro(sigmoid(logdet(sign(T1G_D))))"))
+    generator = random.Random(seed)
+    run.write_test_scores(
+        TestScore(one, task, arch, generator.gauss(0, 1)) for one in tested for task in TASKS for arch in TEST
+    )
+    return tested
+
+
+def write_accuracies(store: Store, seeds: int = 2) -> dict[tuple[str, str], float]:
+    """Write accuracies of every network of the tasks; returns the mean over the seeds, by task and architecture."""
+    generator = random.Random("accuracies")
+    means: dict[tuple[str, str], float] = {}
+    for task in TASKS:
+        space, _, dataset = task.partition(":")
+        rows = []
+        for arch in (*EVOLVE, *TEST):
+            values = [generator.uniform(10, 95) for _ in range(seeds)]
+            means[task, arch] = sum(values) / seeds
+            rows += [(space, dataset, "test", arch, seed, value, "made") for seed, value in enumerate(values)]
+        columns = ["space", "dataset", "metric", "arch", "seed", "accuracy", "source"]
+        frame = pl.DataFrame(rows, schema=columns, orient="row")
+        write_parquet(frame, store.accuracies_dir / space / dataset / "test-made.parquet")
+    return means
+
+
+def write_statistics(store: Store, archs: tuple[str, ...] = EVOLVE[:4], layers: int = 5) -> str:
+    """Write the summaries of invented statistics; returns the collection's id."""
+    collection = run_task(TASKS[0]).collection
+    folder = store.statistics_dir / collection.id
+    images = {"name": collection.images, "sha256": "0"}
+    record = {"schema": 1, "id": collection.id, "space": collection.space, "dataset": collection.dataset}
+    write_json(record | {"images": images, "config": _plain(collection.config)}, folder / "collection.json")
+    for shard, arch in enumerate(archs):
+        write_parquet(_summary_frame(collection, arch, layers), folder / f"summary-{shard}.parquet")
+    return collection.id
+
+
+def _plain(config: StatisticsConfig) -> dict[str, object]:
+    return {name: getattr(config, name) for name in StatisticsConfig.__dataclass_fields__}
+
+
+def _summary_frame(collection: Collection, arch: str, layers: int) -> pl.DataFrame:
+    keys = (collection.id, collection.space, collection.dataset, arch)
+    numbers = (0.5, 1.0, -1.0, 2.0, 3.0, 4.0, 0.25, 0.5)
+    rows = [
+        (*keys, layer, "m", tensor, "1x2", 2, *numbers, 0) for layer in range(layers) for tensor in ("T1_D", "T3")
+    ]
+    return pl.DataFrame(rows, schema=dict(SUMMARY_SCHEMA), orient="row")
+
+
+def filled_store(root: Path) -> Store:
+    """A store with two runs, accuracies and statistics."""
+    store = Store.open(root, create=True)
+    write_accuracies(store)
+    write_statistics(store)
+    write_run(store, "first")
+    write_run(store, "second", seed=1)
+    return store

@@ -1,0 +1,87 @@
+"""Training a table of accuracies into the store."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zcsr.errors import InputError
+from zcsr.spaces import get_space
+from zcsr.store import Store, query
+from zcsr.store.accuracies import accuracies, measured
+from zcsr.store.images import import_images
+from zcsr.store.train import TrainRequest, train
+from zcsr.training import TrainingConfig
+
+SPACE = get_space("nasbench201-mini")
+ARCHS = SPACE.sample(2, random.Random(3))
+REQUEST = TrainRequest(
+    "nasbench201-mini", "fashion-mnist", "stripes", 48, 40, TrainingConfig(epochs=1, batch_size=16)
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with 96 images of stripes, across or down, which the smallest network can tell apart."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(96) % 2
+    stripes = np.where(np.arange(16) % 2, 255, 0)
+    images = [np.tile(stripes, (16, 1)).T if label else np.tile(stripes, (16, 1)) for label in labels]
+    noisy = np.clip(np.stack(images)[..., None] + generator.normal(0, 40, (96, 16, 16, 1)), 0, 255)
+    np.savez(tmp_path / "stripes.npz", x=noisy.astype(np.uint8), y=labels)
+    store = Store.open(tmp_path / "store", create=True)
+    import_images(store, tmp_path / "stripes.npz", name="stripes")
+    return store
+
+
+def rows(store: Store) -> list[tuple[object, ...]]:
+    return query(store, "SELECT arch, seed, accuracy, source FROM accuracies ORDER BY arch, seed").rows()
+
+
+def test_every_architecture_is_trained_with_every_seed(store: Store) -> None:
+    seen: list[tuple[int, int]] = []
+    report = train(store, REQUEST, ARCHS, range(2), report=lambda done, total: seen.append((done, total)))
+    assert (report.trained, report.already) == (4, 0)
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert measured(store, "nasbench201-mini", "fashion-mnist") == {(a, s) for a in ARCHS for s in (0, 1)}
+    table = rows(store)
+    assert all(0 <= accuracy <= 100 for _, _, accuracy, _ in table)
+    means = accuracies(store, "nasbench201-mini", "fashion-mnist")
+    for arch, mean in zip(means.archs, means.accuracies, strict=True):
+        assert mean == pytest.approx(np.mean([accuracy for a, _, accuracy, _ in table if a == arch]))
+
+
+def test_a_second_call_goes_on_and_the_table_is_that_of_one_call(store: Store, tmp_path: Path) -> None:
+    def interrupt(done: int, _: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(store, REQUEST, ARCHS, range(3), report=interrupt)
+    report = train(store, REQUEST, ARCHS, range(3))
+    assert (report.trained, report.already) == (3, 3)
+    other = Store.open(tmp_path / "other", create=True)
+    import_images(other, tmp_path / "stripes.npz", name="stripes")
+    train(other, REQUEST, ARCHS, range(3))
+    assert rows(store) == rows(other)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (TrainRequest("nasbench201-mini", "fashion-mnist", "stripes", 60, 40), "are 100, and 'stripes' has 96"),
+        (TrainRequest("nasbench201-mini", "cifar10", "stripes", 40, 40), "has no dataset 'cifar10'"),
+        (
+            TrainRequest("nasbench201", "cifar10", "stripes", 40, 40),
+            "takes images of 32x32, and 'stripes' has 16x16",
+        ),
+        (TrainRequest("nasbench201-mini", "fashion-mnist", "spots", 40, 40), "no image set 'spots'"),
+    ],
+)
+def test_a_request_that_does_not_fit_is_refused(store: Store, request_: TrainRequest, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train(store, request_, ARCHS, range(1))
+    assert measured(store, request_.space, request_.dataset) == frozenset()
