@@ -1,0 +1,15 @@
+"""Markdown reports with pictures, made from the answers of named queries."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from zcsr.reports.markdown import table
+from zcsr.reports.render import render_run
+
+__all__ = ["markdown_table", "render_run"]
+
+
+def markdown_table(frame: pl.DataFrame) -> str:
+    """`frame` as a markdown table that ends with a line break."""
+    return f"{table(frame)}\n"

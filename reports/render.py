@@ -1,0 +1,28 @@
+"""A run's report as a markdown file with pictures beside it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from zcsr.reports.phrases import template
+from zcsr.reports.results import read_run
+from zcsr.reports.sections import sections
+from zcsr.store import Store
+
+# A part without content leaves more than one blank line.
+_BLANK_LINES = re.compile(r"\n{3,}")
+
+
+def render_run(store: Store, run: str, out_dir: Path) -> Path:
+    """Write `<out_dir>/<run>.md` and its pictures, and return the path of the markdown.
+
+    `run` is a run's name or "latest". The same store gives the same bytes. Raises InputError when there is no such
+    run; nothing is written then.
+    """
+    results = read_run(store, run)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    path = out_dir / f"{results.run}.md"
+    text = template("run").substitute(sections(results, out_dir / results.run))
+    path.write_text(_BLANK_LINES.sub("\n\n", text), encoding="utf-8")
+    return path
