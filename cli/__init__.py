@@ -1,0 +1,49 @@
+"""The command line: parses, calls, shows; nothing is computed here.
+
+Results go to stdout, everything said about them to stderr. Exit codes: 0 done, 1 an error of zcsr itself, 2 input
+that cannot be used, 3 a store that cannot be used, 130 interrupted (what was done is kept and can be resumed).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the `zcsr` command; the entry point of the installed script."""
+    try:
+        code = _run()
+    except BrokenPipeError:
+        code = _quiet_pipe()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the application and return the exit code, after one line on stderr where something went wrong."""
+    from zcsr.cli.app import app
+    from zcsr.cli.failures import Failure, failure_of
+
+    try:
+        failure = Failure("interrupted", INTERRUPTED) if app(standalone_mode=False) == INTERRUPTED else None
+        sys.stdout.flush()
+    except Exception as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+    if failure is None:
+        return 0
+    print(f"zcsr: {failure.line}", file=sys.stderr)
+    return failure.exit_code
+
+
+def _quiet_pipe() -> int:
+    """The reader of the output has gone, as with `zcsr query ... | head`: what is left goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    return 1

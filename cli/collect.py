@@ -1,0 +1,73 @@
+"""`zcsr collect`: statistics of a space's networks into the store."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from zcsr.cli.options import (
+    BatchSizeOption,
+    ImagesOption,
+    LossOption,
+    NetworkSeedOption,
+    PatternOption,
+    StoreOption,
+    WorkersOption,
+    open_store,
+    statistics_config,
+    worker_count,
+)
+
+
+def collect(
+    space: Annotated[str, typer.Argument(help="Search space; `zcsr spaces` lists them.")],
+    dataset: Annotated[str, typer.Argument(help="Dataset, which fixes resolution and number of classes.")],
+    arch: Annotated[
+        list[str] | None, typer.Option("--arch", help="Architecture string or index; may be repeated.")
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, help="Collect this many architectures drawn at random.")
+    ] = None,
+    sample_seed: Annotated[int, typer.Option("--sample-seed", help="Seed of that draw.")] = 0,
+    images: ImagesOption = None,
+    batch_size: BatchSizeOption = 1,
+    network_seed: NetworkSeedOption = 0,
+    pattern: PatternOption = "rcb",
+    loss: LossOption = "ones",
+    workers: WorkersOption = None,
+    store: StoreOption = None,
+) -> None:
+    """Collect the 22 tensors of every instance; architectures already in the store are skipped."""
+    import random
+
+    from zcsr.cli.console import data, progress, say
+    from zcsr.cli.failures import Interrupted
+    from zcsr.errors import InputError
+    from zcsr.spaces import get_space
+    from zcsr.store import Collection
+    from zcsr.store.collect import collect as collect_into
+
+    if (arch is None) == (sample is None):
+        raise InputError("say which architectures to collect: --arch (repeatable) or --sample N, one of the two")
+    search_space = get_space(space)
+    archs = (
+        [search_space.arch(int(one)) if one.isdecimal() else one for one in arch]
+        if arch
+        else search_space.sample(sample or 0, random.Random(sample_seed))
+    )
+    collection = Collection(
+        space, dataset, images or dataset, statistics_config(batch_size, network_seed, pattern, loss)
+    )
+    opened = open_store(store, create=True)
+    try:
+        with progress(f"collecting {space}:{dataset}", "networks") as report:
+            done = collect_into(opened, collection, archs, workers=worker_count(workers), progress=report)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; what is collected is kept, and the same command goes on with it") from None
+    per_network = done.seconds / done.collected if done.collected else 0.0
+    say(
+        f"{done.collected} networks collected, {done.already} were there already; "
+        f"{per_network:.2f} s and {done.bytes / max(done.collected, 1) / 1e6:.1f} MB a network"
+    )
+    data().print(collection.id, highlight=False, soft_wrap=True)

@@ -1,0 +1,264 @@
+"""What `zcsr evolve` shows while it runs: a live panel in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from zcsr.cli.console import duration, is_live
+
+if TYPE_CHECKING:
+    from zcsr.evolve import EvolveConfig, Generation, Individual, Progress
+    from zcsr.program import Program
+
+BARS = "▁▂▃▄▅▆▇█"
+STAGES = ("text", "normal_form", "sympy", "fingerprint")
+PARTS = {"children": "valid children", "random": "valid random programs", "scores": "networks scored"}
+PLAIN_EVERY_SECONDS = 30.0
+RECENT = 5
+"""Generations whose mean time tells how long the rest will take."""
+
+
+def sparkline(values: Sequence[float], width: int = 60) -> str:
+    """Return one block character a value, of the last `width` values; a gap stands for one that is not finite."""
+    shown = list(values[-width:])
+    finite = [value for value in shown if math.isfinite(value)]
+    low, span = (min(finite), max(finite) - min(finite)) if finite else (0.0, 0.0)
+    return "".join(
+        BARS[round((value - low) / span * (len(BARS) - 1)) if span else 0] if math.isfinite(value) else " "
+        for value in shown
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a run after the generations seen so far.
+
+    `best` and `median` are fitnesses, one a generation; `champion` is the fittest individual of all.
+    """
+
+    config: EvolveConfig
+    run: str
+    generation: Generation | None = None
+    best: tuple[float, ...] = ()
+    median: tuple[float, ...] = ()
+    seconds: tuple[float, ...] = ()
+    valid: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    recognised: Mapping[str, int] = field(default_factory=dict)
+    scored: int = 0
+    scoring_seconds: float = 0.0
+    champion: Individual | None = None
+
+    def after(self, generation: Generation) -> Standing:
+        """Return the standing one generation later."""
+        fitnesses = [individual.fitness for individual in generation.individuals]
+        leader = leader_of(generation)
+        better = self.champion is None or leader.fitness > self.champion.fitness
+        return replace(
+            self,
+            generation=generation,
+            best=(*self.best, max(fitnesses)),
+            median=(*self.median, statistics.median(fitnesses)),
+            seconds=(*self.seconds, generation.seconds.get("total", 0.0)),
+            valid=self.valid + len(fitnesses),
+            rejected=Counter(self.rejected) + _rejected(generation),
+            recognised=Counter(self.recognised) + Counter(one.recognised_by for one in generation.individuals),
+            scored=self.scored + len(generation.scores),
+            scoring_seconds=self.scoring_seconds + generation.seconds.get("score", 0.0),
+            champion=leader if better else self.champion,
+        )
+
+    @property
+    def done(self) -> int:
+        """Generations seen."""
+        return len(self.best)
+
+    @property
+    def rate(self) -> float:
+        """Programs x networks evaluated a second of scoring."""
+        return self.scored / self.scoring_seconds if self.scoring_seconds else 0.0
+
+    def remaining(self, since: float) -> float | None:
+        """Seconds left, `since` seconds after the last generation ended; None where there is no telling."""
+        if not self.done:
+            return None
+        return max(0.0, statistics.fmean(self.seconds[-RECENT:]) * (self.config.generations - self.done) - since)
+
+
+class EvolveDisplay:
+    """Shows a run's standing; a context manager. `update` takes a generation, `observe` what goes on inside one."""
+
+    def __init__(self, console: Console, config: EvolveConfig, run: str, known: Iterable[Generation] = ()) -> None:
+        self.standing = Standing(config, run)
+        for generation in known:
+            self.standing = self.standing.after(generation)
+        self._console = console
+        self._now: Progress | None = None
+        self._started = self._ended = self._said = time.monotonic()
+        live = Live(console=console, get_renderable=self.render, refresh_per_second=4)
+        self._live = live if is_live(console) else None
+
+    def __enter__(self) -> EvolveDisplay:
+        self._started = self._ended = self._said = time.monotonic()
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def update(self, generation: Generation) -> None:
+        """Take in a finished generation and show it."""
+        self.standing = self.standing.after(generation)
+        self._now, self._ended = None, time.monotonic()
+        if not self._live:
+            self._say(self._line())
+
+    def observe(self, progress: Progress) -> None:
+        """Take in how far the generation that is being made has come."""
+        self._now = progress
+        if not self._live and time.monotonic() - self._said >= PLAIN_EVERY_SECONDS:
+            self._say(f"generation {progress.generation + 1}: {_part(progress)}")
+
+    def render(self) -> RenderableType:
+        """Return the panel."""
+        standing, now = self.standing, self._now
+        parts: list[RenderableType] = [_heads(standing, now), ""]
+        if standing.generation is not None:
+            parts += [_fitnesses(standing, standing.generation), "", *_formulas(standing, standing.generation), ""]
+        parts += [_counts(standing), "", Text(self._pace(), style="dim")]
+        return Panel(Group(*parts), title=Text(f"zcsr evolve · run {standing.run}"), border_style="blue")
+
+    def _say(self, line: str) -> None:
+        self._said = time.monotonic()
+        self._console.print(Text(line), soft_wrap=True)
+
+    def _line(self) -> str:
+        standing = self.standing
+        assert standing.generation is not None
+        leader = leader_of(standing.generation)
+        taus = ", ".join(f"{task} {tau:.3f}" for task, tau in leader.taus.items())
+        return (
+            f"generation {standing.done} of {standing.config.generations}: best {standing.best[-1]:.3f} "
+            f"({taus}), median {standing.median[-1]:.3f}; {standing.valid:,} valid, "
+            f"{sum(standing.rejected.values()):,} refused; {self._pace()}: {simplified(leader.program)}"
+        )
+
+    def _pace(self) -> str:
+        now = time.monotonic()
+        left = self.standing.remaining(now - self._ended)
+        rate = f"{self.standing.rate:,.0f} programs x networks/s, " if self.standing.rate else ""
+        rest = "" if left is None else f", about {duration(left)} left"
+        return f"{rate}{duration(now - self._started)} elapsed{rest}"
+
+
+@lru_cache(maxsize=64)
+def simplified(program: Program) -> str:
+    """Return the shorter of the program's text and its normal form."""
+    from zcsr.simplify import simplified as shorter
+
+    return str(shorter(program))
+
+
+def leader_of(generation: Generation) -> Individual:
+    """Return the fittest individual of a generation."""
+    return max(generation.individuals, key=lambda individual: individual.fitness)
+
+
+def _rejected(generation: Generation) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for rejection in generation.rejections:
+        counts[rejection.reason] += rejection.count
+    return counts
+
+
+def _heads(standing: Standing, now: Progress | None) -> Table:
+    """A bar of the generations, and one of what is going on in the one being made."""
+    generations = standing.config.generations
+    grid = Table.grid(padding=(0, 2), expand=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(ratio=1)
+    grid.add_row(
+        Text(f"generation {standing.done} of {generations}", style="bold"),
+        ProgressBar(total=generations, completed=standing.done),
+    )
+    if now is not None:
+        grid.add_row(Text(_part(now), style="dim"), ProgressBar(total=max(now.wanted, 1), completed=now.done))
+    elif standing.done < generations:
+        grid.add_row(Text("proposing programs", style="dim"), ProgressBar(total=1, completed=0))
+    return grid
+
+
+def _part(now: Progress) -> str:
+    candidates = "" if now.part == "scores" else f" among {now.proposed:,}"
+    return f"{now.done} of {now.wanted} {PARTS[now.part]}{candidates}"
+
+
+def _fitnesses(standing: Standing, generation: Generation) -> Table:
+    """Fitness and tau in each space, of the best individual and of the median one."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name, justify in (("", "left"), ("best", "right"), ("median", "right")):
+        table.add_column(Text(name, style="bold"), justify=justify)  # type: ignore[arg-type]
+    leader = leader_of(generation)
+    table.add_row("fitness", _number(leader.fitness), _number(standing.median[-1]))
+    for task in generation.tasks:
+        taus = [individual.taus[task] for individual in generation.individuals if task in individual.taus]
+        middle = statistics.median(taus) if taus else math.nan
+        table.add_row(Text(f"tau {task}"), _number(leader.taus.get(task, math.nan)), _number(middle))
+    return table
+
+
+def _formulas(standing: Standing, generation: Generation) -> list[RenderableType]:
+    leader, champion = leader_of(generation), standing.champion
+    shown = [_formula("best of this generation", leader)]
+    if champion is not None and champion.program != leader.program:
+        shown.append(_formula("best seen", champion))
+    return shown
+
+
+def _formula(label: str, individual: Individual) -> RenderableType:
+    return Text.assemble(
+        (f"{label} {_number(individual.fitness)}  ", "dim"), simplified(individual.program), overflow="fold"
+    )
+
+
+def _counts(standing: Standing) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    refused = ", ".join(f"{count:,} {_words(reason)}" for reason, count in Counter(standing.rejected).most_common())
+    same = ", ".join(
+        f"{standing.recognised[stage]:,} by {_words(stage)}" for stage in STAGES if standing.recognised.get(stage)
+    )
+    total = sum(standing.rejected.values())
+    table.add_row("best", Text(sparkline(standing.best), style="green"))
+    table.add_row("median", Text(sparkline(standing.median), style="cyan"))
+    table.add_row("valid", f"{standing.valid:,}")
+    table.add_row("refused", f"{total:,}: {refused}" if refused else "none yet")
+    table.add_row("duplicates", same or "none yet")
+    return table
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "–"

@@ -1,0 +1,61 @@
+"""What may go wrong, as one line and an exit code; anything else is a defect and keeps its traceback."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import typer
+
+from zcsr.errors import InputError, StoreError, ZcsrError
+
+# typer brings its own copy of click from some version on; this is the base of its errors in either case.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+class Interrupted(ZcsrError):
+    """Ctrl-C; the message says what is kept and how to go on."""
+
+    exit_code = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The line to print after the program's name, and the exit code."""
+
+    line: str
+    exit_code: int
+
+
+def failure_of(error: Exception) -> Failure | None:
+    """Return how to report an error; None for one that nobody has foreseen."""
+    if isinstance(error, ZcsrError):
+        return Failure(_one_line(str(error)), error.exit_code)
+    if isinstance(error, typer.Abort):
+        return Failure("interrupted", Interrupted.exit_code)
+    if isinstance(error, _UsageError):
+        return Failure(_usage(error), InputError.exit_code)
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        # What the user names for output is checked where it is written, so this is about the store.
+        return Failure(_of_system(error), StoreError.exit_code)
+    return None
+
+
+def cannot_write(error: OSError) -> InputError:
+    """Return the error for a file or folder that the user asked to write to."""
+    return InputError(f"cannot write {_of_system(error)}; name another place with --out")
+
+
+def _of_system(error: OSError) -> str:
+    what = error.strerror or str(error)
+    return f"{error.filename}: {what}" if error.filename else what
+
+
+def _usage(error: Exception) -> str:
+    message = getattr(error, "format_message", error.__str__)()
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "zcsr"
+    return f"{_one_line(message).rstrip('.')}; see `{command} --help`"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,72 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from zcsr.statistics import StatisticsConfig
+    from zcsr.store import Store
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        envvar="ZCSR_STORE",
+        help="Folder of the store.",
+        show_default="~/.local/share/zcsr",
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", "-w", min=1, help="Processes to compute with.", show_default="one a core"),
+]
+BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images in the minibatch.")]
+NetworkSeedOption = Annotated[
+    int, typer.Option("--network-seed", help="Seed of the weights, the minibatch and the noise.")
+]
+PatternOption = Annotated[
+    str, typer.Option("--pattern", help="Instances: rcb (ReLU-Conv-BatchNorm) or cbr (Conv-BatchNorm-ReLU).")
+]
+LossOption = Annotated[
+    str, typer.Option("--loss", help="What the gradients come from: ones (on the logits) or cross_entropy.")
+]
+ImagesOption = Annotated[
+    str | None,
+    typer.Option("--images", help="Stored image set to draw the minibatch from.", show_default="the dataset's own"),
+]
+RunArgument = Annotated[str, typer.Argument(help="Name of a run, or latest.")]
+
+
+def open_store(path: Path | None, create: bool = False) -> Store:
+    """Return the store an option names, or the default one."""
+    from zcsr.store import Store, default_root
+
+    return Store.open(path or default_root(), create=create)
+
+
+def parse_task(task: str) -> tuple[str, str]:
+    """Return the search space and the dataset that a --task names."""
+    from zcsr.errors import InputError
+
+    space, colon, dataset = task.partition(":")
+    if not (space and colon and dataset):
+        raise InputError(f"--task takes SPACE:DATASET, such as nasbench201:cifar10, not '{task}'")
+    return space, dataset
+
+
+def worker_count(workers: int | None) -> int:
+    """Return the number of processes an option asks for."""
+    from zcsr.parallel import available_workers
+
+    return workers or available_workers()
+
+
+def statistics_config(batch_size: int, seed: int, pattern: str, loss: str) -> StatisticsConfig:
+    """Return the configuration that the options of a collection spell."""
+    from zcsr.statistics import StatisticsConfig
+
+    return StatisticsConfig(batch_size=batch_size, seed=seed, pattern=pattern, loss=loss)  # type: ignore[arg-type]

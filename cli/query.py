@@ -1,0 +1,188 @@
+"""`zcsr query`: SQL over everything a store holds."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zcsr.cli.options import StoreOption, open_store
+
+if TYPE_CHECKING:
+    import polars
+
+    from zcsr.queries import Query
+    from zcsr.store import Store
+
+FORMATS = ("table", "csv", "json", "markdown", "parquet")
+SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".parquet": "parquet"}
+SHOWN = 50
+BRIEF = 115
+
+
+def query(
+    sql: Annotated[
+        str | None, typer.Argument(help="Name of a query, or SQL.", show_default="list the named queries")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", help="Value of a parameter, as name=value.")
+    ] = None,
+    describe: Annotated[
+        bool, typer.Option("--describe", help="Say all about a named query, its SQL included, and do not run it.")
+    ] = False,
+    output_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", "-f", help=f"One of {', '.join(FORMATS)}.", show_default="by the ending of --out, or table"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write to.", show_default="stdout")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Rows shown in a table.")] = SHOWN,
+    store: StoreOption = None,
+) -> None:
+    """Run a named query or any SQL on the store, read-only; without an argument, list the named queries."""
+    if describe:
+        _describe(sql)
+    elif sql is None:
+        _list_queries()
+    else:
+        chosen = _checked_format(output_format, out)
+        _write(_rows(open_store(store), sql, _parse_parameters(parameter or [])), chosen, out, limit)
+
+
+def print_named(store: Store, name: str, parameters: dict[str, str]) -> None:
+    """Print the rows of a named query as a table."""
+    _print_table(_rows(store, name, parameters), SHOWN)
+
+
+def _rows(store: Store, query: str, parameters: dict[str, str]) -> polars.DataFrame:
+    """The rows of a named query, or of SQL, which has more than one word."""
+    from zcsr.store.index import named
+    from zcsr.store.index import query as run_sql
+
+    return run_sql(store, query, parameters) if len(query.split()) > 1 else named(store, query, parameters)
+
+
+def _list_queries() -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from zcsr import queries
+    from zcsr.cli.console import data, say
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name in queries.names():
+        entry = queries.load(name)
+        parameters = " ".join(f"{p.name}={p.default}" for p in entry.parameters)
+        table.add_row(name, Text.assemble(_in_brief(entry, BRIEF - len(parameters)), (f"  {parameters}", "dim")))
+    data().print(table)
+    say("\nzcsr query NAME runs one, -p NAME=VALUE sets a parameter, --describe says all about it")
+
+
+def _in_brief(entry: Query, width: int) -> str:
+    """The first sentence of what a row means, or as much of it as two lines take."""
+    return textwrap.shorten(entry.doc.partition(". ")[0], width, placeholder=" …")
+
+
+def _describe(name: str | None) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from zcsr import queries
+    from zcsr.cli.console import data
+    from zcsr.errors import InputError
+
+    if name is None:
+        raise InputError("--describe takes the name of a query; `zcsr query` lists them")
+    try:
+        entry = queries.load(name)
+    except queries.QueryError as error:
+        raise InputError(str(error)) from None
+    table = Table.grid(padding=(0, 2))
+    for parameter in entry.parameters:
+        table.add_row(f"-p {parameter.name}={parameter.default}", Text(parameter.doc))
+    data().print(Text(f"A row is: {entry.doc}\n"))
+    if entry.parameters:
+        data().print(table, "")
+    data().print(Text(entry.sql.strip()))
+
+
+def _parse_parameters(pairs: list[str]) -> dict[str, str]:
+    from zcsr.errors import InputError
+
+    values = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError(f"--parameter takes name=value, not '{pair}'")
+        values[name] = value
+    return values
+
+
+def _checked_format(given: str | None, out: Path | None) -> str:
+    from zcsr.errors import InputError
+
+    chosen = given or (SUFFIXES.get(out.suffix.lower(), "table") if out else "table")
+    if chosen not in FORMATS:
+        raise InputError(f"--format is one of {', '.join(FORMATS)}, not '{chosen}'")
+    if chosen == "parquet" and out is None:
+        raise InputError("--format parquet needs a file to write to: --out FILE")
+    return chosen
+
+
+def _write(frame: polars.DataFrame, output_format: str, out: Path | None, limit: int) -> None:
+    from zcsr.cli.failures import cannot_write
+
+    if out is None and output_format == "table":
+        _print_table(frame, limit)
+    elif out is None:
+        sys.stdout.write(_text(frame, output_format))
+    else:
+        try:
+            _write_file(frame, output_format, out)
+        except OSError as error:
+            raise cannot_write(error) from error
+
+
+def _write_file(frame: polars.DataFrame, output_format: str, out: Path) -> None:
+    if output_format == "parquet":
+        from zcsr.store.atomic import write_parquet
+
+        write_parquet(frame, out)
+    else:
+        out.write_text(_text(frame, output_format), encoding="utf-8")
+
+
+def _print_table(frame: polars.DataFrame, limit: int) -> None:
+    from zcsr.cli.console import data, say
+    from zcsr.cli.tables import print_rows
+
+    print_rows(data(), frame.head(limit))
+    if frame.height > limit:
+        say(f"{limit} of {frame.height:,} rows shown; --limit shows more, --format csv all")
+
+
+def _text(frame: polars.DataFrame, output_format: str) -> str:
+    """The rows as csv, json or markdown; a table in a file is one of markdown."""
+    if output_format == "csv":
+        return _flat(frame).write_csv()
+    if output_format == "json":
+        return frame.write_json() + "\n"
+    from zcsr.reports import markdown_table
+
+    return markdown_table(frame)
+
+
+def _flat(frame: polars.DataFrame) -> polars.DataFrame:
+    """The rows with lists and structs as text, since CSV has no form for them."""
+    import polars
+
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    return frame.with_columns(polars.Series(name, map(str, frame[name].to_list())) for name in nested)

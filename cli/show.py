@@ -1,0 +1,43 @@
+"""`zcsr spaces` and `zcsr operations`: what there is to choose from."""
+
+from __future__ import annotations
+
+
+def spaces() -> None:
+    """List the search spaces with their datasets."""
+    from zcsr.cli.console import data
+    from zcsr.cli.tables import Column, layout
+    from zcsr.spaces import get_space, space_names
+
+    rows = [
+        (name, f"{len(space):,}", dataset, str(shape.classes), f"{shape.channels}x{shape.height}x{shape.width}")
+        for name in space_names()
+        for space in [get_space(name)]
+        for dataset, shape in space.datasets.items()
+    ]
+    names = ("space", "architectures", "dataset", "classes", "image")
+    numeric = (False, True, False, True, False)
+    columns = [Column(*column) for column in zip(names, zip(*rows, strict=True), numeric, strict=True)]
+    console = data()
+    console.print(layout(columns, console.width))
+
+
+def operations() -> None:
+    """List the operations of a program and the tensors they work on."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from zcsr.cli.console import data
+    from zcsr.operations import OPERATIONS
+    from zcsr.program import TENSOR_NAMES
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", style="dim")
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for operation in OPERATIONS:
+        arguments = "A, B" if operation.arity == 2 else "A"
+        table.add_row(str(operation.index), f"{operation.name}({arguments})", Text(operation.doc))
+    table.add_row()
+    table.add_row("", "tensors", Text(" ".join(TENSOR_NAMES)))
+    data().print(table)

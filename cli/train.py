@@ -1,0 +1,56 @@
+"""`zcsr train`: a table of accuracies of one's own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from zcsr.cli.options import ImagesOption, StoreOption, WorkersOption, open_store, worker_count
+
+
+def train(
+    space: Annotated[str, typer.Argument(help="Search space; `zcsr spaces` lists them.")],
+    dataset: Annotated[str, typer.Argument(help="Dataset, which fixes resolution and number of classes.")],
+    images: ImagesOption = None,
+    networks: Annotated[int, typer.Option("--networks", min=1, help="Architectures, drawn at random.")] = 200,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each, with seeds 0, 1, ...")] = 1,
+    sample_seed: Annotated[int, typer.Option("--sample-seed", help="Seed of the draw of architectures.")] = 0,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")] = 4,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=2, help="Images in a step.")] = 64,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Highest of the one cycle.")] = 0.2,
+    train_images: Annotated[
+        int, typer.Option("--train-images", min=2, help="Train on this many of the set's first images.")
+    ] = 8192,
+    test_images: Annotated[
+        int, typer.Option("--test-images", min=1, help="Test on this many of the set's last images.")
+    ] = 30_000,
+    device: Annotated[str, typer.Option("--device", help="cpu, or cuda where there is one.")] = "cpu",
+    workers: WorkersOption = None,
+    store: StoreOption = None,
+) -> None:
+    """Train sampled architectures and store their accuracies; run it again to go on where it stopped."""
+    import random
+
+    from zcsr.cli.console import progress, talk
+    from zcsr.spaces import get_space
+    from zcsr.store.train import TrainRequest
+    from zcsr.store.train import train as train_into
+    from zcsr.training import TrainingConfig
+
+    config = TrainingConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
+    request = TrainRequest(space, dataset, images or dataset, train_images, test_images, config)
+    archs = get_space(space).sample(networks, random.Random(sample_seed))
+    with progress(f"training {space}:{dataset}", "trainings") as report:
+        done = train_into(
+            open_store(store, create=True),
+            request,
+            archs,
+            range(seeds),
+            workers=worker_count(workers),
+            device=device,
+            report=report,
+        )
+    talk().print(
+        f"{done.trained} trainings in {done.seconds:.0f} s, {done.already} were there already", highlight=False
+    )

@@ -1,0 +1,294 @@
+"""Who may import whom, read from the sources themselves, and what may not be called anywhere."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Folder of the tree -> the package it is installed as.
+PACKAGES = {
+    "zcsr": "zcsr",
+    "store": "zcsr.store",
+    "queries": "zcsr.queries",
+    "reports": "zcsr.reports",
+    "cli": "zcsr.cli",
+}
+ALLOWED = {
+    "zcsr": {"zcsr"},
+    "store": {"store", "queries", "zcsr"},
+    "queries": {"queries"},
+    "reports": {"reports", "store", "queries", "zcsr"},
+    "cli": {"cli", "reports", "store", "queries", "zcsr"},
+}
+# The domain computes: tables, databases, pictures and terminals are other packages' work.
+NOT_IN_CORE = {
+    "duckdb",
+    "polars",
+    "pandas",
+    "pyarrow",
+    "sqlite3",
+    "rich",
+    "typer",
+    "click",
+    "matplotlib",
+    "argparse",
+}
+# Each of these runs code that a file or a text brings along.
+FORBIDDEN_CALLS = {
+    "eval",
+    "exec",
+    "pickle.load",
+    "pickle.loads",
+    "_pickle.load",
+    "_pickle.loads",
+    "marshal.load",
+    "marshal.loads",
+    "shelve.open",
+    "dill.load",
+    "dill.loads",
+    "joblib.load",
+    "cloudpickle.load",
+    "cloudpickle.loads",
+    "pandas.read_pickle",
+    "sympy.parse_expr",
+    "sympy.parsing.sympy_parser.parse_expr",
+}
+UNPICKLERS = {"pickle.Unpickler", "_pickle.Unpickler", "pickle._Unpickler"}
+HEAVY = ("torch", "polars", "duckdb", "sympy", "scipy", "matplotlib", "deap")
+
+
+def package_of(path: Path, root: Path = ROOT) -> str:
+    """The dotted name of the package that holds the module at `path`."""
+    folder, *inner = path.relative_to(root).parent.parts
+    return ".".join([PACKAGES[folder], *inner])
+
+
+def absolute(node: ast.ImportFrom, package: str) -> str:
+    """The absolute name of the module that a `from ... import` reads, relative or not."""
+    if not node.level:
+        return node.module or ""
+    parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join(parents + ([node.module] if node.module else []))
+
+
+def imported(tree: ast.AST, package: str) -> Iterator[str]:
+    """Every name that `tree` imports, as absolute dotted names, wherever the import stands.
+
+    `from a import b` gives `a.b`, since b may be a module of its own.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{absolute(node, package)}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and dotted(node.func, {}) in {"importlib.import_module", "import_module"}:
+            yield from literal_module(node, package)
+
+
+def literal_module(call: ast.Call, package: str) -> Iterator[str]:
+    """The module that `import_module("literal")` names; a computed name gives nothing."""
+    if call.args and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str):
+        name = call.args[0].value
+        level = len(name) - len(name.lstrip("."))
+        yield absolute(ast.ImportFrom(module=name.lstrip("."), names=[], level=level), package)
+
+
+def owner(name: str) -> str | None:
+    """The folder of the tree that a dotted name belongs to, or None for other people's packages."""
+    matches = [folder for folder, package in PACKAGES.items() if f"{name}.".startswith(f"{package}.")]
+    return max(matches, key=lambda folder: len(PACKAGES[folder]), default=None)
+
+
+def dotted(node: ast.expr, aliases: dict[str, str]) -> str:
+    """The dotted name of an expression such as `p.loads`, with local names put back to what they stand for."""
+    if isinstance(node, ast.Name):
+        return aliases.get(node.id, node.id)
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value, aliases)}.{node.attr}"
+    return ""
+
+
+def local_names(tree: ast.AST, package: str) -> dict[str, str]:
+    """What each imported local name stands for: {"p": "pickle"} after `import pickle as p`."""
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom):
+            module = absolute(node, package)
+            names |= {alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def wrong_directions(text: str, folder: str, package: str) -> list[str]:
+    """The imports in `text` that the module's folder is not allowed."""
+    tree = ast.parse(text)
+    return [
+        name
+        for name in imported(tree, package)
+        if ((home := owner(name)) is not None and home not in ALLOWED[folder])
+        or name.split(".")[0] in {"store", "queries", "cli", "reports"}
+    ]
+
+
+def code_runners(text: str, package: str, may_unpickle: bool) -> list[str]:
+    """The uses in `text` of anything that would run code from a file or a text."""
+    tree = ast.parse(text)
+    aliases = local_names(tree, package)
+    bases = {
+        id(base) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases if may_unpickle
+    }
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute):
+            name = dotted(node, aliases).removeprefix("builtins.")
+            if name in FORBIDDEN_CALLS or (name in UNPICKLERS and id(node) not in bases):
+                found.append(name)
+        elif isinstance(node, ast.Call):
+            found += unsafe_flags(node, aliases)
+    return found
+
+
+def unsafe_flags(call: ast.Call, aliases: dict[str, str]) -> list[str]:
+    """`numpy.load(allow_pickle=True)`, and `torch.load` without the literal `weights_only=True`."""
+    flags = {keyword.arg: keyword.value for keyword in call.keywords}
+    found = []
+    allow = flags.get("allow_pickle")
+    if allow is not None and not (isinstance(allow, ast.Constant) and allow.value is False):
+        found.append("allow_pickle")
+    only = flags.get("weights_only")
+    if dotted(call.func, aliases) == "torch.load" and not (isinstance(only, ast.Constant) and only.value is True):
+        found.append("torch.load")
+    return found
+
+
+SOURCES = sorted(path for folder in PACKAGES for path in (ROOT / folder).rglob("*.py"))
+EACH_SOURCE = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def roots(path: Path) -> set[str]:
+    """The top-level packages that a source file imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {name.split(".")[0] for name in imported(tree, package_of(path))}
+
+
+def test_every_package_has_sources() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in SOURCES} == set(PACKAGES)
+
+
+def test_the_layout_in_contributing_names_every_module() -> None:
+    layout = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Layout")[1].split("## House style")[0]
+    named = {line.split()[0].rstrip("/") for line in layout.splitlines() if line.startswith("    ")}
+    folders = {*PACKAGES, "tests", "benchmarks"} | {
+        path.parent.name for path in (ROOT / "zcsr").glob("*/__init__.py")
+    }
+    assert named == folders | {path.name for path in (ROOT / "zcsr").glob("*.py")}
+
+
+@EACH_SOURCE
+def test_imports_point_one_way(path: Path) -> None:
+    folder = path.relative_to(ROOT).parts[0]
+    assert wrong_directions(path.read_text(encoding="utf-8"), folder, package_of(path)) == []
+
+
+@EACH_SOURCE
+def test_nothing_runs_code_from_data(path: Path) -> None:
+    may_unpickle = path == ROOT / "store" / "unpickle.py"
+    assert code_runners(path.read_text(encoding="utf-8"), package_of(path), may_unpickle) == []
+
+
+@pytest.mark.parametrize(
+    ("library", "home"), [("deap", ROOT / "zcsr" / "evolve" / "variation.py"), ("duckdb", ROOT / "store")]
+)
+def test_a_library_is_known_in_one_place(library: str, home: Path) -> None:
+    users = [path for path in SOURCES if library in roots(path)]
+    assert [path for path in users if not path.is_relative_to(home)] == []
+
+
+def test_core_has_no_tables_databases_pictures_or_terminal() -> None:
+    used = {path: roots(path) & NOT_IN_CORE for path in SOURCES if path.is_relative_to(ROOT / "zcsr")}
+    assert {path: names for path, names in used.items() if names} == {}
+
+
+def test_queries_know_the_standard_library_only() -> None:
+    used = {name for path in SOURCES if path.is_relative_to(ROOT / "queries") for name in roots(path)}
+    assert used - sys.stdlib_module_names - {"zcsr"} == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "folder", "package", "expected"),
+    [
+        ("import zcsr.store", "zcsr", "zcsr", ["zcsr.store"]),
+        ("from zcsr import cli", "zcsr", "zcsr", ["zcsr.cli"]),
+        ("from .store import Store", "zcsr", "zcsr", ["zcsr.store.Store"]),
+        ("from ..reports import render_run", "zcsr", "zcsr.evolve", ["zcsr.reports.render_run"]),
+        ("from . import parse\nfrom ..errors import InputError", "zcsr", "zcsr.spaces", []),
+        ("def f():\n    from zcsr.cli import main", "store", "zcsr.store", ["zcsr.cli.main"]),
+        ("if TYPE_CHECKING:\n    from zcsr.store import Store", "queries", "zcsr.queries", ["zcsr.store.Store"]),
+        ("import importlib\nimportlib.import_module('zcsr.reports')", "store", "zcsr.store", ["zcsr.reports"]),
+        ("import importlib\nimportlib.import_module('..cli', 'zcsr.store')", "store", "zcsr.store", ["zcsr.cli"]),
+        ("from store import Store", "cli", "zcsr.cli", ["store.Store"]),
+        ("from zcsr.storehouse import x", "zcsr", "zcsr", []),
+        ("from zcsr import errors\nfrom zcsr.queries import load", "store", "zcsr.store", []),
+        ("from zcsr.errors import InputError", "queries", "zcsr.queries", ["zcsr.errors.InputError"]),
+    ],
+)
+def test_the_check_sees_a_wrong_direction(text: str, folder: str, package: str, expected: list[str]) -> None:
+    assert wrong_directions(text, folder, package) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "may_unpickle", "expected"),
+    [
+        ("import pickle\npickle.load(f)", True, ["pickle.load"]),
+        ("import pickle as p\np.loads(b'')", True, ["pickle.loads"]),
+        ("from pickle import loads as read\nread(b'')", True, ["pickle.loads"]),
+        ("import pickle\npickle.Unpickler(f).load()", True, ["pickle.Unpickler"]),
+        ("import pickle\nclass Plain(pickle.Unpickler): ...", True, []),
+        ("import pickle\nclass Plain(pickle.Unpickler): ...", False, ["pickle.Unpickler"]),
+        ("import pickle\npickle.dumps(1)", False, []),
+        ("eval('1')", False, ["eval"]),
+        ("import builtins\nbuiltins.exec('1')", False, ["exec"]),
+        ("model.eval()", False, []),
+        ("import torch\ntorch.load(f)", False, ["torch.load"]),
+        ("import torch\ntorch.load(f, weights_only=True)", False, []),
+        ("import numpy as np\nnp.load(f, allow_pickle=True)", False, ["allow_pickle"]),
+        ("import numpy as np\nnp.load(f, allow_pickle=False)", False, []),
+    ],
+)
+def test_the_check_sees_code_that_runs_data(text: str, may_unpickle: bool, expected: list[str]) -> None:
+    assert code_runners(text, "zcsr.store", may_unpickle) == expected
+
+
+def modules_after(code: str, folder: Path) -> set[str]:
+    """The top-level modules that a fresh interpreter has loaded after running `code` with success."""
+    report = "import sys as s; print('MODULES', *{name.split('.')[0] for name in s.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, timeout=120, cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.rsplit("MODULES", 1)[1].split())
+
+
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = """
+import sys
+from zcsr.cli import main
+sys.argv = ["zcsr", "--help"]
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+"""
+    assert modules_after(code, tmp_path).isdisjoint(HEAVY)
+
+
+def test_importing_zcsr_loads_nothing_heavy(tmp_path: Path) -> None:
+    assert modules_after("import zcsr, zcsr.errors, zcsr.queries", tmp_path).isdisjoint({*HEAVY, "numpy"})

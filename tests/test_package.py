@@ -1,0 +1,103 @@
+"""What a wheel brings into a user's environment: the package `zcsr` and nothing beside it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = {
+    "zcsr": "zcsr",
+    "store": "zcsr/store",
+    "queries": "zcsr/queries",
+    "reports": "zcsr/reports",
+    "cli": "zcsr/cli",
+}
+DATA = {"queries": "*.sql", "reports": "templates/*", "zcsr": "data/*"}
+
+pytestmark = pytest.mark.slow
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what a wheel is built from, so that building leaves nothing in the tree."""
+    copy = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy / name)
+    for folder in FOLDERS:
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", out, source, cwd=out)
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def content(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def test_nothing_but_zcsr_at_the_top(content: set[str]) -> None:
+    tops = {name.split("/")[0] for name in content}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"zcsr"}
+    assert len(tops) == 2
+
+
+def test_every_module_is_in_the_wheel_and_no_other(content: set[str]) -> None:
+    expected = {
+        f"{package}/{path.relative_to(ROOT / folder).as_posix()}"
+        for folder, package in FOLDERS.items()
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert {name for name in content if name.endswith(".py")} == expected
+
+
+def test_the_data_files_are_in_the_wheel(content: set[str]) -> None:
+    expected = {
+        f"{FOLDERS[folder]}/{path.relative_to(ROOT / folder).as_posix()}"
+        for folder, pattern in DATA.items()
+        for path in (ROOT / folder).glob(pattern)
+        if path.is_file()
+    }
+    assert "zcsr/py.typed" in content
+    assert any(name.endswith(".sql") for name in expected)
+    assert expected <= content
+
+
+def test_published_reports_stay_at_home(content: set[str]) -> None:
+    assert not {name for name in content if "published" in name}
+
+
+def test_the_licence_and_the_command_are_declared(wheel: Path, content: set[str]) -> None:
+    (metadata,) = (name for name in content if name.endswith(".dist-info/METADATA"))
+    (entry_points,) = (name for name in content if name.endswith("entry_points.txt"))
+    with zipfile.ZipFile(wheel) as archive:
+        assert "License-Expression: Apache-2.0" in archive.read(metadata).decode()
+        assert "zcsr = zcsr.cli:main" in archive.read(entry_points).decode()
+    assert any(name.endswith("licenses/LICENSE") for name in content)
+
+
+def test_an_installed_wheel_finds_its_queries(wheel: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    run(sys.executable, "-m", "pip", "install", "--no-deps", "--target", site, wheel, cwd=tmp_path)
+    code = f"import sys; sys.path.insert(0, {str(site)!r}); import zcsr.queries as q; print(q.__file__, *q.names())"
+    place, *names = run(sys.executable, "-c", code, cwd=tmp_path).split()
+    assert Path(place) == site / "zcsr" / "queries" / "__init__.py"
+    assert sorted(names) == sorted(path.stem for path in (ROOT / "queries").glob("*.sql"))
