@@ -13,6 +13,7 @@ from zcsr.program import TENSOR_NAMES, Program, parse
 from zcsr.statistics import StatisticsConfig
 from zcsr.store.atomic import write_json, write_parquet
 from zcsr.store.runs import RunTask, TestScore, create_run, open_run
+from zcsr.store.scores import SCHEMA as SCORES_SCHEMA
 from zcsr.store.statistics import Collection
 from zcsr.store.store import Store
 from zcsr.store.summaries import SUMMARY_SCHEMA
@@ -126,6 +127,18 @@ def write_statistics(store: Store, archs: tuple[str, ...] = EVOLVE[:4], layers: 
     return collection.id
 
 
+def write_network_scores(store: Store, programs: int = 2) -> str:
+    """Write scores of invented programs on every network of a task, apart from any run; returns the collection."""
+    generator = random.Random("network scores")
+    collection = run_task(TASKS[0]).collection
+    keys = (collection.id, collection.space, collection.dataset)
+    chosen = [program(generator) for _ in range(programs)]
+    rows = [(*keys, one.id, str(one), arch, generator.random()) for one in chosen for arch in (*EVOLVE, *TEST)]
+    frame = pl.DataFrame(rows, schema=SCORES_SCHEMA, orient="row")
+    write_parquet(frame, store.scores_dir / collection.id / "made.parquet")
+    return collection.id
+
+
 def _plain(config: StatisticsConfig) -> dict[str, object]:
     return {name: getattr(config, name) for name in StatisticsConfig.__dataclass_fields__}
 
@@ -140,10 +153,11 @@ def _summary_frame(collection: Collection, arch: str, layers: int) -> pl.DataFra
 
 
 def filled_store(root: Path) -> Store:
-    """A store with two runs, accuracies and statistics."""
+    """A store with two runs, accuracies, statistics, and scores apart from the runs."""
     store = Store.open(root, create=True)
     write_accuracies(store)
     write_statistics(store)
+    write_network_scores(store)
     write_run(store, "first")
     write_run(store, "second", seed=1)
     return store

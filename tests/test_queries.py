@@ -32,6 +32,7 @@ COLUMNS: Mapping[str, str] = {
     "generations": (
         "run generation best_fitness median_fitness valid invalid proposed rejected scored avoided seconds"
     ),
+    "network_correlations": "collection task text kendall spearman networks non_finite",
     "rejections": "reason programs proposals share example detail",
     "runs": "run status started seconds generations programs tasks best_fitness seed",
     "split": "task role metric networks trained lowest median highest",

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import functools
+import hashlib
+import itertools
+import random
+from pathlib import Path
+
+import polars
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from zcsr.errors import InputError
+from zcsr.spaces import SearchSpace, get_space, nasbench201
+from zcsr.spaces.nats_sss import CELL
+
+SPACE = get_space("nats-sss")
+MINI = get_space("nats-sss-mini")
+SPACES = pytest.mark.parametrize("space", [SPACE, MINI], ids=lambda space: str(space.name))
+PARAMETER_COLUMNS = {"cifar10": "cifar10_params", "cifar100": "cifar100_params", "imagenet16-120": "in16_params"}
+
+indices = st.integers(0, 32_767)
+archs = indices.map(SPACE.arch)
+
+
+def parameter_count(network: nn.Module) -> int:
+    return sum(p.numel() for _, p in network.named_parameters(remove_duplicate=False))
+
+
+def random_images(count: int, channels: int, size: int) -> torch.Tensor:
+    return torch.randn(count, channels, size, size, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def published(shared: Path) -> polars.DataFrame:
+    return polars.read_parquet(shared / "data" / "nats_sss.parquet")
+
+
+def test_the_cell_is_the_published_one() -> None:
+    assert nasbench201.format_arch(CELL) == (
+        "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+    )
+
+
+def test_order_counts_up_with_the_last_layer_fastest() -> None:
+    for space, step in ((SPACE, 8), (MINI, 2)):
+        choices = [step * i for i in range(1, 9)]
+        expected = [":".join(map(str, widths)) for widths in itertools.product(choices, repeat=5)]
+        assert [space.arch(i) for i in range(len(space))] == expected
+
+
+def test_order_is_the_published_one_without_the_table() -> None:
+    text = "\n".join(SPACE.arch(i) for i in range(len(SPACE)))
+    assert (
+        hashlib.sha256(text.encode()).hexdigest()
+        == "8b99b4c0aabe959924c6fb36c0ee4a3f79362343e36b7752b90deee9409b492f"
+    )
+
+
+def test_order_equals_the_published_table(published: polars.DataFrame) -> None:
+    assert [SPACE.arch(i) for i in range(len(SPACE))] == published["arch_str"].to_list()
+
+
+@SPACES
+def test_index_inverts_arch(space: SearchSpace) -> None:
+    assert len(space) == 32_768
+    assert [space.index(space.arch(i)) for i in range(len(space))] == list(range(len(space)))
+
+
+@pytest.mark.parametrize("index", [-1, 32_768])
+def test_index_outside_is_refused(index: int) -> None:
+    with pytest.raises(InputError, match="0 to 32767"):
+        SPACE.arch(index)
+
+
+@pytest.mark.parametrize(
+    ("arch", "message"),
+    [
+        ("", "it has 1 channel counts"),
+        ("8:8:8:8", "it has 4 channel counts"),
+        ("8:8:8:8:8:8", "it has 6 channel counts"),
+        ("8,8,8,8,8", "it has 1 channel counts"),
+        ("8:8:8:8:", "c5 is ''"),
+        ("8:8:12:8:8", "c3 is '12'; the channel counts are 8, 16, 24, 32, 40, 48, 56, 64"),
+        ("8:72:8:8:8", "c2 is '72'"),
+        ("08:8:8:8:8", "c1 is '08'.* did you mean '8'"),
+        ("8: 8:8:8:8", "c2 is ' 8'"),
+        ("-8:8:8:8:8", "c1 is '-8'"),
+        ("8.0:8:8:8:8", "c1 is '8.0'"),
+        ("8:8:8:8:8\n", "c5 is "),
+        ("８:8:8:8:8", "c1 is '８'"),
+    ],
+)
+def test_malformed_architectures_are_refused(arch: str, message: str) -> None:
+    for use in (SPACE.index, SPACE.neighbours, SPACE.canonical):
+        with pytest.raises(InputError, match=message):
+            use(arch)
+    with pytest.raises(InputError, match=message):
+        SPACE.build(arch, classes=10)
+
+
+def test_widths_of_the_other_space_are_refused() -> None:
+    with pytest.raises(InputError, match="of nats-sss-mini: c1 is '64'; the channel counts are 2, 4, 6, .*16"):
+        MINI.index("64:8:8:8:8")
+
+
+def test_datasets() -> None:
+    shapes = {name: (d.classes, d.channels, d.height, d.width) for name, d in SPACE.datasets.items()}
+    assert shapes == {"cifar10": (10, 3, 32, 32), "cifar100": (100, 3, 32, 32), "imagenet16-120": (120, 3, 16, 16)}
+    shapes = {name: (d.classes, d.channels, d.height, d.width) for name, d in MINI.datasets.items()}
+    assert shapes == {"fashion-mnist": (10, 1, 16, 16)}
+
+
+# Counts of parameters as NATS-Bench publishes them, for CIFAR-10, CIFAR-100 and ImageNet16-120.
+PUBLISHED_COUNTS = {
+    "8:8:8:8:8": (11_714, 12_524, 12_704),
+    "64:64:64:64:64": (713_674, 719_524, 720_824),
+    "8:64:8:64:8": (110_882, 111_692, 111_872),
+    "64:8:64:8:64": (441_226, 447_076, 448_376),
+    "16:16:32:32:64": (225_466, 231_316, 232_616),
+    "24:40:40:56:56": (316_626, 321_756, 322_896),
+    "48:32:16:8:24": (168_762, 171_012, 171_512),
+    "56:8:16:64:40": (298_098, 301_788, 302_608),
+}
+
+
+@pytest.mark.parametrize("arch", PUBLISHED_COUNTS)
+def test_parameters_of_a_few_networks(arch: str) -> None:
+    with torch.device("meta"):
+        counts = [parameter_count(SPACE.build(arch, d.classes)) for d in SPACE.datasets.values()]
+    assert tuple(counts) == PUBLISHED_COUNTS[arch]
+
+
+@pytest.mark.slow
+def test_parameters_of_all_networks(published: polars.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal modules are built once and counted wherever they stand; data sets differ in the classifier alone."""
+    for part in ("_edge", "Reduction"):
+        monkeypatch.setattr(nasbench201, part, functools.cache(getattr(nasbench201, part)))
+    with torch.device("meta"):
+        counted = [parameter_count(SPACE.build(SPACE.arch(i), classes=10)) for i in range(len(SPACE))]
+    last_widths = [int(SPACE.arch(i).split(":")[-1]) for i in range(len(SPACE))]
+    for dataset, column in PARAMETER_COLUMNS.items():
+        more = SPACE.datasets[dataset].classes - 10
+        counts = [count + more * (width + 1) for count, width in zip(counted, last_widths, strict=True)]
+        assert counts == published[column].to_list()
+
+
+@pytest.mark.parametrize("arch", ["8:16:24:32:40", "64:8:56:16:8", "8:8:8:8:8"])
+def test_every_layer_has_its_width(arch: str) -> None:
+    network, seen = SPACE.build(arch, classes=10), {}
+    for name, layer in network.get_submodule("body").named_children():
+        layer.register_forward_hook(lambda module, args, output, name=name: seen.update({name: output.shape}))
+    network(random_images(2, 3, 32))
+    sizes = {"stage1_cell1": 32, "reduction1": 16, "stage2_cell1": 16, "reduction2": 8, "stage3_cell1": 8}
+    widths = [int(width) for width in arch.split(":")]
+    assert seen == {name: (2, c, size, size) for (name, size), c in zip(sizes.items(), widths, strict=True)}
+
+
+@pytest.mark.parametrize(("name", "dataset"), [(s.name, d) for s in (SPACE, MINI) for d in s.datasets])
+def test_forward_shapes(name: str, dataset: str) -> None:
+    space = get_space(name)
+    shape = space.datasets[dataset]
+    for index in (0, 4_711, 32_767):
+        network = space.build(space.arch(index), shape.classes, shape.channels)
+        logits = network(random_images(2, shape.channels, shape.height))
+        assert logits.shape == (2, shape.classes)
+        assert torch.isfinite(logits).all()
+
+
+def naive_norm(x: torch.Tensor) -> torch.Tensor:
+    mean, variance = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), correction=0, keepdim=True)
+    return (x - mean) / (variance + 1e-5).sqrt()
+
+
+@given(st.tuples(*[st.sampled_from([8, 16, 24])] * 5))
+@settings(max_examples=15, deadline=None)
+def test_a_cell_is_the_sum_of_its_edges(widths: tuple[int, ...]) -> None:
+    """Its edges from the input change the width; the skip connection that must has no ReLU."""
+    torch.manual_seed(0)
+    body = SPACE.build(":".join(map(str, widths)), classes=10).get_submodule("body")
+    for name, c_in, c_out in (("stage2_cell1", widths[1], widths[2]), ("stage3_cell1", widths[3], widths[4])):
+        cell, x = body.get_submodule(name), random_images(3, c_in, 8)
+        weight = {key.split(".")[1]: w for key, w in cell.state_dict().items() if key.endswith("conv.weight")}
+
+        def conv(edge: str, x: torch.Tensor, weight: dict[str, torch.Tensor] = weight) -> torch.Tensor:
+            return naive_norm(torch.conv2d(x.clamp(min=0), weight[edge], padding=1))
+
+        first = conv("0-1", x)
+        second = conv("0-2", x) + conv("1-2", first)
+        skipped = x if c_in == c_out else naive_norm(torch.conv2d(x, weight["0-3"]))
+        expected = skipped + conv("1-3", first) + conv("2-3", second)
+        assert cell(x).shape == (3, c_out, 8, 8)
+        torch.testing.assert_close(cell(x), expected, rtol=1e-4, atol=1e-4)
+
+
+@given(archs)
+@settings(deadline=None)
+def test_neighbours_differ_in_one_layer(arch: str) -> None:
+    neighbours = SPACE.neighbours(arch)
+    assert len(neighbours) == len(set(neighbours)) == 35
+    for neighbour in neighbours:
+        assert sum(a != b for a, b in zip(arch.split(":"), neighbour.split(":"), strict=True)) == 1
+        assert 0 <= SPACE.index(neighbour) < 32_768
+        assert arch in SPACE.neighbours(neighbour)
+
+
+def test_neighbours_come_layer_by_layer() -> None:
+    near = MINI.neighbours("2:4:6:8:16")
+    assert near[:2] == ["4:4:6:8:16", "6:4:6:8:16"]
+    assert near[7] == "2:2:6:8:16"
+    assert near[-1] == "2:4:6:8:14"
+
+
+@given(archs)
+def test_every_architecture_represents_itself(arch: str) -> None:
+    assert SPACE.canonical(arch) == arch
+
+
+@given(st.integers(0, 300), st.integers(0, 2**32))
+@settings(deadline=None)
+def test_samples_are_distinct_and_repeatable(count: int, seed: int) -> None:
+    sample = SPACE.sample(count, random.Random(seed))
+    assert len(sample) == len(set(sample)) == count
+    assert sample == SPACE.sample(count, random.Random(seed))
+    assert all(SPACE.arch(SPACE.index(arch)) == arch for arch in sample)
+
+
+@SPACES
+def test_samples_cover_the_space_evenly(space: SearchSpace) -> None:
+    assert set(space.sample(len(space), random.Random(0))) == set(map(space.arch, range(len(space))))
+    drawn = [arch.split(":") for arch in space.sample(8_000, random.Random(1))]
+    for layer, counts in enumerate(zip(*drawn, strict=True)):
+        for choice in space.arch(0).split(":")[layer], space.arch(len(space) - 1).split(":")[layer]:
+            assert counts.count(choice) / 8_000 == pytest.approx(1 / 8, abs=0.02)
+
+
+@pytest.mark.parametrize("count", [-1, 32_769])
+def test_impossible_samples_are_refused(count: int) -> None:
+    with pytest.raises(InputError, match="32768"):
+        SPACE.sample(count, random.Random(0))
