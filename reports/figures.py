@@ -74,7 +74,7 @@ def fitness_figure(
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         handles, labels = axes.get_legend_handles_labels()
-        axes.legend(handles[::-1], labels[::-1], loc="lower right", ncols=3)
+        axes.legend(handles[::-1], labels[::-1], loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
 
     return _save(path, 4.2, draw)
 
@@ -99,6 +99,8 @@ def scatter_figure(path: Path, panels: Sequence[Panel]) -> Path:
 
 
 def _scatter(axes: Axes, panel: Panel) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     shown = np.isfinite(panel.scores) & np.isfinite(panel.accuracies)
     scores = panel.scores[shown]
     size = 14 if len(scores) < 300 else 7
@@ -110,6 +112,8 @@ def _scatter(axes: Axes, panel: Panel) -> None:
         axes.set_xlabel("rank of the score")
     else:
         axes.set_xlabel("score")
+    if axes.get_xscale() == "linear":
+        axes.xaxis.set_major_locator(MaxNLocator(5))  # long numbers would run into each other
     axes.scatter(scores, panel.accuracies[shown], s=size, color=BLUE, alpha=0.45, linewidths=0)
     axes.set_ylabel("accuracy (%)")
     axes.set_title(panel.title, loc="left")
