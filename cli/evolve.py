@@ -66,8 +66,14 @@ def evolve(
         int, typer.Option("--probe-networks", help="Networks of each task a program must run on to be admitted.")
     ] = 2,
     test_networks: Annotated[
-        int, typer.Option("--test-networks", min=2, help="Networks of each task, never evolved on, for the test.")
-    ] = 100,
+        int | None,
+        typer.Option(
+            "--test-networks",
+            min=2,
+            help="Networks of each task, never evolved on, for the test.",
+            show_default="100, or all that are left",
+        ),
+    ] = None,
     batch_size: BatchSizeOption = 1,
     network_seed: NetworkSeedOption = 0,
     pattern: PatternOption = "rcb",

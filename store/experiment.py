@@ -86,7 +86,7 @@ class Experiment:
         config: EvolveConfig,
         statistics: StatisticsConfig,
         *,
-        test_networks: int,
+        test_networks: int | None = None,
         workers: int,
         name: str | None = None,
         command: Sequence[str] = (),

@@ -649,6 +649,18 @@ def test_too_few_networks_are_an_error_with_the_numbers():
     assert most == sum(CANONICAL["nasbench201"](arch) not in seen for arch in tables()[0].archs)
 
 
+def test_a_hundred_networks_or_all_that_are_left_are_tested_on_when_nothing_is_said() -> None:
+    table = tables()[0]
+    assert len(split([table], CANONICAL, EvolveConfig())[0].test.archs) == 100
+    few = table.subset(table.archs[:120])
+    part = split([few], CANONICAL, EvolveConfig())[0]
+    canonical = CANONICAL[few.space]
+    seen = set(map(canonical, part.evolve.archs))
+    assert set(part.test.archs) == {arch for arch in few.archs if canonical(arch) not in seen}
+    with pytest.raises(InputError, match="fewer than the 2 test networks"):
+        split([table.subset(table.archs[:80])], CANONICAL, EvolveConfig())
+
+
 def test_probe_networks_are_drawn_from_those_of_evolution(tasks):
     probes = choose_probes(EvolveConfig(probe_networks=3), tasks)
     assert list(probes) == ["toy:a", "toy:b", "other:c"]

@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 from zcsr.errors import InputError
 from zcsr.evolve.config import EvolveConfig
 
+TEST_NETWORKS = 100
+"""Networks of each task that a run is tested on when nothing else is said."""
+
+_FEWEST_TESTED = 2  # one network has no rank
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaskData:
@@ -56,9 +61,11 @@ def split(
     tables: Sequence[TaskData],
     canonical: Mapping[str, Callable[[str], str]],
     config: EvolveConfig,
-    test_networks: int,
+    test_networks: int | None = None,
 ) -> tuple[Split, ...]:
-    """Draw each table's networks for evolution (`networks_per_task`) and for the test (`test_networks`).
+    """Draw each table's networks for evolution (`networks_per_task`) and for the test.
+
+    `test_networks` of each are tested on; when None, `TEST_NETWORKS`, or all that are left where these are fewer.
 
     `tables` hold all known networks of each task, `canonical` each space's function from an architecture to the
     representative of its isomorphism class. Test networks are drawn from those that evolution never sees in any
@@ -109,9 +116,10 @@ def _classes_seen(
 
 
 def _drawn_for_test(
-    table: TaskData, seen: frozenset[str], canonical: Callable[[str], str], seed: int, wanted: int
+    table: TaskData, seen: frozenset[str], canonical: Callable[[str], str], seed: int, wanted: int | None
 ) -> TaskData:
     free = [arch for arch in table.archs if canonical(arch) not in seen]
+    wanted = max(_FEWEST_TESTED, min(TEST_NETWORKS, len(free))) if wanted is None else wanted
     if len(free) < wanted:
         raise InputError(
             f"{table.task} has accuracies of {len(table.archs)} networks, of which {len(free)} are not isomorphic "
