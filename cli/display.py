@@ -29,6 +29,9 @@ BARS = "▁▂▃▄▅▆▇█"
 STAGES = ("text", "normal_form", "sympy", "fingerprint")
 PARTS = {"children": "valid children", "random": "valid random programs", "scores": "networks scored"}
 PLAIN_EVERY_SECONDS = 30.0
+HEAD_WIDTH = 36
+"""Terminal columns before the bars, so that they do not jump as the words change."""
+
 RECENT = 5
 """Generations whose mean time tells how long the rest will take."""
 
@@ -194,7 +197,7 @@ def _heads(standing: Standing, now: Progress | None) -> Table:
     """A bar of the generations, and one of what is going on in the one being made."""
     generations = standing.config.generations
     grid = Table.grid(padding=(0, 2), expand=True)
-    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, min_width=HEAD_WIDTH)
     grid.add_column(ratio=1)
     grid.add_row(
         Text(f"generation {standing.done} of {generations}", style="bold"),
@@ -248,8 +251,9 @@ def _counts(standing: Standing) -> Table:
         f"{standing.recognised[stage]:,} by {_words(stage)}" for stage in STAGES if standing.recognised.get(stage)
     )
     total = sum(standing.rejected.values())
-    table.add_row("best", Text(sparkline(standing.best), style="green"))
-    table.add_row("median", Text(sparkline(standing.median), style="cyan"))
+    if standing.done:
+        table.add_row("best fitness", Text(sparkline(standing.best), style="green"))
+        table.add_row("median fitness", Text(sparkline(standing.median), style="cyan"))
     table.add_row("valid", f"{standing.valid:,}")
     table.add_row("refused", f"{total:,}: {refused}" if refused else "none yet")
     table.add_row("duplicates", same or "none yet")

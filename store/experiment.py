@@ -177,6 +177,7 @@ class Experiment:
         self._clock = now
 
     def _test_task(self, task: RunTask, archs: Sequence[str], programs: Sequence[Program], report: Report) -> None:
+        report(0, len(archs))
         images = load_images(self.store, task.images)
         config = task.collection.config
         scored = score_networks(get_space(task.space), task.dataset, archs, images, config, programs, self.workers)

@@ -70,6 +70,8 @@ def score_archs(
     known = scored_pairs(store, collection)
     missing = [arch for arch in archs if any((program.id, arch) not in known for program in programs)]
     before = len(archs) - len(missing)
+    if report:
+        report(before, len(archs))
     images = load_images(store, collection.images)
     scored = score_networks(space, collection.dataset, missing, images, collection.config, programs, workers)
     write = partial(_write, store, collection, programs, known)

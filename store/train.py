@@ -73,13 +73,16 @@ def train(
     known = measured(store, request.space, request.dataset, METRIC)
     missing = [(arch, seed) for seed in seeds for arch in archs if (arch, seed) not in known]
     total = len(archs) * len(seeds)
+    already = total - len(missing)
+    if report:
+        report(already, total)
     rows: Buffer[dict[str, Any]] = Buffer(partial(write_accuracies, store, source=SOURCE), WRITTEN_TOGETHER)
     with Workers(workers, partial(_prepare, request, images, device)) as pool, rows:
         for done, row in enumerate(pool.map(_train, missing), 1):
             rows.add(row)
             if report:
-                report(total - len(missing) + done, total)
-    return TrainReport(len(missing), total - len(missing), time.monotonic() - started)
+                report(already + done, total)
+    return TrainReport(len(missing), already, time.monotonic() - started)
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,7 +239,9 @@ def assert_ended_cleanly(result: Result) -> None:
     assert result.code == 130
     assert result.lines[-1].startswith("zcsr: interrupted; ")
     assert result.lines[-1].endswith("zcsr evolve --resume --run stopped")
+    assert result.lines[0] == f"run stopped: {TASK} (8 networks to evolve on, 30 to test on)"
     assert "Traceback" not in result.err
+    assert "Warning" not in result.err
 
 
 def assert_resumes_to(whole: Path, store: Path, workers: int = 1) -> None:

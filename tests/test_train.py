@@ -45,7 +45,7 @@ def test_every_architecture_is_trained_with_every_seed(store: Store) -> None:
     seen: list[tuple[int, int]] = []
     report = train(store, REQUEST, ARCHS, range(2), report=lambda done, total: seen.append((done, total)))
     assert (report.trained, report.already) == (4, 0)
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert seen == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
     assert measured(store, "nasbench201-mini", "fashion-mnist") == {(a, s) for a in ARCHS for s in (0, 1)}
     table = rows(store)
     assert all(0 <= accuracy <= 100 for _, _, accuracy, _ in table)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -96,9 +97,10 @@ class Workers(Generic[S]):
 
     def _map_there(self, function: Callable[[S, I], R], items: Iterable[I]) -> Iterator[R]:
         if self._executor is None:
-            self._executor = ProcessPoolExecutor(
-                self.count, multiprocessing.get_context("spawn"), _initialise, (self._setup,)
-            )
+            with _interrupts_held():
+                self._executor = ProcessPoolExecutor(
+                    self.count, multiprocessing.get_context("spawn"), _initialise, (self._setup,)
+                )
         pending: deque[Future[R]] = deque()
         try:
             for item in items:
@@ -126,10 +128,28 @@ def _result(future: Future[R]) -> R:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Keep Ctrl-C back in the body, and for good in the processes that it starts, where the platform can."""
+    """Keep Ctrl-C back until the body ends, which would else leave a process half-started."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Ctrl-C is the main thread's business
+        return
+    held: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        with _masked_for_children():
+            yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _masked_for_children() -> Iterator[None]:
+    """Let the processes started in the body inherit that SIGINT is blocked, where the platform can."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # which would unblock it if it were started in the body
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
