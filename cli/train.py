@@ -32,7 +32,8 @@ def train(
     """Train sampled architectures and store their accuracies; run it again to go on where it stopped."""
     import random
 
-    from zcsr.cli.console import progress, talk
+    from zcsr.cli.console import progress, say
+    from zcsr.cli.failures import Interrupted
     from zcsr.spaces import get_space
     from zcsr.store.train import TrainRequest
     from zcsr.store.train import train as train_into
@@ -41,16 +42,17 @@ def train(
     config = TrainingConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     request = TrainRequest(space, dataset, images or dataset, train_images, test_images, config)
     archs = get_space(space).sample(networks, random.Random(sample_seed))
-    with progress(f"training {space}:{dataset}", "trainings") as report:
-        done = train_into(
-            open_store(store, create=True),
-            request,
-            archs,
-            range(seeds),
-            workers=worker_count(workers),
-            device=device,
-            report=report,
-        )
-    talk().print(
-        f"{done.trained} trainings in {done.seconds:.0f} s, {done.already} were there already", highlight=False
-    )
+    try:
+        with progress(f"training {space}:{dataset}", "trainings") as report:
+            done = train_into(
+                open_store(store, create=True),
+                request,
+                archs,
+                range(seeds),
+                workers=worker_count(workers),
+                device=device,
+                report=report,
+            )
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; accuracies are kept, and the same command goes on with it") from None
+    say(f"{done.trained} trainings in {done.seconds:.0f} s, {done.already} were there already")
