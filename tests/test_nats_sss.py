@@ -103,7 +103,7 @@ def test_malformed_architectures_are_refused(arch: str, message: str) -> None:
 
 
 def test_widths_of_the_other_space_are_refused() -> None:
-    with pytest.raises(InputError, match="of nats-sss-mini: c1 is '64'; the channel counts are 2, 4, 6, .*16"):
+    with pytest.raises(InputError, match=r"of nats-sss-mini: c1 is '64'; the channel counts are 2, 4, 6, .*16"):
         MINI.index("64:8:8:8:8")
 
 
@@ -148,13 +148,23 @@ def test_parameters_of_all_networks(published: polars.DataFrame, monkeypatch: py
         assert counts == published[column].to_list()
 
 
-@pytest.mark.parametrize("arch", ["8:16:24:32:40", "64:8:56:16:8", "8:8:8:8:8"])
-def test_every_layer_has_its_width(arch: str) -> None:
-    network, seen = SPACE.build(arch, classes=10), {}
+@pytest.mark.parametrize(
+    ("space", "arch", "first"),
+    [(SPACE, "8:16:24:32:40", 32), (SPACE, "64:8:56:16:8", 32), (SPACE, "8:8:8:8:8", 32), (MINI, "2:4:16:6:8", 16)],
+)
+def test_every_layer_has_its_width_and_size(space: SearchSpace, arch: str, first: int) -> None:
+    network, seen = space.build(arch, classes=10), {}
     for name, layer in network.get_submodule("body").named_children():
         layer.register_forward_hook(lambda module, args, output, name=name: seen.update({name: output.shape}))
     network(random_images(2, 3, 32))
-    sizes = {"stage1_cell1": 32, "reduction1": 16, "stage2_cell1": 16, "reduction2": 8, "stage3_cell1": 8}
+    half, quarter = first // 2, first // 4
+    sizes = {
+        "stage1_cell1": first,
+        "reduction1": half,
+        "stage2_cell1": half,
+        "reduction2": quarter,
+        "stage3_cell1": quarter,
+    }
     widths = [int(width) for width in arch.split(":")]
     assert seen == {name: (2, c, size, size) for (name, size), c in zip(sizes.items(), widths, strict=True)}
 

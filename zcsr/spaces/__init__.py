@@ -69,9 +69,65 @@ def _nasbench201_mini() -> SearchSpace:
     return nasbench201_mini()
 
 
+def _nats_sss() -> SearchSpace:
+    from zcsr.spaces.nats_sss import nats_sss
+
+    return nats_sss()
+
+
+def _nats_sss_mini() -> SearchSpace:
+    from zcsr.spaces.nats_sss import nats_sss_mini
+
+    return nats_sss_mini()
+
+
+def _nds_darts() -> SearchSpace:
+    from zcsr.spaces.nds import nds_darts
+
+    return nds_darts()
+
+
+def _nds_amoeba() -> SearchSpace:
+    from zcsr.spaces.nds import nds_amoeba
+
+    return nds_amoeba()
+
+
+def _nds_enas() -> SearchSpace:
+    from zcsr.spaces.nds import nds_enas
+
+    return nds_enas()
+
+
+def _nds_pnas() -> SearchSpace:
+    from zcsr.spaces.nds import nds_pnas
+
+    return nds_pnas()
+
+
+def _nds_nasnet() -> SearchSpace:
+    from zcsr.spaces.nds import nds_nasnet
+
+    return nds_nasnet()
+
+
+def _darts_mini() -> SearchSpace:
+    from zcsr.spaces.nds import darts_mini
+
+    return darts_mini()
+
+
 _CONSTRUCTORS: Mapping[str, Callable[[], SearchSpace]] = {
     "nasbench201": _nasbench201,
     "nasbench201-mini": _nasbench201_mini,
+    "nats-sss": _nats_sss,
+    "nats-sss-mini": _nats_sss_mini,
+    "nds-darts": _nds_darts,
+    "nds-amoeba": _nds_amoeba,
+    "nds-enas": _nds_enas,
+    "nds-pnas": _nds_pnas,
+    "nds-nasnet": _nds_nasnet,
+    "darts-mini": _darts_mini,
 }
 
 

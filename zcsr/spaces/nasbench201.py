@@ -156,7 +156,11 @@ class NasBench201:
 
         Height and width are multiples of 4. Draws from torch's global generator, as all modules do.
         """
-        return CellNetwork(parse_arch(arch), classes, in_channels, self.channels, self.cells)
+        return CellNetwork(parse_arch(arch), classes, in_channels, self._widths())
+
+    def _widths(self) -> list[int]:
+        first, *later = (self.channels * 2**stage for stage in range(STAGES))
+        return [first] * self.cells + [width for width in later for _ in range(1 + self.cells)]
 
     def sample(self, count: int, generator: random.Random) -> list[str]:
         """Distinct architectures, uniformly at random; InputError for a count outside 0..15,625."""
@@ -205,6 +209,15 @@ class ReluConvNorm(nn.Sequential):
         self.norm = nn.BatchNorm2d(out_channels)
 
 
+class ConvNorm(nn.Sequential):
+    """A 1x1 convolution without bias, then batch normalisation: a skip connection that changes the width."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels)
+
+
 class Zero(nn.Module):
     """An edge that carries nothing, but stays in the graph, so that its source has a gradient (of zero)."""
 
@@ -213,31 +226,36 @@ class Zero(nn.Module):
         return x * 0.0
 
 
-def _edge(operation: str, channels: int) -> nn.Module:
+def _edge(operation: str, in_channels: int, out_channels: int) -> nn.Module:
     match operation:
         case "none":
             return Zero()
         case "skip_connect":
-            return nn.Identity()
+            return nn.Identity() if in_channels == out_channels else ConvNorm(in_channels, out_channels)
         case "nor_conv_1x1":
-            return ReluConvNorm(channels, channels, kernel=1)
+            return ReluConvNorm(in_channels, out_channels, kernel=1)
         case "nor_conv_3x3":
-            return ReluConvNorm(channels, channels, kernel=3)
+            return ReluConvNorm(in_channels, out_channels, kernel=3)
         case "avg_pool_3x3":
             return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
     raise InputError(f"{operation!r} is no operation; the operations are {', '.join(OPERATIONS)}")
 
 
 class Cell(nn.Module):
-    """Four nodes, the first of which is the input and the last of which is the output."""
+    """Four nodes, the first of which is the input and the last of which is the output.
 
-    def __init__(self, operations: Sequence[str], channels: int) -> None:
+    Where the width changes, the edges from the input change it: each is then a convolution or a skip connection.
+    """
+
+    def __init__(self, operations: Sequence[str], in_channels: int, out_channels: int) -> None:
         super().__init__()
-        edges = zip(EDGES, operations, strict=True)
-        self.edges = nn.ModuleDict({f"{s}-{t}": _edge(operation, channels) for (s, t), operation in edges})
+        self.edges = nn.ModuleDict()
+        for (source, target), operation in zip(EDGES, operations, strict=True):
+            entering = in_channels if source == 0 else out_channels
+            self.edges[f"{source}-{target}"] = _edge(operation, entering, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [b, c, h, w] -> [b, c, h, w]."""
+        """Map [b, in_channels, h, w] -> [b, out_channels, h, w]."""
         nodes = [x]
         for target in range(1, NODES):
             node: Tensor = self.edges[f"0-{target}"](x)
@@ -265,22 +283,33 @@ class Reduction(nn.Module):
 
 
 class CellNetwork(nn.Module):
-    """Stem, three stages of one cell repeated with reductions between them, pooling, classifier."""
+    """Stem, three stages of one cell repeated with reductions between them, pooling, classifier.
+
+    `widths` are the output channels of the cells and reductions in their order, N + 1 + N + 1 + N of them for N
+    cells a stage. The stem is as wide as the first.
+    """
 
     def __init__(
-        self, operations: Sequence[str], classes: int, in_channels: int, channels: int, cells: int
+        self,
+        operations: Sequence[str],
+        classes: int,
+        in_channels: int,
+        widths: Sequence[int],
+        stem_stride: int = 1,
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, channels, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(channels)
+            nn.Conv2d(in_channels, widths[0], kernel_size=3, stride=stem_stride, padding=1, bias=False),
+            nn.BatchNorm2d(widths[0]),
         )
         self.body = nn.Sequential()
-        for stage in range(STAGES):
-            width = channels * 2**stage
-            if stage:
-                self.body.add_module(f"reduction{stage}", Reduction(width // 2, width))
-            for cell in range(cells):
-                self.body.add_module(f"stage{stage + 1}_cell{cell + 1}", Cell(operations, width))
+        period = 1 + len(widths) // STAGES
+        for layer, (entering, width) in enumerate(itertools.pairwise((widths[0], *widths)), start=1):
+            stage, cell = divmod(layer, period)
+            if cell:
+                self.body.add_module(f"stage{stage + 1}_cell{cell}", Cell(operations, entering, width))
+            else:
+                self.body.add_module(f"reduction{stage}", Reduction(entering, width))
         self.head = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.classifier = nn.Linear(width, classes)
 
