@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zcsr.spaces import SearchSpace
+
 
 def spaces() -> None:
     """List the search spaces with their datasets."""
@@ -10,7 +15,7 @@ def spaces() -> None:
     from zcsr.spaces import get_space, space_names
 
     rows = [
-        (name, f"{len(space):,}", dataset, str(shape.classes), f"{shape.channels}x{shape.height}x{shape.width}")
+        (name, _count(space), dataset, str(shape.classes), f"{shape.channels}x{shape.height}x{shape.width}")
         for name in space_names()
         for space in [get_space(name)]
         for dataset, shape in space.datasets.items()
@@ -20,6 +25,12 @@ def spaces() -> None:
     columns = [Column(*column) for column in zip(names, zip(*rows, strict=True), numeric, strict=True)]
     console = data()
     console.print(layout(columns, console.width))
+
+
+def _count(space: SearchSpace) -> str:
+    """How many architectures a space has; some have more than `len` can say."""
+    size = int(getattr(space, "size", None) or len(space))
+    return f"{size:,}" if size < 10**12 else f"{size:.1e}"
 
 
 def operations() -> None:
