@@ -29,11 +29,15 @@ def train(
     workers: WorkersOption = None,
     store: StoreOption = None,
 ) -> None:
-    """Train sampled architectures and store their accuracies; run it again to go on where it stopped."""
+    """Train sampled architectures and store their accuracies; run it again to go on where it stopped.
+
+    With several seeds it prints how well the table can be trusted to rank: the query reliability.
+    """
     import random
 
     from zcsr.cli.console import progress, say
     from zcsr.cli.failures import Interrupted
+    from zcsr.cli.query import print_named
     from zcsr.spaces import get_space
     from zcsr.store.train import TrainRequest
     from zcsr.store.train import train as train_into
@@ -42,10 +46,11 @@ def train(
     config = TrainingConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     request = TrainRequest(space, dataset, images or dataset, train_images, test_images, config)
     archs = get_space(space).sample(networks, random.Random(sample_seed))
+    opened = open_store(store, create=True)
     try:
         with progress(f"training {space}:{dataset}", "trainings") as report:
             done = train_into(
-                open_store(store, create=True),
+                opened,
                 request,
                 archs,
                 range(seeds),
@@ -56,3 +61,5 @@ def train(
     except KeyboardInterrupt:
         raise Interrupted("interrupted; accuracies are kept, and the same command goes on with it") from None
     say(f"{done.trained} trainings in {done.seconds:.0f} s, {done.already} were there already")
+    if seeds > 1:
+        print_named(opened, "reliability", {"task": f"{space}:{dataset}"})

@@ -11,12 +11,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
 
 from zcsr import queries
 from zcsr.evolve import finalists
 from zcsr.queries import QueryError, load, names, read
+from zcsr.spaces import get_space
+from zcsr.store.atomic import write_parquet
 from zcsr.store.index import named
 from zcsr.store.runs import TestScore, open_run
 from zcsr.store.store import Store
@@ -32,6 +36,7 @@ COLUMNS: Mapping[str, str] = {
     "generations": (
         "run generation best_fitness median_fitness valid invalid proposed rejected scored avoided seconds"
     ),
+    "reliability": "task networks seeds tau_between_seeds tau_between_halves ceiling",
     "network_correlations": "collection task text kendall spearman networks non_finite",
     "rejections": "reason programs proposals share example detail",
     "runs": "run status started seconds generations programs tasks best_fitness seed",
@@ -342,3 +347,33 @@ def test_tensors_by_depth(store: Store) -> None:
         (4, 4, 0.5, 0.0)
     }
     assert rows(store, "tensors_by_depth", collection="unknown") == []
+
+
+def test_reliability_is_that_of_a_naive_computation(samples: ModuleType, tmp_path: Path) -> None:
+    """Taus by scipy; the ceiling against a simulation of a proxy that knows the true accuracies."""
+    store = Store.open(tmp_path / "reliable", create=True)
+    generator = np.random.default_rng(0)
+    space = get_space("nasbench201")
+    archs = [space.arch(index) for index in range(3000)]
+    true = generator.normal(80, 2, len(archs))
+    seeds = true + generator.normal(0, 2, (4, len(archs)))
+    frame = pl.DataFrame(
+        [
+            ("nasbench201", "cifar10", "test", arch, seed, value, "made")
+            for seed, values in enumerate(seeds)
+            for arch, value in zip(archs, values, strict=True)
+        ],
+        schema=["space", "dataset", "metric", "arch", "seed", "accuracy", "source"],
+        orient="row",
+    )
+    write_parquet(frame, store.accuracies_dir / "nasbench201" / "cifar10" / "test-made.parquet")
+    (row,) = rows(store, "reliability")
+    pairs = [stats.kendalltau(seeds[i], seeds[j]).statistic for i in range(4) for j in range(i)]
+    halves = stats.kendalltau(seeds[::2].mean(axis=0), seeds[1::2].mean(axis=0)).statistic
+    assert (row["networks"], row["seeds"]) == (3000, 4)
+    assert row["tau_between_seeds"] == pytest.approx(np.mean(pairs), abs=1e-12)
+    assert row["tau_between_halves"] == pytest.approx(halves, abs=1e-12)
+    reached = stats.kendalltau(true, seeds.mean(axis=0)).statistic
+    assert row["ceiling"] == pytest.approx(reached, abs=0.02)
+    (kept,) = rows(store, "reliability", least=80.0)
+    assert kept["networks"] == int((seeds.mean(axis=0) >= 80).sum())

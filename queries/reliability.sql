@@ -1,0 +1,79 @@
+-- A task and metric whose networks were trained with several seeds: how well its accuracies can be trusted to rank. Over
+-- the networks that were trained with every seed and learned at least something (mean accuracy of `least` percent or
+-- more): Kendall's tau-b between two seeds (the mean over all pairs of seeds), between two disjoint halves of the seeds
+-- (the mean accuracies of every other seed), and the ceiling that this sets: the tau with this table that a proxy which
+-- knew every true accuracy could be expected to reach, for normal errors (tau to correlation by sin(pi tau / 2), halves
+-- to the whole by Spearman and Brown, its square root back to tau).
+-- parameter: task TEXT 'all' the task, or 'all'
+-- parameter: metric TEXT 'test' the accuracies
+-- parameter: least DOUBLE 0 networks of a lower mean accuracy (percent) are left out
+WITH trained AS (
+    SELECT task, arch, seed, avg(accuracy) AS accuracy
+    FROM accuracies
+    WHERE metric = $metric AND $task IN ('all', task)
+    GROUP BY task, arch, seed
+),
+seeds AS (
+    SELECT
+        task,
+        seed,
+        row_number() OVER (PARTITION BY task ORDER BY seed) AS place,
+        count(*) OVER (PARTITION BY task) AS seeds
+    FROM (SELECT DISTINCT task, seed FROM trained)
+),
+complete AS (
+    SELECT t.task, t.arch
+    FROM trained AS t
+    JOIN seeds AS s USING (task, seed)
+    GROUP BY t.task, t.arch
+    HAVING count(*) = max(s.seeds) AND avg(t.accuracy) >= $least
+),
+kept AS (
+    SELECT t.task, t.arch, t.accuracy, s.place, s.seeds
+    FROM trained AS t
+    JOIN complete AS c USING (task, arch)
+    JOIN seeds AS s USING (task, seed)
+),
+pairs AS (
+    SELECT
+        a.task,
+        kendall(list(a.accuracy ORDER BY a.arch), list(b.accuracy ORDER BY a.arch)) AS tau
+    FROM kept AS a
+    JOIN kept AS b ON b.task = a.task AND b.arch = a.arch AND b.place > a.place
+    GROUP BY a.task, a.place, b.place
+),
+between_seeds AS (
+    SELECT task, avg(tau) AS tau FROM pairs GROUP BY task
+),
+halves AS (
+    SELECT
+        task,
+        arch,
+        max(seeds) AS seeds,
+        avg(accuracy) FILTER (place % 2 = 1) AS odd,
+        avg(accuracy) FILTER (place % 2 = 0) AS even
+    FROM kept
+    GROUP BY task, arch
+),
+split AS (
+    SELECT
+        task,
+        count(*) AS networks,
+        max(seeds) AS seeds,
+        kendall(list(odd ORDER BY arch), list(even ORDER BY arch)) AS tau
+    FROM halves
+    GROUP BY task
+)
+SELECT
+    h.task,
+    h.networks,
+    h.seeds,
+    s.tau AS tau_between_seeds,
+    h.tau AS tau_between_halves,
+    CASE WHEN h.tau > 0 THEN
+        2 / pi() * asin(sqrt(2 * sin(pi() * h.tau / 2) / (1 + sin(pi() * h.tau / 2))))
+    END AS ceiling
+FROM split AS h
+JOIN between_seeds AS s USING (task)
+WHERE h.seeds > 1
+ORDER BY h.task
