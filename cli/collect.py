@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,12 +12,17 @@ from zcsr.cli.options import (
     LossOption,
     NetworkSeedOption,
     PatternOption,
+    SpaceFileOption,
     StoreOption,
     WorkersOption,
     open_store,
     statistics_config,
+    use_spaces,
     worker_count,
 )
+
+if TYPE_CHECKING:
+    from zcsr.spaces import SearchSpace
 
 
 def collect(
@@ -36,6 +41,7 @@ def collect(
     pattern: PatternOption = "rcb",
     loss: LossOption = "ones",
     workers: WorkersOption = None,
+    space_file: SpaceFileOption = None,
     store: StoreOption = None,
 ) -> None:
     """Collect the 22 tensors of every instance; architectures already in the store are skipped."""
@@ -48,15 +54,16 @@ def collect(
     from zcsr.store import Collection
     from zcsr.store.collect import collect as collect_into
 
+    use_spaces(space_file)
     if (arch is None) == (sample is None):
         raise InputError("say which architectures to collect: --arch (repeatable) or --sample N, one of the two")
     search_space = get_space(space)
     archs = (
-        [search_space.arch(int(one)) if one.isdecimal() else one for one in arch]
+        [_arch(search_space, one) for one in arch]
         if arch
         else search_space.sample(sample or 0, random.Random(sample_seed))
     )
-    collection = Collection(
+    collection = Collection.of(
         space, dataset, images or dataset, statistics_config(batch_size, network_seed, pattern, loss)
     )
     opened = open_store(store, create=True)
@@ -71,3 +78,15 @@ def collect(
         f"{per_network:.2f} s and {done.bytes / max(done.collected, 1) / 1e6:.1f} MB a network"
     )
     data().print(collection.id, highlight=False, soft_wrap=True)
+
+
+def _arch(space: SearchSpace, text: str) -> str:
+    """The architecture that a string or index names; a number that is an architecture's string is taken as that."""
+    from zcsr.errors import InputError
+
+    if text.isdecimal():
+        try:
+            space.index(text)
+        except InputError:
+            return space.arch(int(text))
+    return text

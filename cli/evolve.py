@@ -15,14 +15,16 @@ from zcsr.cli.options import (
     LossOption,
     NetworkSeedOption,
     PatternOption,
+    SpaceFileOption,
     StoreOption,
     WorkersOption,
     open_store,
     parse_task,
     statistics_config,
+    use_spaces,
     worker_count,
 )
-from zcsr.cli.resume import check_same_search
+from zcsr.cli.resume import check_same_search, space_flags
 
 if TYPE_CHECKING:
     from zcsr.store.experiment import Experiment, TaskRequest
@@ -79,6 +81,7 @@ def evolve(
     pattern: PatternOption = "rcb",
     loss: LossOption = "ones",
     workers: WorkersOption = None,
+    space_file: SpaceFileOption = None,
     store: StoreOption = None,
 ) -> None:
     """Search for programs whose scores rank networks by accuracy, test the best on others, and write a report.
@@ -92,6 +95,7 @@ def evolve(
     from zcsr.evolve import EvolveConfig
     from zcsr.store.experiment import Experiment
 
+    use_spaces(space_file)
     opened = open_store(store, create=not resume)
     count = worker_count(workers)
     if resume:
@@ -162,9 +166,8 @@ def _interruptible(experiment: Experiment) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         experiment.interrupt()
-        raise Interrupted(
-            f"interrupted; everything finished is kept. To go on: zcsr evolve --resume --run {experiment.run.name}"
-        ) from None
+        again = f"zcsr evolve --resume --run {experiment.run.name}{space_flags(experiment.run)}"
+        raise Interrupted(f"interrupted; everything finished is kept. To go on: {again}") from None
 
 
 def _announce(experiment: Experiment) -> None:

@@ -1,15 +1,20 @@
-"""`zcsr import`: accuracies and images that a user holds, into the store."""
+"""`zcsr import`: accuracies, published benchmarks and images that a user holds, into the store."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zcsr.cli.options import StoreOption, open_store
+from zcsr.cli.options import SpaceFileOption, StoreOption, open_store, use_spaces
 
-app = typer.Typer(help="Import accuracies and images into the store.", pretty_exceptions_enable=False)
+if TYPE_CHECKING:
+    from zcsr.store import ImportReport
+
+app = typer.Typer(
+    help="Import accuracies, published benchmarks and images into the store.", pretty_exceptions_enable=False
+)
 
 
 @app.command("accuracies")
@@ -27,12 +32,14 @@ def accuracies(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used and count them.")
     ] = False,
+    space_file: SpaceFileOption = None,
     store: StoreOption = None,
 ) -> None:
     """Import a table of accuracies; importing the same table again replaces it."""
     from zcsr.cli.console import say
     from zcsr.store import import_accuracies
 
+    use_spaces(space_file)
     report = import_accuracies(
         open_store(store, create=True),
         table,
@@ -45,14 +52,53 @@ def accuracies(
         seed_column=seed_column,
         skip_bad=skip_bad,
     )
-    skipped = sum(report.skipped.values())
-    reasons = "".join(f"; {count} skipped: {reason}" for reason, count in report.skipped.items())
-    say(f"{report.taken} rows taken, {skipped} skipped{reasons}")
+    say(_taken(report))
+
+
+@app.command("benchmark")
+def benchmark(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of NATS-Bench (meta.pickle.pbz2 and a file an architecture), .pth of NAS-Bench-201, "
+            ".json of NDS such as DARTS.json, or zc_nasbench201.json of NAS-Bench-Suite-Zero."
+        ),
+    ],
+    kind: Annotated[
+        str, typer.Option("--kind", help="What it is: auto, nats, nasbench201, nds or suite-zero.")
+    ] = "auto",
+    space: Annotated[
+        str | None, typer.Option("--space", help="Search space of a file of NDS.", show_default="from its name")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Dataset of a file of NDS.", show_default="from its name")
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", min=1, help="Take the training of this length.", show_default="the longest"),
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Import a published benchmark, read as plain data; importing the same one again changes nothing."""
+    from zcsr.cli.console import progress, say
+    from zcsr.store.benchmark_files import import_benchmark
+
+    opened = open_store(store, create=True)
+    with progress("importing", "read") as report:
+        taken = import_benchmark(
+            opened, path, kind=kind, space=space, dataset=dataset, epochs=epochs, report=report
+        )
+    say(_taken(taken))
 
 
 @app.command("images")
 def images(
-    path: Annotated[Path, typer.Argument(help="Parquet or NPZ file, or the folder cifar-10-batches-py.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="Parquet or NPZ file, an official folder such as cifar-10-batches-py, or one of class folders."
+        ),
+    ],
     name: Annotated[str, typer.Option("--name", help="Name in the store; a dataset's name makes them its own.")],
     classes: Annotated[
         int | None, typer.Option("--classes", min=1, help="Number of classes.", show_default="from the labels")
@@ -75,6 +121,12 @@ def images(
         f"{count} images of {channels}x{height}x{width} in {taken.classes} classes taken as '{name}'; "
         f"normalised by mean {_numbers(taken.mean)}, deviation {_numbers(taken.std)}"
     )
+
+
+def _taken(report: ImportReport) -> str:
+    skipped = sum(report.skipped.values())
+    reasons = "".join(f"; {count} skipped: {reason}" for reason, count in report.skipped.items())
+    return f"{report.taken} rows taken, {skipped} skipped{reasons}"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

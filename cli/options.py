@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zcsr.statistics import StatisticsConfig
     from zcsr.store import Store
 
@@ -38,6 +40,15 @@ ImagesOption = Annotated[
     str | None,
     typer.Option("--images", help="Stored image set to draw the minibatch from.", show_default="the dataset's own"),
 ]
+SpaceFileOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--space-file",
+        envvar="ZCSR_SPACES",
+        help="Python file that defines a space of your own, which is run; may be repeated.",
+        show_default="none",
+    ),
+]
 RunArgument = Annotated[str, typer.Argument(help="Name of a run, or latest.")]
 
 
@@ -46,6 +57,13 @@ def open_store(path: Path | None, create: bool = False) -> Store:
     from zcsr.store import Store, default_root
 
     return Store.open(path or default_root(), create=create)
+
+
+def use_spaces(files: Sequence[Path] | None) -> None:
+    """Run the Python files that an option names, and know the spaces they define."""
+    from zcsr.store.space_files import use_spaces_of
+
+    use_spaces_of(files or ())
 
 
 def parse_task(task: str) -> tuple[str, str]:

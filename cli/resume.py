@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,9 @@ import typer
 
 if TYPE_CHECKING:
     from zcsr.store.experiment import Experiment
+    from zcsr.store.runs import RunStore
 
-FREE = frozenset({"run", "resume", "workers", "store"})
+FREE = frozenset({"run", "resume", "workers", "space_file", "store"})
 """Parameters that belong to a session, not to the run."""
 
 
@@ -27,6 +29,12 @@ def check_same_search(context: typer.Context, experiment: Experiment) -> None:
                 f"not {_spelled(context.params[name])}; to go on with it, leave that flag out, "
                 "or start a new run without --resume"
             )
+
+
+def space_flags(run: RunStore) -> str:
+    """The flags that name the files of a run's spaces again, after a blank each; "" when it has none."""
+    files = dict.fromkeys(origin.where for origin in run.spaces().values() if origin.kind == "file")
+    return "".join(f" --space-file {shlex.quote(file)}" for file in files)
 
 
 def _given(context: typer.Context) -> list[str]:

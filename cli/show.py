@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zcsr.cli.options import SpaceFileOption, use_spaces
+
 if TYPE_CHECKING:
     from zcsr.spaces import SearchSpace
 
 
-def spaces() -> None:
+def spaces(space_file: SpaceFileOption = None) -> None:
     """List the search spaces with their datasets."""
     from zcsr.cli.console import data
     from zcsr.cli.tables import Column, layout
     from zcsr.spaces import get_space, space_names
 
+    use_spaces(space_file)
     rows = [
         (name, _count(space), dataset, str(shape.classes), f"{shape.channels}x{shape.height}x{shape.width}")
         for name in space_names()

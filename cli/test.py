@@ -12,11 +12,13 @@ from zcsr.cli.options import (
     LossOption,
     NetworkSeedOption,
     PatternOption,
+    SpaceFileOption,
     StoreOption,
     WorkersOption,
     open_store,
     parse_task,
     statistics_config,
+    use_spaces,
     worker_count,
 )
 
@@ -52,6 +54,7 @@ def test(
     pattern: PatternOption = "rcb",
     loss: LossOption = "ones",
     workers: WorkersOption = None,
+    space_file: SpaceFileOption = None,
     store: StoreOption = None,
 ) -> None:
     """Score programs on a run's test networks, or on any networks of a --task, and print how they rank them.
@@ -62,6 +65,7 @@ def test(
     from zcsr.program import parse
     from zcsr.spaces import get_space
 
+    use_spaces(space_file)
     opened = open_store(store)
     programs = [parse(text) for text in program or ()]
     try:
@@ -108,7 +112,7 @@ def _collection(task: str, images: str | None, config: StatisticsConfig) -> Coll
     from zcsr.store import Collection
 
     space, dataset = parse_task(task)
-    return Collection(space, dataset, images or dataset, config)
+    return Collection.of(space, dataset, images or dataset, config)
 
 
 def _archs(space: SearchSpace, sample: int | None, seed: int, indices: str | None) -> list[str]:

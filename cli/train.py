@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from zcsr.cli.options import ImagesOption, StoreOption, WorkersOption, open_store, worker_count
+from zcsr.cli.options import (
+    ImagesOption,
+    SpaceFileOption,
+    StoreOption,
+    WorkersOption,
+    open_store,
+    use_spaces,
+    worker_count,
+)
 
 
 def train(
@@ -27,6 +35,7 @@ def train(
     ] = 30_000,
     device: Annotated[str, typer.Option("--device", help="cpu, or cuda where there is one.")] = "cpu",
     workers: WorkersOption = None,
+    space_file: SpaceFileOption = None,
     store: StoreOption = None,
 ) -> None:
     """Train sampled architectures and store their accuracies; run it again to go on where it stopped.
@@ -43,6 +52,7 @@ def train(
     from zcsr.store.train import train as train_into
     from zcsr.training import TrainingConfig
 
+    use_spaces(space_file)
     config = TrainingConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     request = TrainRequest(space, dataset, images or dataset, train_images, test_images, config)
     archs = get_space(space).sample(networks, random.Random(sample_seed))

@@ -30,6 +30,7 @@ from zcsr.store.buffer import Buffer
 from zcsr.store.collect import CollectReport, collect
 from zcsr.store.images import embedded, install_embedded, load_images
 from zcsr.store.runs import RunStore, RunTask, Status, TestScore, create_run, open_run
+from zcsr.store.space_files import check_spaces
 from zcsr.store.statistics import Collection, CollectionStore, open_collection
 from zcsr.store.store import Store
 
@@ -104,7 +105,7 @@ class Experiment:
                 task=request.task,
                 metric=request.metric,
                 images=request.images,
-                collection=Collection(request.space, request.dataset, request.images, statistics),
+                collection=Collection.of(request.space, request.dataset, request.images, statistics),
                 evolve=part.evolve.archs,
                 test=part.test.archs,
             )
@@ -115,8 +116,13 @@ class Experiment:
 
     @classmethod
     def resume(cls, store: Store, run: str, *, workers: int) -> Experiment:
-        """Return a run of the store to go on with; `run` is its name or "latest"."""
-        return cls(store, open_run(store, run), workers)
+        """Return a run of the store to go on with; `run` is its name or "latest".
+
+        Raises InputError where a space of the user's own is not known, or not as it was when the run was started.
+        """
+        opened = open_run(store, run)
+        check_spaces(opened)
+        return cls(store, opened, workers)
 
     def collect(self, report: Report | None = None) -> CollectReport:
         """Collect the statistics that evolution needs and the store lacks; returns the totals over the tasks."""

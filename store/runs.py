@@ -2,7 +2,7 @@
 
 A run is a folder `runs/<run>/`:
 
-    run.json            configuration, tasks, versions, command, status
+    run.json            configuration, tasks, versions, command, status, where spaces of a user's own come from
     split.parquet       task, role (evolve or test), position, arch
     generations/0003/   one Parquet file a table, written aside and renamed as a whole
     tests/<name>.parquet  scores on test networks, one file a write
@@ -31,6 +31,7 @@ from zcsr.errors import InputError, StoreError
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.records import Generation
 from zcsr.program import Program
+from zcsr.spaces import Origin, space_origin
 from zcsr.store.atomic import (
     is_temporary,
     read_json_object,
@@ -142,6 +143,7 @@ def create_run(
         "versions": dict(installed_versions() if versions is None else versions),
         "config": asdict(config),
         "tasks": [_task_record(task) for task in tasks],
+        "spaces": {space: asdict(origin) for space, origin in _own_spaces(tasks).items()},
     }
     store.runs_dir.mkdir(parents=True, exist_ok=True)
     final = store.runs_dir / run
@@ -230,6 +232,10 @@ class RunStore:
         record["status"] = _checked_status(status)
         record["seconds"] = float(record["seconds"]) + session_seconds
         write_json(record, self._folder / "run.json")
+
+    def spaces(self) -> Mapping[str, Origin]:
+        """Where those of the run's spaces came from that do not come with zcsr, by name."""
+        return {space: Origin(**origin) for space, origin in self._record().get("spaces", {}).items()}
 
     def split(self) -> Mapping[str, Split]:
         """The evolve and test networks of each task, in the order that the run uses."""
@@ -410,6 +416,11 @@ def _checked_status(status: str) -> Status:
 
 def _described(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _own_spaces(tasks: Sequence[RunTask]) -> dict[str, Origin]:
+    origins = {task.space: space_origin(task.space) for task in tasks}
+    return {space: origin for space, origin in origins.items() if origin is not None}
 
 
 def _task_record(task: RunTask) -> dict[str, object]:

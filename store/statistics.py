@@ -29,7 +29,7 @@ import torch
 
 import zcsr
 from zcsr.errors import InputError, StoreError
-from zcsr.spaces import get_space
+from zcsr.spaces import get_space, space_origin
 from zcsr.statistics import NetworkStatistics, StatisticsConfig
 from zcsr.store.atomic import (
     STALE_AFTER_SECONDS,
@@ -55,17 +55,30 @@ _VALUES = "values-"
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """All that decides the statistics of a network: space, dataset, name of the image set, configuration."""
+    """All that decides the statistics of a network: space, dataset, name of the image set, configuration.
+
+    `definition` is that of the origin of a user's own space (`zcsr.spaces.Origin`), "" for one that comes with
+    zcsr; `Collection.of` fills it in.
+    """
 
     space: str
     dataset: str
     images: str
     config: StatisticsConfig
+    definition: str = ""
+
+    @classmethod
+    def of(cls, space: str, dataset: str, images: str, config: StatisticsConfig) -> Collection:
+        """The collection of a space as it is defined now; InputError for an unknown space."""
+        get_space(space)
+        origin = space_origin(space)
+        return cls(space, dataset, images, config, origin.definition if origin else "")
 
     @property
     def id(self) -> str:
         """A readable name with a hash of the whole, such as "nasbench201-cifar10-b1-s0-rcb-ones-1f3a9c"."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        whole = {name: value for name, value in asdict(self).items() if name != "definition" or value}
+        digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
         config = self.config
         parts = (self.space, self.dataset, f"b{config.batch_size}", f"s{config.seed}", config.pattern, config.loss)
         return "-".join((*parts, digest[:6]))
@@ -293,10 +306,11 @@ _UNREADABLE = (pl.exceptions.PolarsError, OSError, ValueError, KeyError, IndexEr
 
 
 def _create(store: Store, collection: Collection, folder: Path) -> None:
+    _check_definition(collection)
     if (folder / _JSON_NAME).is_file():
         return
-    _ = collection.classes  # refuses an unknown space or dataset before anything is made
-    content = {
+    _ = collection.classes  # refuses an unknown dataset before anything is made
+    content: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
         "id": collection.id,
         "zcsr": zcsr.__version__,
@@ -306,7 +320,19 @@ def _create(store: Store, collection: Collection, folder: Path) -> None:
         "images": {"name": collection.images, "sha256": stored_images_hash(store, collection.images)},
         "config": asdict(collection.config),
     }
+    if collection.definition:
+        content["definition"] = collection.definition
     write_json(content, folder / _JSON_NAME)
+
+
+def _check_definition(collection: Collection) -> None:
+    now = Collection.of(collection.space, collection.dataset, collection.images, collection.config).definition
+    if now != collection.definition:
+        was, is_ = (definition[:12] or "zcsr's own" for definition in (collection.definition, now))
+        raise InputError(
+            f"the space {collection.space!r} of collection {collection.id} is not what it was ({was}, now {is_}): "
+            "restore it, or make a collection of the new one"
+        )
 
 
 def _read_json(folder: Path) -> Mapping[str, Any]:
@@ -323,7 +349,8 @@ def _read_json(folder: Path) -> Mapping[str, Any]:
 def _collection_of(folder: Path, content: Mapping[str, Any]) -> Collection:
     try:
         config = StatisticsConfig(**content["config"])
-        collection = Collection(content["space"], content["dataset"], content["images"]["name"], config)
+        names = (content["space"], content["dataset"], content["images"]["name"])
+        collection = Collection(*names, config, content.get("definition", ""))
     except (KeyError, TypeError, InputError) as error:
         raise StoreError(
             f"{folder / _JSON_NAME} is damaged: {error}; delete the folder and collect again"

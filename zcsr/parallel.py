@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -22,6 +22,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from zcsr.errors import InputError, ZcsrError
+from zcsr.spaces import SpaceFile, space_files, use_space_files
 
 S = TypeVar("S")
 I = TypeVar("I")  # noqa: E741 - the item's type
@@ -56,7 +57,7 @@ class Workers(Generic[S]):
 
     With a count of one everything runs in this process. `setup` and the functions given to `map` are sent to the
     processes and so must be picklable (module-level functions, or instances of module-level classes). The
-    processes start when they are first needed.
+    processes start when they are first needed, and know the space files that are in use in this one then.
     """
 
     def __init__(self, count: int, setup: Callable[[], S]) -> None:
@@ -99,7 +100,7 @@ class Workers(Generic[S]):
         if self._executor is None:
             with _interrupts_held():
                 self._executor = ProcessPoolExecutor(
-                    self.count, multiprocessing.get_context("spawn"), _initialise, (self._setup,)
+                    self.count, multiprocessing.get_context("spawn"), _initialise, (space_files(), self._setup)
                 )
         pending: deque[Future[R]] = deque()
         try:
@@ -170,11 +171,12 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _initialise(setup: Callable[[], Any]) -> None:
+def _initialise(spaces: Sequence[SpaceFile], setup: Callable[[], Any]) -> None:
     global _state
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
+    use_space_files(spaces)
     _state = setup()
 
 

@@ -32,6 +32,7 @@ from zcsr.errors import InputError
 from zcsr.initialise import initialise, random_stream
 from zcsr.parallel import one_thread
 from zcsr.program import INPUTS, TENSOR_NAMES
+from zcsr.spaces.own import own_code
 from zcsr.trace import Call, Found, Pattern, Rules, Separable, Trace
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ def network_statistics(
     classes. torch computes with one thread meanwhile, so that results do not depend on their number, and its
     generator is left as it was. Raises InputError for what `images`, `space` or `collect` refuse.
     """
-    with torch.inference_mode(False), one_thread():
+    with torch.inference_mode(False), one_thread(), own_code(space, arch):
         shape = _dataset_shape(space, classes)
         batch, labels = images.minibatch(config.batch_size, config.seed, shape.height, shape.width)
         inputs = draw_inputs(batch, config.seed, config.noise_variance)

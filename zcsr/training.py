@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from zcsr.errors import InputError
 from zcsr.spaces import SearchSpace
+from zcsr.spaces.own import own_code
 
 _TEST_BATCH = 250
 
@@ -78,9 +79,10 @@ def train_network(
     """
     _check_sizes(train, test, config)
     started = time.perf_counter()
-    network = _initialised(space, arch, classes, train.images.shape[1], seed).to(device)
-    loss = _train(network, train.to(device), config, seed)
-    accuracy = _accuracy(network, test.to(device))
+    with own_code(space, arch):
+        network = _initialised(space, arch, classes, train.images.shape[1], seed).to(device)
+        loss = _train(network, train.to(device), config, seed)
+        accuracy = _accuracy(network, test.to(device))
     return TrainingResult(accuracy, loss, time.perf_counter() - started)
 
 

@@ -3,58 +3,27 @@
 from __future__ import annotations
 
 import difflib
-import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
 
 from zcsr.errors import InputError
+from zcsr.spaces import own
+from zcsr.spaces.listed import ListedSpace
+from zcsr.spaces.own import Origin, SpaceFile
+from zcsr.spaces.protocol import DatasetShape, SearchSpace
 
-if TYPE_CHECKING:
-    from torch import nn
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetShape:
-    """What a data set asks of a network: the number of classes and the size of an image in pixels."""
-
-    classes: int
-    channels: int
-    height: int
-    width: int
-
-
-class SearchSpace(Protocol):
-    """A finite set of architectures in a fixed order, each named by a string."""
-
-    @property
-    def name(self) -> str:
-        """The name that `get_space` knows the space by."""
-
-    @property
-    def datasets(self) -> Mapping[str, DatasetShape]:
-        """The data sets that the space is meant for, by name."""
-
-    def __len__(self) -> int: ...
-
-    def arch(self, index: int) -> str:
-        """The architecture at a 0-based position of the canonical order; InputError outside of it."""
-
-    def index(self, arch: str) -> int:
-        """The 0-based position of an architecture; InputError says what is wrong with an unknown one."""
-
-    def build(self, arch: str, classes: int, in_channels: int = 3) -> nn.Module:
-        """The network: images [b, in_channels, h, w] -> logits [b, classes], initialised as torch does."""
-
-    def sample(self, count: int, generator: random.Random) -> list[str]:
-        """Distinct architectures, uniformly at random; InputError where the space has fewer than `count`."""
-
-    def neighbours(self, arch: str) -> list[str]:
-        """Every architecture that is one change away, in a fixed order."""
-
-    def canonical(self, arch: str) -> str:
-        """The representative of the architecture's isomorphism class: its first member in canonical order."""
+__all__ = [
+    "DatasetShape",
+    "ListedSpace",
+    "Origin",
+    "SearchSpace",
+    "SpaceFile",
+    "get_space",
+    "space_files",
+    "space_names",
+    "space_origin",
+    "use_space_files",
+]
 
 
 def _nasbench201() -> SearchSpace:
@@ -132,18 +101,52 @@ _CONSTRUCTORS: Mapping[str, Callable[[], SearchSpace]] = {
 
 
 def space_names() -> tuple[str, ...]:
-    """The names that `get_space` takes."""
-    return tuple(_CONSTRUCTORS)
+    """The names that `get_space` takes: those that come with zcsr, then those of a user's own."""
+    return tuple(dict.fromkeys([*_CONSTRUCTORS, *own.names()]))
+
+
+def get_space(name: str) -> SearchSpace:
+    """The search space of that name; InputError with the known names, and the nearest one, otherwise.
+
+    Spaces that come with zcsr go first, then those of the files in use (`use_space_files`), then installed ones:
+    entry points of the group `zcsr.spaces`, each a function without arguments that returns a space of that name.
+    """
+    if name in _CONSTRUCTORS:
+        return _built_in(name)
+    found = own.find(name)
+    if found is None:
+        raise InputError(_unknown(name))
+    return found.space
+
+
+def use_space_files(files: Iterable[SpaceFile]) -> None:
+    """Let `get_space` know the spaces that these Python files define, and those of no other file.
+
+    Running them is the user's decision: nothing else makes zcsr run a file. Worker processes started later know the
+    same ones. Raises InputError, and changes nothing, where a file does not define a space under a free name.
+    """
+    own.use(files, _CONSTRUCTORS)
+
+
+def space_files() -> tuple[SpaceFile, ...]:
+    """The files in use, as `use_space_files` takes them."""
+    return own.files_in_use()
+
+
+def space_origin(name: str) -> Origin | None:
+    """Where a space of a user's own comes from; None for one that comes with zcsr, or that nobody knows."""
+    found = None if name in _CONSTRUCTORS else own.find(name)
+    return found.origin if found else None
 
 
 @cache
-def get_space(name: str) -> SearchSpace:
-    """The search space of that name; InputError with the known names, and the nearest one, otherwise."""
-    constructor = _CONSTRUCTORS.get(name)
-    if constructor is None:
-        near = difflib.get_close_matches(name, _CONSTRUCTORS, n=1)
-        suggestion = f"; did you mean {near[0]!r}?" if near else ""
-        raise InputError(
-            f"unknown search space {name!r}: the known ones are {', '.join(_CONSTRUCTORS)}{suggestion}"
-        )
-    return constructor()
+def _built_in(name: str) -> SearchSpace:
+    return _CONSTRUCTORS[name]()
+
+
+def _unknown(name: str) -> str:
+    known = space_names()
+    near = difflib.get_close_matches(name, known, n=1)
+    suggestion = f"; did you mean {near[0]!r}?" if near else ""
+    own_file = "; a space of your own is known once its file is named with --space-file or ZCSR_SPACES"
+    return f"unknown search space {name!r}: the known ones are {', '.join(known)}{suggestion or own_file}"

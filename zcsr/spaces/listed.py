@@ -1,0 +1,150 @@
+"""A search space of a user's own in a few lines: a list of architectures, and a function that builds them."""
+
+from __future__ import annotations
+
+import difflib
+import random
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from zcsr.errors import InputError
+from zcsr.spaces.protocol import DatasetShape, SearchSpace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class ListedSpace:
+    """The architectures of a list, in its order; none has neighbours, and each stands for itself alone.
+
+    A subclass may override `neighbours` and `canonical` where it knows better.
+
+    name: names the space everywhere, such as "tiny"
+    archs: the architectures, distinct strings of one line
+    build: from (arch, classes, in_channels) to a network: images [b, in_channels, h, w] -> logits [b, classes]
+    datasets: the classes and image size of each data set that the space is meant for
+
+    Raises InputError where one of these cannot be used.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        archs: Iterable[str],
+        build: Callable[[str, int, int], nn.Module],
+        datasets: Mapping[str, DatasetShape],
+    ) -> None:
+        check_name("space", name)
+        self.name = name
+        self._archs = tuple(archs)
+        _check_archs(name, self._archs)
+        self._positions = {arch: position for position, arch in enumerate(self._archs)}
+        if not callable(build):
+            raise InputError(f"{name}: build must be a function of (arch, classes, in_channels), not {build!r}")
+        self._build = build
+        check_datasets(name, datasets)
+        self.datasets: Mapping[str, DatasetShape] = dict(datasets)
+
+    def __len__(self) -> int:
+        return len(self._archs)
+
+    def arch(self, index: int) -> str:
+        """The architecture at a 0-based position of the list; InputError outside of it."""
+        if not 0 <= index < len(self):
+            raise InputError(f"no architecture {index} in {self.name}: indices go from 0 to {len(self) - 1}")
+        return self._archs[index]
+
+    def index(self, arch: str) -> int:
+        """The 0-based position in the list; InputError, with the nearest one, for an unknown architecture."""
+        if arch not in self._positions:
+            near = difflib.get_close_matches(arch, self._archs, n=1)
+            suggestion = f"; did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"{arch!r} is no architecture of {self.name}, which lists {len(self)}{suggestion}")
+        return self._positions[arch]
+
+    def build(self, arch: str, classes: int, in_channels: int = 3) -> nn.Module:
+        """The network: images [b, in_channels, h, w] -> logits [b, classes]; InputError where it is no module."""
+        from torch import nn
+
+        self.index(arch)
+        network = self._build(arch, classes, in_channels)
+        if not isinstance(network, nn.Module):
+            raise InputError(
+                f"{self.name}: build gives a {type(network).__name__} for {arch!r}, not a torch module"
+            )
+        return network
+
+    def sample(self, count: int, generator: random.Random) -> list[str]:
+        """Distinct architectures, uniformly at random; InputError where the list has fewer than `count`."""
+        if not 0 <= count <= len(self):
+            raise InputError(f"cannot sample {count} architectures: {self.name} has {len(self)}")
+        return generator.sample(self._archs, count)
+
+    def neighbours(self, arch: str) -> list[str]:
+        """None: a list does not say which of its architectures are one change apart."""
+        self.index(arch)
+        return []
+
+    def canonical(self, arch: str) -> str:
+        """The architecture itself: a list does not say which of its architectures are isomorphic."""
+        self.index(arch)
+        return arch
+
+
+def check_name(what: str, name: object) -> None:
+    """Raise InputError for what cannot name a space or a data set: these become folders and space:dataset."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot name a {what}: use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter "
+            "or digit"
+        )
+
+
+def check_datasets(space: str, datasets: object) -> None:
+    """Raise InputError unless there is a data set, and each has a name and a `DatasetShape` of positive numbers."""
+    if not isinstance(datasets, Mapping) or not datasets:
+        raise InputError(f"{space}: datasets must map names to shapes, at least one, not {datasets!r}")
+    for name, shape in datasets.items():
+        check_name("dataset", name)
+        if not isinstance(shape, DatasetShape):
+            raise InputError(
+                f"{space}: dataset {name!r} is {shape!r}; give DatasetShape(classes=, channels=, height=, width=)"
+            )
+        sizes = (shape.classes, shape.channels, shape.height, shape.width)
+        if not all(isinstance(size, int) and size > 0 for size in sizes):
+            raise InputError(f"{space}: dataset {name!r} has the shape {shape}; all four are whole numbers above 0")
+
+
+def check_members(where: str, space: object) -> SearchSpace:
+    """Return what was given as a space, or raise InputError where it lacks what every `SearchSpace` has."""
+    needed = ("name", "datasets", "arch", "index", "build", "sample", "neighbours", "canonical", "__len__")
+    missing = [member for member in needed if not hasattr(space, member)]
+    if missing or isinstance(space, type):
+        seen = f"the class {space.__name__}" if isinstance(space, type) else f"a {type(space).__name__}"
+        raise InputError(
+            f"{where} gives {seen}, which is no search space: make a zcsr.spaces.ListedSpace, or an object with "
+            "all that zcsr.spaces.SearchSpace names"
+        )
+    check_name("space", space.name)  # type: ignore[attr-defined]
+    check_datasets(space.name, space.datasets)  # type: ignore[attr-defined]
+    return space  # type: ignore[return-value]
+
+
+def _check_archs(space: str, archs: tuple[object, ...]) -> None:
+    if not archs:
+        raise InputError(f"{space}: the list of architectures is empty; give at least one")
+    seen = set()
+    for position, arch in enumerate(archs):
+        if not isinstance(arch, str):
+            raise InputError(f"{space}: architecture {position} is {arch!r}; each must be a string")
+        if not arch or not arch.isprintable():
+            raise InputError(
+                f"{space}: architecture {position} is {arch!r}; each must be one line, not empty, without tabs or "
+                "other control characters"
+            )
+        if arch in seen:
+            raise InputError(f"{space}: the architecture {arch!r} is listed twice; list each once")
+        seen.add(arch)

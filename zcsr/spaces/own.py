@@ -1,0 +1,233 @@
+"""Spaces of a user's own: from a Python file that the user names, or an installed entry point of `zcsr.spaces`.
+
+A file is code, so it runs only where the user has named it; no store, table or run ever does. It is known by its
+content: that is what runs, here and in worker processes, and a change on the disk meanwhile makes no difference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import sysconfig
+import traceback
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.abc import SourceLoader
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from zcsr.errors import InputError, ZcsrError
+from zcsr.spaces.listed import check_members
+from zcsr.spaces.protocol import SearchSpace
+
+GROUP = "zcsr.spaces"
+VARIABLE = "SPACE"
+_OURS = Path(__file__).resolve().parents[1]
+_STANDARD_LIBRARY = sysconfig.get_path("stdlib")
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceFile:
+    """A Python file that sets `SPACE`: its absolute path, which is only for people, and its content."""
+
+    path: str
+    source: bytes
+
+    @property
+    def digest(self) -> str:
+        """The content's SHA-256, in hexadecimal digits."""
+        return hashlib.sha256(self.source).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a space of a user's own comes from.
+
+    `where` is a file's path, or names an entry point. `definition` is what has to be the same for the same name to
+    mean the same networks: a file's SHA-256, or the distribution's name and version.
+    """
+
+    kind: Literal["file", "entry point"]
+    where: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSpace:
+    """A space and where it comes from."""
+
+    space: SearchSpace
+    origin: Origin
+
+
+_in_use: dict[SpaceFile, OwnSpace] = {}
+
+
+def use(files: Iterable[SpaceFile], taken: Collection[str]) -> None:
+    """Know the spaces of exactly these files from now on, after running those that are new.
+
+    `taken` are the names that no file may give. Raises InputError, and changes nothing, where a file cannot be run,
+    sets no `SPACE` that is a search space, or gives a name that is taken.
+    """
+    spaces: dict[SpaceFile, OwnSpace] = {}
+    for file in dict.fromkeys(files):
+        own = _in_use[file] if file in _in_use else _load(file)
+        _check_free(own, {**dict.fromkeys(taken, "a space that comes with zcsr"), **_holders(spaces)})
+        spaces[file] = own
+    _in_use.clear()
+    _in_use.update(spaces)
+
+
+def files_in_use() -> tuple[SpaceFile, ...]:
+    """The files whose spaces are known, as `use` takes them: what a worker process has to be told."""
+    return tuple(_in_use)
+
+
+def names() -> tuple[str, ...]:
+    """The names of the spaces of the files in use, then of the installed entry points."""
+    of_files = [own.space.name for own in _in_use.values()]
+    return tuple(dict.fromkeys([*of_files, *sorted(entry.name for entry in entry_points(group=GROUP))]))
+
+
+def find(name: str) -> OwnSpace | None:
+    """The space of that name, of a file in use or else of an entry point; InputError where that one is broken."""
+    for own in _in_use.values():
+        if own.space.name == name:
+            return own
+    return _installed(name)
+
+
+@contextmanager
+def own_code(space: SearchSpace, arch: str) -> Iterator[None]:
+    """Make one line of what a user's network raises in the body: an InputError that says which and where.
+
+    Only for spaces of a user's own. Errors of zcsr pass as they are; so do those that only its code had a part in.
+    """
+    try:
+        yield
+    except ZcsrError:
+        raise
+    except Exception as error:
+        own = find(space.name)
+        if own is None or own.space is not space or all(map(_is_ours, _frames(error))):
+            raise
+        raise InputError(f"{space.name}: the network {arch!r} fails: {_described(error)}") from error
+
+
+@cache
+def _installed(name: str) -> OwnSpace | None:
+    entries = list(entry_points(group=GROUP, name=name))
+    if not entries:
+        return None
+    entry = entries[0]
+    where = f"entry point {entry.name} = {entry.value}"
+    try:
+        space = check_members(where, entry.load()())
+    except ZcsrError:
+        raise
+    except Exception as error:
+        raise InputError(f"{where} cannot be loaded: {_described(error)}") from error
+    if space.name != name:
+        raise InputError(f"{where} gives a space named {space.name!r}; both must have the same name")
+    return OwnSpace(space, Origin("entry point", where, _distribution(entry)))
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+
+
+def _load(file: SpaceFile) -> OwnSpace:
+    module = _run(file)
+    if not hasattr(module, VARIABLE):
+        raise InputError(
+            f"{file.path} sets no {VARIABLE}: end it with {VARIABLE} = zcsr.spaces.ListedSpace(name, archs, build, "
+            "datasets)"
+        )
+    try:
+        space = check_members(f"{VARIABLE} of {file.path}", getattr(module, VARIABLE))
+    except InputError as error:
+        raise InputError(_naming(file, error)) from None
+    return OwnSpace(space, Origin("file", file.path, file.digest))
+
+
+def _run(file: SpaceFile) -> ModuleType:
+    """Run a file as a module of its own; it stays among the loaded ones, since dataclasses look theirs up."""
+    name = f"zcsr_space_{file.digest[:16]}"
+    loader = _Content(file)
+    spec = spec_from_loader(name, loader)
+    assert spec is not None  # the loader knows its file
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        if isinstance(error, ZcsrError):
+            raise InputError(_naming(file, error)) from error
+        if isinstance(error, Exception | SystemExit):
+            raise InputError(f"{file.path} cannot be run: {_described(error)}") from error
+        raise
+    return module
+
+
+class _Content(SourceLoader):
+    """Loads a module from a content at hand, without the file or a cache of bytecode."""
+
+    def __init__(self, file: SpaceFile) -> None:
+        self._file = file
+
+    def get_filename(self, fullname: str) -> str:  # noqa: ARG002 - the interface's
+        return self._file.path
+
+    def get_data(self, path: str | bytes) -> bytes:
+        if path != self._file.path:
+            raise OSError(f"nothing is loaded from {path!r}")
+        return self._file.source
+
+
+def _check_free(own: OwnSpace, taken: Mapping[str, str]) -> None:
+    name = own.space.name
+    if name in taken:
+        raise InputError(
+            f"{own.origin.where} names its space {name!r}, which is {taken[name]}; give it another name"
+        )
+
+
+def _holders(spaces: Mapping[SpaceFile, OwnSpace]) -> dict[str, str]:
+    return {own.space.name: f"that of {own.origin.where} as well" for own in spaces.values()}
+
+
+def _naming(file: SpaceFile, error: ZcsrError) -> str:
+    return str(error) if file.path in str(error) else f"{file.path}: {error}"
+
+
+def _described(error: BaseException) -> str:
+    """The error's type and first line, and the user's line that it comes from."""
+    message = str(error).strip().partition("\n")[0]
+    kind = type(error).__name__
+    place = _users_place(error)
+    return (f"{kind}: {message}" if message else kind) + (f" ({place})" if place else "")
+
+
+def _users_place(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return ""  # its message names the line
+    frames = [frame for frame in _frames(error) if not _is_ours(frame) and not _is_installed(frame)]
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+
+
+def _frames(error: BaseException) -> traceback.StackSummary:
+    return traceback.extract_tb(error.__traceback__)
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return _OURS in Path(frame.filename).parents
+
+
+def _is_installed(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith(("<frozen", _STANDARD_LIBRARY)) or "site-packages" in frame.filename

@@ -1,0 +1,53 @@
+"""What every search space is: a finite list of architectures, each named by a string, and a network for each."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetShape:
+    """What a data set asks of a network: the number of classes and the size of an image in pixels."""
+
+    classes: int
+    channels: int
+    height: int
+    width: int
+
+
+class SearchSpace(Protocol):
+    """A finite set of architectures in a fixed order, each named by a string."""
+
+    @property
+    def name(self) -> str:
+        """The name that `get_space` knows the space by."""
+
+    @property
+    def datasets(self) -> Mapping[str, DatasetShape]:
+        """The data sets that the space is meant for, by name."""
+
+    def __len__(self) -> int: ...
+
+    def arch(self, index: int) -> str:
+        """The architecture at a 0-based position of the canonical order; InputError outside of it."""
+
+    def index(self, arch: str) -> int:
+        """The 0-based position of an architecture; InputError says what is wrong with an unknown one."""
+
+    def build(self, arch: str, classes: int, in_channels: int = 3) -> nn.Module:
+        """The network: images [b, in_channels, h, w] -> logits [b, classes], initialised as torch does."""
+
+    def sample(self, count: int, generator: random.Random) -> list[str]:
+        """Distinct architectures, uniformly at random; InputError where the space has fewer than `count`."""
+
+    def neighbours(self, arch: str) -> list[str]:
+        """Every architecture that is one change away, in a fixed order."""
+
+    def canonical(self, arch: str) -> str:
+        """The representative of the architecture's isomorphism class: its first member in canonical order."""
