@@ -12,6 +12,9 @@ from zcsr.store.atomic import TEMPORARY_PREFIX
 from zcsr.store.store import Store
 from zcsr.store.tables import GENERATION_KINDS
 
+PROXY_SCORES = "proxy_scores"
+"""The folder of the scores that others publish of their proxies, `<space>/<dataset>/<source>.parquet`."""
+
 
 class File(NamedTuple):
     """A file of the store as it was found: what it is, whose it is, and by what a change of it shows."""
@@ -34,7 +37,7 @@ class Found:
 
 def scan(store: Store) -> Found:
     """What a store holds now. Writes that are not complete, and folders without a `run.json`, are passed over."""
-    sources = (_accuracy_files, _collection_files, _score_files, _run_files)
+    sources = (_accuracy_files, _collection_files, _score_files, _proxy_files, _run_files)
     files = {file.path: file for source in sources for file in source(store)}
     return Found(files, tuple(sorted(_summary_shards(store.statistics_dir))))
 
@@ -59,6 +62,14 @@ def _score_files(store: Store) -> Iterator[File]:
         for entry in _entries(collection.path):
             if entry.name.endswith(".parquet"):
                 yield _file(store, entry, "network_scores")
+
+
+def _proxy_files(store: Store) -> Iterator[File]:
+    for space in _folders(store.root / PROXY_SCORES):
+        for dataset in _folders(space.path):
+            for entry in _entries(dataset.path):
+                if entry.name.endswith(".parquet"):
+                    yield _file(store, entry, "proxy_scores")
 
 
 def _run_files(store: Store) -> Iterator[File]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from zcsr.errors import InputError
+from zcsr.store.class_folders import class_folders, read_class_folders
 from zcsr.store.unpickle import load_plain
 
 PIXELS = "pixels_hwc_u8"
@@ -49,7 +50,10 @@ def read_images(path: Path, classes: int | None = None) -> Labelled:
     Returns uint8 [n, h, w, c] and int64 [n]. Raises InputError when they cannot be read.
     """
     if path.is_dir():
-        return _read_idx(path) if _idx_files(path) else _read_folder(path, classes)
+        if _idx_files(path):
+            return _read_idx(path)
+        folders = class_folders(path)
+        return read_class_folders(path, folders) if folders else _read_folder(path, classes)
     if not path.is_file():
         raise InputError(f"cannot import {path}: there is no such file or folder")
     if path.suffix.lower() == ".parquet":
@@ -58,7 +62,7 @@ def read_images(path: Path, classes: int | None = None) -> Labelled:
         return _read_npz(path)
     raise InputError(
         f"cannot import {path}: give a .parquet file, an .npz file, or the folder cifar-10-batches-py, "
-        "cifar-100-python, of ImageNet's train_data_batch files, or of MNIST's idx files"
+        "cifar-100-python, of ImageNet's train_data_batch files, of MNIST's idx files, or one of class folders"
     )
 
 
@@ -182,7 +186,9 @@ def _read_folder(path: Path, classes: int | None) -> Labelled:
                 raise InputError(f"{path}: the batches hold images of different sizes")
             return np.concatenate([pixels for pixels, _ in parts]), np.concatenate([labels for _, labels in parts])
     patterns = ", ".join(batches.pattern for batches in _FOLDERS)
-    raise InputError(f"{path} holds no batches of images: looked for {patterns}")
+    raise InputError(
+        f"{path} holds no batches of images: looked for {patterns}, and for folders of .png or .jpg files"
+    )
 
 
 def _read_batch(file: Path, batches: _Batches, classes: int | None) -> Labelled:

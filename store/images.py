@@ -57,9 +57,10 @@ def import_images(
     """Import labelled 8-bit images under a name, and return them; a set of that name is replaced.
 
     `path` is a Parquet file (columns pixels_hwc_u8 and label; square images of 1 or 3 channels), an NPZ file
-    (images, x or pixels, uint8 [n, h, w], [n, h, w, c] or [n, c, h, w]; labels or y), or the folder of CIFAR-10,
-    CIFAR-100 or the down-sampled ImageNet (training images), or of MNIST's idx files (training images, then test
-    images). Images are averaged over blocks of `pool` x `pool` pixels, then get a black border of `pad` pixels.
+    (images, x or pixels, uint8 [n, h, w], [n, h, w, c] or [n, c, h, w]; labels or y), the folder of CIFAR-10,
+    CIFAR-100 or the down-sampled ImageNet (training images), of MNIST's idx files (training images, then test
+    images), or one with a folder of PNG or JPEG files for each class (numbered by name; their images take turns).
+    Images are averaged over blocks of `pool` x `pool` pixels, then get a black border of `pad` pixels.
     `first` is how many are taken, all when None. `classes` is one more than the highest label unless given; for
     the down-sampled ImageNet it selects the first classes, 120 for ImageNet16-120. The normalisation is the given
     mean and std (for pixels in 0..1), else the published one of that name, else computed from the set; which of

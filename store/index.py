@@ -33,7 +33,7 @@ from zcsr.store.reading import DamagedIndex, Parameters, ReadConnection, prepare
 from zcsr.store.store import Store
 from zcsr.store.tables import COLUMNS, GENERATION_KINDS, LOADS
 
-INDEX_SCHEMA = 1
+INDEX_SCHEMA = 2
 
 
 def connect(store: Store) -> ReadConnection:

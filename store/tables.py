@@ -47,6 +47,7 @@ COLUMNS: Mapping[str, str] = {
         "collection VARCHAR, space VARCHAR, dataset VARCHAR, program VARCHAR, text VARCHAR, arch VARCHAR, "
         "score DOUBLE"
     ),
+    "proxy_scores": ("source VARCHAR, space VARCHAR, dataset VARCHAR, proxy VARCHAR, arch VARCHAR, score DOUBLE"),
     "scores": (
         "run VARCHAR, role VARCHAR, generation BIGINT, program VARCHAR, task VARCHAR, arch VARCHAR, score DOUBLE"
     ),
@@ -79,6 +80,7 @@ _PER_GENERATION = "l.run, l.generation"
 LOADS: Mapping[str, Mapping[str, str]] = {
     "accuracies": {"accuracies": "space, dataset, metric, arch, seed, accuracy, source"},
     "network_scores": {"network_scores": "collection, space, dataset, program, text, arch, score"},
+    "proxy_scores": {"proxy_scores": "source, space, dataset, proxy, arch, score"},
     "split": {"split": "l.run, task, role, position, arch"},
     "generation": {
         "generations": (
@@ -116,6 +118,7 @@ VIEWS: Mapping[str, str] = {
         "SELECT DISTINCT ON (collection, program, arch) space || ':' || dataset AS task, * EXCLUDE (file) "
         "FROM stored.network_scores"
     ),
+    "proxy_scores": "SELECT space || ':' || dataset AS task, * EXCLUDE (file) FROM stored.proxy_scores",
     "programs": (
         "SELECT * EXCLUDE (file) FROM stored.programs UNION ALL BY NAME "
         "SELECT DISTINCT ON (run, program) * EXCLUDE (file) FROM stored.tested AS t WHERE NOT EXISTS "

@@ -12,10 +12,12 @@ from zcsr.evolve.records import Generation, Individual, ProgramRecord, Rejection
 from zcsr.program import TENSOR_NAMES, Program, parse
 from zcsr.statistics import StatisticsConfig
 from zcsr.store.atomic import write_json, write_parquet
+from zcsr.store.files import PROXY_SCORES
 from zcsr.store.runs import RunTask, TestScore, create_run, open_run
 from zcsr.store.scores import SCHEMA as SCORES_SCHEMA
 from zcsr.store.statistics import Collection
 from zcsr.store.store import Store
+from zcsr.store.suitezero_files import SCHEMA as PROXIES_SCHEMA
 from zcsr.store.summaries import SUMMARY_SCHEMA
 
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
@@ -152,12 +154,21 @@ def _summary_frame(collection: Collection, arch: str, layers: int) -> pl.DataFra
     return pl.DataFrame(rows, schema=dict(SUMMARY_SCHEMA), orient="row")
 
 
+def write_proxy_scores(store: Store) -> None:
+    """Write invented scores of a proxy that others publish."""
+    space, _, dataset = TASKS[0].partition(":")
+    rows = [("made", space, dataset, "snip", arch, float(number)) for number, arch in enumerate(TEST)]
+    frame = pl.DataFrame(rows, schema=PROXIES_SCHEMA, orient="row")
+    write_parquet(frame, store.root / PROXY_SCORES / space / dataset / "made.parquet")
+
+
 def filled_store(root: Path) -> Store:
     """A store with two runs, accuracies, statistics, and scores apart from the runs."""
     store = Store.open(root, create=True)
     write_accuracies(store)
     write_statistics(store)
     write_network_scores(store)
+    write_proxy_scores(store)
     write_run(store, "first")
     write_run(store, "second", seed=1)
     return store

@@ -135,7 +135,14 @@ def test_every_command_and_option_has_help(path: str) -> None:
 
 def test_the_walk_reaches_every_command() -> None:
     expected = {"evolve", "collect", "test", "train", "query", "report", "spaces", "operations"}
-    expected |= {"import accuracies", "import images", "store verify", "store rebuild", "store path"}
+    expected |= {
+        "import accuracies",
+        "import benchmark",
+        "import images",
+        "store verify",
+        "store rebuild",
+        "store path",
+    }
     assert {f"zcsr {name}" for name in expected} <= set(COMMANDS)
 
 
