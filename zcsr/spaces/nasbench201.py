@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from zcsr.errors import InputError
 from zcsr.spaces import DatasetShape
+from zcsr.spaces.blocks import ReluConvNorm
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NODES = 4
@@ -197,16 +198,6 @@ def nasbench201_mini() -> NasBench201:
     """The same cells in networks small enough to train on a processor: 8 channels, one cell a stage."""
     datasets = {"fashion-mnist": DatasetShape(classes=10, channels=1, height=16, width=16)}
     return NasBench201("nasbench201-mini", MappingProxyType(datasets), channels=8, cells=1)
-
-
-class ReluConvNorm(nn.Sequential):
-    """ReLU, then a convolution without bias, then batch normalisation: one RCB instance."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
-        super().__init__()
-        self.relu = nn.ReLU()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(out_channels)
 
 
 class ConvNorm(nn.Sequential):

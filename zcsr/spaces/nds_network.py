@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zcsr.spaces.blocks import ReluConvNorm
 from zcsr.spaces.nds_genotype import INPUTS, Network, Rules
 from zcsr.spaces.nds_genotype import Cell as Genotype
-from zcsr.spaces.nds_operations import OPERATIONS, FactorisedReduction, ReluConvNorm
+from zcsr.spaces.nds_operations import OPERATIONS, FactorisedReduction
 
 STEM_MULTIPLIER = 3
 """The stem for small images is that many times as wide as the first cell's nodes."""

@@ -15,6 +15,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
+from zcsr.spaces.blocks import ReluConvNorm
+
 Build = Callable[[int, int], nn.Module]
 """Takes the number of channels and the stride, 1 or 2."""
 
@@ -29,16 +31,6 @@ class Zero(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Zeros in the shape that any other operation of that stride gives."""
         return x[:, :, :: self.stride, :: self.stride] * 0.0
-
-
-class ReluConvNorm(nn.Sequential):
-    """ReLU, a convolution without bias, batch normalisation: one RCB instance."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
-        super().__init__()
-        self.relu = nn.ReLU()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(out_channels)
 
 
 class DilatedConv(nn.Sequential):

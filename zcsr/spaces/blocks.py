@@ -1,0 +1,15 @@
+"""Parts of networks that several search spaces are built from."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+class ReluConvNorm(nn.Sequential):
+    """ReLU, then a convolution without bias, then batch normalisation: one RCB instance."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels)
