@@ -20,7 +20,7 @@ import numpy.typing as npt
 import polars as pl
 
 from zcsr.errors import InputError, StoreError
-from zcsr.spaces import SearchSpace, get_space
+from zcsr.spaces import SearchSpace, dataset_shape, get_space
 from zcsr.store.atomic import is_temporary, write_parquet
 from zcsr.store.store import Store
 
@@ -93,7 +93,7 @@ def import_accuracies(
     kept). Importing the same table again replaces what it gave before.
     """
     known = get_space(space)
-    _check_dataset(known, dataset)
+    dataset_shape(known, dataset)
     _check_name("metric", metric)
     frame = _read_table(table)
     columns = [arch_column, accuracy_column, *([seed_column] if seed_column else [])]
@@ -264,15 +264,6 @@ def _check_column(table: Path, frame: pl.DataFrame, column: str) -> None:
     raise InputError(f"{table} has no column {column!r}: it has {', '.join(frame.columns)}{suggestion}")
 
 
-def _check_dataset(space: SearchSpace, dataset: str) -> None:
-    if dataset in space.datasets:
-        return
-    near = difflib.get_close_matches(dataset, space.datasets, n=1)
-    suggestion = f"; did you mean {near[0]!r}?" if near else ""
-    known = ", ".join(space.datasets)
-    raise InputError(f"space {space.name} has no dataset {dataset!r}: it has {known}{suggestion}")
-
-
 def _check_name(kind: str, name: str, *, allow_dash: bool = False) -> None:
     allowed = r"[A-Za-z0-9_.-]+" if allow_dash else r"[A-Za-z0-9_.]+"
     if not re.fullmatch(allowed, name) or name.startswith("."):
@@ -282,7 +273,7 @@ def _check_name(kind: str, name: str, *, allow_dash: bool = False) -> None:
 
 def _check_block(space: str, dataset: str, metric: str, block: pl.DataFrame) -> None:
     known = get_space(space)
-    _check_dataset(known, dataset)
+    dataset_shape(known, dataset)
     _check_name("metric", metric)
     rows = _judged(known, *(block[column].to_list() for column in ("arch", "accuracy", "seed")))
     bad = [row for row in rows if row.problem is not None]

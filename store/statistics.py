@@ -29,7 +29,7 @@ import torch
 
 import zcsr
 from zcsr.errors import InputError, StoreError
-from zcsr.spaces import get_space, space_origin
+from zcsr.spaces import dataset_shape, get_space, space_origin
 from zcsr.statistics import NetworkStatistics, StatisticsConfig
 from zcsr.store.atomic import (
     STALE_AFTER_SECONDS,
@@ -91,11 +91,7 @@ class Collection:
     @property
     def classes(self) -> int:
         """The number of classes of the dataset; InputError when the space has no such dataset."""
-        datasets = get_space(self.space).datasets
-        if self.dataset not in datasets:
-            known = ", ".join(datasets)
-            raise InputError(f"space {self.space} has no dataset {self.dataset!r}: it has {known}")
-        return datasets[self.dataset].classes
+        return dataset_shape(get_space(self.space), self.dataset).classes
 
 
 def open_collection(store: Store, collection: Collection | str, create: bool = False) -> CollectionStore:

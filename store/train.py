@@ -14,7 +14,7 @@ import torch
 from zcsr.errors import InputError
 from zcsr.images import ImageSet
 from zcsr.parallel import Workers
-from zcsr.spaces import get_space
+from zcsr.spaces import dataset_shape, get_space
 from zcsr.store.accuracies import measured, write_accuracies
 from zcsr.store.buffer import Buffer
 from zcsr.store.images import load_images
@@ -128,10 +128,7 @@ def _check_counts(request: TrainRequest, images: ImageSet) -> None:
             f"{request.train_images} images to train on and {request.test_images} to test on are {wanted}, and "
             f"'{request.images}' has {count}: ask for fewer, or import a larger set"
         )
-    shape = get_space(request.space).datasets.get(request.dataset)
-    if shape is None:
-        known = ", ".join(get_space(request.space).datasets)
-        raise InputError(f"{request.space} has no dataset '{request.dataset}'; it has {known}")
+    shape = dataset_shape(get_space(request.space), request.dataset)
     _, height, width, _ = images.pixels.shape
     if (height, width) != (shape.height, shape.width):
         raise InputError(

@@ -10,7 +10,7 @@ from zcsr.errors import InputError
 from zcsr.spaces import own
 from zcsr.spaces.listed import ListedSpace
 from zcsr.spaces.own import Origin, SpaceFile
-from zcsr.spaces.protocol import DatasetShape, SearchSpace
+from zcsr.spaces.protocol import DatasetShape, SearchSpace, dataset_shape
 
 __all__ = [
     "DatasetShape",
@@ -18,6 +18,7 @@ __all__ = [
     "Origin",
     "SearchSpace",
     "SpaceFile",
+    "dataset_shape",
     "get_space",
     "space_files",
     "space_names",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from zcsr.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,3 +54,14 @@ class SearchSpace(Protocol):
 
     def canonical(self, arch: str) -> str:
         """The representative of the architecture's isomorphism class: its first member in canonical order."""
+
+
+def dataset_shape(space: SearchSpace, dataset: str) -> DatasetShape:
+    """What a data set asks of a space's networks; InputError, with the nearest name, where the space lacks it."""
+    if dataset in space.datasets:
+        return space.datasets[dataset]
+    near = difflib.get_close_matches(dataset, space.datasets, n=1)
+    suggestion = f"; did you mean {near[0]!r}?" if near else ""
+    raise InputError(
+        f"space {space.name} has no dataset {dataset!r}: it has {', '.join(space.datasets)}{suggestion}"
+    )
