@@ -78,8 +78,10 @@ def made_by(answer: Answer) -> str:
 
 
 def summary(results: RunResults) -> str:
-    """What was searched, and the best program with its fitness and its tau on test networks, in words."""
-    return " ".join(" ".join(_summary(results)).split())
+    """What was searched, and the best program with its fitness and, a line a task, its tau on test networks."""
+    said = " ".join(" ".join(_summary(results)).split())
+    best = results.best()
+    return said if best is None else "\n\n".join([said, "\n".join(_tested(results, str(best["program"])))])
 
 
 def _summary(results: RunResults) -> Iterator[str]:
@@ -104,7 +106,10 @@ def _summary(results: RunResults) -> Iterator[str]:
         fitness=number(_float(best["fitness"]), 3),
         generation=best["generation"],
     )
-    yield from _tested(results, str(best["program"]))
+    if results.tested(str(best["program"])):
+        yield phrase("tested")
+    else:
+        yield phrase("untested", command=shlex.join(("zcsr", "test", results.run)))
 
 
 def _tested(results: RunResults, program: str) -> Iterator[str]:
@@ -112,7 +117,7 @@ def _tested(results: RunResults, program: str) -> Iterator[str]:
     for row in rows.iter_rows(named=True):
         low, high = results.interval(program, row["task"])
         yield phrase(
-            "tested",
+            "tested_task",
             networks=row["networks"],
             task=code(row["task"]),
             kendall=_correlation(row["kendall"]),
@@ -120,8 +125,6 @@ def _tested(results: RunResults, program: str) -> Iterator[str]:
             high=number(high, 3),
             spearman=_correlation(row["spearman"]),
         )
-    if rows.is_empty():
-        yield phrase("untested", command=shlex.join(("zcsr", "test", results.run)))
 
 
 def caveats(results: RunResults) -> Iterator[str]:
