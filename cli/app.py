@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from zcsr.cli import collect, evolve, imports, query, report, show, store, test, train
+from zcsr.cli import collect, evolve, imports, proxies, query, report, score, show, store, test, train
 
 app = typer.Typer(
     name="zcsr",
@@ -18,11 +18,13 @@ app = typer.Typer(
 app.command("evolve")(evolve.evolve)
 app.command("collect")(collect.collect)
 app.command("test")(test.test)
+app.command("score")(score.score)
 app.command("train")(train.train)
 app.command("query")(query.query)
 app.command("report")(report.report)
 app.command("spaces")(show.spaces)
 app.command("operations")(show.operations)
+app.command("proxies")(proxies.proxies)
 app.add_typer(imports.app, name="import")
 app.add_typer(store.app, name="store")
 

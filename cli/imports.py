@@ -1,4 +1,4 @@
-"""`zcsr import`: accuracies, published benchmarks and images that a user holds, into the store."""
+"""`zcsr import`: accuracies, scores of proxies, benchmarks and images that a user holds, into the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from zcsr.store import ImportReport
 
 app = typer.Typer(
-    help="Import accuracies, published benchmarks and images into the store.", pretty_exceptions_enable=False
+    help="Import accuracies, scores of proxies, published benchmarks and images into the store.",
+    pretty_exceptions_enable=False,
 )
 
 
@@ -53,6 +54,45 @@ def accuracies(
         skip_bad=skip_bad,
     )
     say(_taken(report))
+
+
+@app.command("scores")
+def scores(
+    table: Annotated[
+        Path, typer.Argument(help="Parquet or CSV file with a row an architecture and a column a proxy.")
+    ],
+    source: Annotated[str, typer.Option("--source", help="Who computed them; names them in the store.")],
+    space: Annotated[str, typer.Option("--space", help="Search space of the architectures.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="Dataset the scores were computed on.")],
+    arch_column: Annotated[str, typer.Option("--arch-column", help="Column of architecture strings.")] = "arch",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column", help="Column of a proxy's scores; may be repeated.", show_default="every column of floats"
+        ),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out scores that cannot be used and count them.")
+    ] = False,
+    space_file: SpaceFileOption = None,
+    store: StoreOption = None,
+) -> None:
+    """Import a table of others' scores of known proxies; importing the same one again changes nothing."""
+    from zcsr.cli.console import say
+    from zcsr.store.score_tables import import_scores
+
+    use_spaces(space_file)
+    report = import_scores(
+        open_store(store, create=True),
+        table,
+        source=source,
+        space=space,
+        dataset=dataset,
+        arch_column=arch_column,
+        columns=column or (),
+        skip_bad=skip_bad,
+    )
+    say(f"{_taken(report)}; proxies of {source}: {', '.join(report.proxies)}")
 
 
 @app.command("benchmark")

@@ -143,7 +143,7 @@ def _write(frame: polars.DataFrame, output_format: str, out: Path | None, limit:
     if out is None and output_format == "table":
         _print_table(frame, limit)
     elif out is None:
-        sys.stdout.write(_text(frame, output_format))
+        sys.stdout.write(text_of(frame, output_format))
     else:
         try:
             _write_file(frame, output_format, out)
@@ -157,7 +157,7 @@ def _write_file(frame: polars.DataFrame, output_format: str, out: Path) -> None:
 
         write_parquet(frame, out)
     else:
-        out.write_text(_text(frame, output_format), encoding="utf-8")
+        out.write_text(text_of(frame, output_format), encoding="utf-8")
 
 
 def _print_table(frame: polars.DataFrame, limit: int) -> None:
@@ -169,7 +169,7 @@ def _print_table(frame: polars.DataFrame, limit: int) -> None:
         say(f"{limit} of {frame.height:,} rows shown; --limit shows more, --format csv all")
 
 
-def _text(frame: polars.DataFrame, output_format: str) -> str:
+def text_of(frame: polars.DataFrame, output_format: str) -> str:
     """The rows as csv, json or markdown; a table in a file is one of markdown."""
     if output_format == "csv":
         return _flat(frame).write_csv()

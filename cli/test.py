@@ -26,16 +26,33 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zcsr.program import Program
+    from zcsr.scoring import Measures
     from zcsr.spaces import SearchSpace
     from zcsr.statistics import StatisticsConfig
     from zcsr.store import Collection, Store
 
 
 def test(
-    run: Annotated[str, typer.Argument(help="Name of a run, or latest; not with --task.")] = "latest",
+    run: Annotated[
+        str | None,
+        typer.Argument(help="Name of a run, or latest; with --task, its finalists.", show_default="latest"),
+    ] = None,
     program: Annotated[
         list[str] | None,
-        typer.Option("--program", "-p", help="Program text; may be repeated.", show_default="the run's finalists"),
+        typer.Option(
+            "--program",
+            "-p",
+            help="Program text or the name of a published one; may be repeated.",
+            show_default="the run's finalists",
+        ),
+    ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--proxy",
+            help="With --task: a known proxy (`zcsr proxies`), or all; may be repeated.",
+            show_default="none",
+        ),
     ] = None,
     task: Annotated[
         str | None, typer.Option("--task", "-t", help="Test on SPACE:DATASET instead, apart from any run.")
@@ -59,23 +76,27 @@ def test(
 ) -> None:
     """Score programs on a run's test networks, or on any networks of a --task, and print how they rank them.
 
-    Scores are kept as they come: after Ctrl-C the same command goes on where it stopped.
+    With --task, a run's finalists, programs and known proxies are scored together: a network is built once for all
+    of them. Scores are kept as they come: after Ctrl-C the same command goes on where it stopped.
     """
     from zcsr.cli.failures import Interrupted
-    from zcsr.program import parse
+    from zcsr.errors import InputError
+    from zcsr.named import find_program
     from zcsr.spaces import get_space
 
     use_spaces(space_file)
     opened = open_store(store)
-    programs = [parse(text) for text in program or ()]
+    programs = [find_program(text) for text in program or ()]
     try:
         if task is None:
-            _test_run(opened, run, programs, worker_count(workers))
+            if proxy:
+                raise InputError("--proxy takes a --task as well; a run's test networks are for its programs")
+            _test_run(opened, run or "latest", programs, worker_count(workers))
         else:
-            config = statistics_config(batch_size, network_seed, pattern, loss)
-            collection = _collection(task, images, config)
+            collection = _collection(task, images, statistics_config(batch_size, network_seed, pattern, loss))
             archs = _archs(get_space(collection.space), sample, sample_seed, indices)
-            _test_task(opened, collection, programs, archs, worker_count(workers))
+            measures = _measures(opened, run, programs, proxy or ())
+            _test_task(opened, collection, measures, archs, worker_count(workers))
     except KeyboardInterrupt:
         raise Interrupted("interrupted; scores are kept, and the same command goes on with them") from None
 
@@ -91,18 +112,29 @@ def _test_run(store: Store, name: str, programs: Sequence[Program], workers: int
     print_named(store, "correlations", {"run": experiment.run.name, "role": "test"})
 
 
+def _measures(store: Store, run: str | None, programs: Sequence[Program], proxies: Sequence[str]) -> Measures:
+    from zcsr.errors import InputError
+    from zcsr.proxies import proxy_names
+    from zcsr.scoring import Measures
+    from zcsr.store.experiment import Experiment
+
+    of_run = [f.program for f in Experiment.resume(store, run, workers=1).finalists()] if run else []
+    names = proxy_names() if "all" in proxies else proxies
+    measures = Measures(tuple(dict.fromkeys((*of_run, *programs))), tuple(dict.fromkeys(names)))
+    if not len(measures):
+        raise InputError("say what to test: a RUN, --program 'TEXT' or --proxy NAME")
+    return measures
+
+
 def _test_task(
-    store: Store, collection: Collection, programs: Sequence[Program], archs: Sequence[str], workers: int
+    store: Store, collection: Collection, measures: Measures, archs: Sequence[str], workers: int
 ) -> None:
     from zcsr.cli.console import progress, say
     from zcsr.cli.query import print_named
-    from zcsr.errors import InputError
     from zcsr.store.scores import score_archs
 
-    if not programs:
-        raise InputError("say which programs to test with --program 'TEXT'; only a run has finalists of its own")
     with progress("testing", "networks") as report:
-        done = score_archs(store, collection, programs, archs, workers=workers, report=report)
+        done = score_archs(store, collection, measures, archs, workers=workers, report=report)
     per_network = f"; {done.seconds / done.scored:.2f} s a network" if done.scored else ""
     say(f"{done.scored} networks scored, {done.already} were already{per_network}")
     print_named(store, "network_correlations", {"collection": collection.id})

@@ -94,11 +94,11 @@ def import_accuracies(
     """
     known = get_space(space)
     dataset_shape(known, dataset)
-    _check_name("metric", metric)
-    frame = _read_table(table)
+    check_name("metric", metric)
+    frame = read_table(table)
     columns = [arch_column, accuracy_column, *([seed_column] if seed_column else [])]
     for column in columns:
-        _check_column(table, frame, column)
+        check_column(table, frame, column)
     seeds = frame[seed_column].to_list() if seed_column else [seed] * frame.height
     rows = _judged(known, frame[arch_column].to_list(), frame[accuracy_column].to_list(), seeds)
     _check_percent(table, accuracy_column, rows)
@@ -118,7 +118,7 @@ def write_accuracies(store: Store, rows: Sequence[Mapping[str, Any]], source: st
     that processes never write to the same file unless they hold the same block. InputError on a row that cannot be
     taken.
     """
-    _check_name("source", source, allow_dash=True)
+    check_name("source", source, allow_dash=True)
     frame = pl.DataFrame([{**row, "source": source} for row in rows], schema=SCHEMA, strict=True)
     for (space, dataset, metric), block in frame.group_by(["space", "dataset", "metric"], maintain_order=True):
         _check_block(str(space), str(dataset), str(metric), block)
@@ -170,7 +170,8 @@ def install_accuracies(store: Store, frame: pl.DataFrame, source: str) -> None:
             _write(store, block, source)
 
 
-def _read_table(table: Path) -> pl.DataFrame:
+def read_table(table: Path) -> pl.DataFrame:
+    """The rows of a Parquet or CSV table, the latter's as text; InputError where it cannot be read."""
     suffix = table.suffix.lower()
     if suffix not in (".parquet", ".csv"):
         raise InputError(f"cannot import {table}: the name must end in .parquet or .csv")
@@ -256,7 +257,8 @@ def _check_percent(table: Path, column: str, rows: Sequence[_Row]) -> None:
         )
 
 
-def _check_column(table: Path, frame: pl.DataFrame, column: str) -> None:
+def check_column(table: Path, frame: pl.DataFrame, column: str) -> None:
+    """Raise InputError, with the nearest one, where a table has no such column."""
     if column in frame.columns:
         return
     near = difflib.get_close_matches(column, frame.columns, n=1)
@@ -264,7 +266,8 @@ def _check_column(table: Path, frame: pl.DataFrame, column: str) -> None:
     raise InputError(f"{table} has no column {column!r}: it has {', '.join(frame.columns)}{suggestion}")
 
 
-def _check_name(kind: str, name: str, *, allow_dash: bool = False) -> None:
+def check_name(kind: str, name: str, *, allow_dash: bool = False) -> None:
+    """Raise InputError for a name that cannot be part of a file's."""
     allowed = r"[A-Za-z0-9_.-]+" if allow_dash else r"[A-Za-z0-9_.]+"
     if not re.fullmatch(allowed, name) or name.startswith("."):
         signs = "letters, digits, '_', '.'" + (" and '-'" if allow_dash else "")
@@ -274,7 +277,7 @@ def _check_name(kind: str, name: str, *, allow_dash: bool = False) -> None:
 def _check_block(space: str, dataset: str, metric: str, block: pl.DataFrame) -> None:
     known = get_space(space)
     dataset_shape(known, dataset)
-    _check_name("metric", metric)
+    check_name("metric", metric)
     rows = _judged(known, *(block[column].to_list() for column in ("arch", "accuracy", "seed")))
     bad = [row for row in rows if row.problem is not None]
     if bad:

@@ -22,7 +22,7 @@ from zcsr.evolve import (
     split,
 )
 from zcsr.program import Program
-from zcsr.scoring import StatisticsScorer, score_networks
+from zcsr.scoring import Measures, StatisticsScorer, score_networks
 from zcsr.spaces import get_space
 from zcsr.statistics import NetworkStatistics, StatisticsConfig
 from zcsr.store.accuracies import accuracies, accuracy_tables
@@ -186,7 +186,8 @@ class Experiment:
         report(0, len(archs))
         images = load_images(self.store, task.images)
         config = task.collection.config
-        scored = score_networks(get_space(task.space), task.dataset, archs, images, config, programs, self.workers)
+        measures = Measures(tuple(programs))
+        scored = score_networks(get_space(task.space), task.dataset, archs, images, config, measures, self.workers)
         with Buffer(self._write_test_scores, TESTED_TOGETHER) as buffer:
             for done, (arch, values, _) in enumerate(scored, 1):
                 pairs = zip(programs, values, strict=True)

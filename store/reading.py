@@ -14,11 +14,11 @@ import duckdb
 import polars as pl
 
 from zcsr.errors import InputError, StoreError
-from zcsr.store import functions
+from zcsr.store import functions, shipped
 from zcsr.store.files import Found
 from zcsr.store.guard import check_reads_only, one_line
 from zcsr.store.store import Store
-from zcsr.store.tables import COLUMNS, HIDDEN_TABLES, SUMMARY_COLUMNS, VIEWS
+from zcsr.store.tables import COLUMNS, DERIVED, HIDDEN_TABLES, SUMMARY_COLUMNS, VIEWS
 
 Parameters: TypeAlias = Mapping[str, object] | Sequence[object] | None
 
@@ -110,6 +110,9 @@ def prepared(connection: duckdb.DuckDBPyConnection, store: Store, found: Found) 
             connection.execute(f"CREATE VIEW {table} AS {content}")
     _create_summaries(connection, found.summaries)
     functions.register(connection)
+    shipped.register(connection)
+    for view, content in DERIVED.items():
+        connection.execute(f"CREATE VIEW {view} AS {content}")
     connection.execute("SET python_enable_replacements = false")
     statistics = str(store.statistics_dir) + os.sep
     allowed = {statistics, glob.escape(statistics)}  # patterns are checked as well as the files they find

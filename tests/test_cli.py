@@ -134,11 +134,12 @@ def test_every_command_and_option_has_help(path: str) -> None:
 
 
 def test_the_walk_reaches_every_command() -> None:
-    expected = {"evolve", "collect", "test", "train", "query", "report", "spaces", "operations"}
+    expected = {"evolve", "collect", "test", "train", "query", "report", "score", "spaces", "operations", "proxies"}
     expected |= {
         "import accuracies",
         "import benchmark",
         "import images",
+        "import scores",
         "store verify",
         "store rebuild",
         "store path",

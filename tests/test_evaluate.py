@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
+import reference
 import scipy.special
 import torch
 from hypothesis import given
@@ -16,10 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zcsr.errors import EvaluationError, InputError
-from zcsr.evaluate import aggregate, apply_node, instance_values, score, scores
-from zcsr.operations import OPERATIONS
-from zcsr.program import TENSOR_NAMES, Node, parse
-from zcsr.statistics import Instance, NetworkStatistics
+from zcsr.evaluate import Evaluator, Outcome, aggregate, apply_node, instance_values, score, scores
+from zcsr.images import ImageSet
+from zcsr.operations import BY_NAME, OPERATIONS
+from zcsr.program import TENSOR_NAMES, Node, Program, parse
+from zcsr.spaces import get_space
+from zcsr.statistics import Instance, NetworkStatistics, StatisticsConfig, network_statistics
 
 Array = NDArray[np.float64]
 
@@ -202,16 +206,11 @@ def test_a_tensor_that_is_not_given_is_named() -> None:
 # What must hold for any program -----------------------------------------------------------------------------------
 
 
-def naive(node: Node, tensors: Mapping[str, Tensor]) -> Tensor:
-    operations = {operation.name: operation.apply for operation in OPERATIONS}
-    return operations[node.op](*(naive(arg, tensors) for arg in node.args)) if node.args else tensors[node.op]
-
-
-def random_tree(height: int, generator: random.Random) -> Node:
+def random_tree(height: int, generator: random.Random, names: Sequence[str] = TENSOR_NAMES[:10]) -> Node:
     if height == 0:
-        return Node(generator.choice(TENSOR_NAMES[:10]))
+        return Node(generator.choice(names))
     operation = generator.choice(OPERATIONS)
-    return Node(operation.name, tuple(random_tree(height - 1, generator) for _ in range(operation.arity)))
+    return Node(operation.name, tuple(random_tree(height - 1, generator, names) for _ in range(operation.arity)))
 
 
 def test_random_trees_are_the_naive_recursion_and_leave_the_statistics_alone(
@@ -224,35 +223,157 @@ def test_random_trees_are_the_naive_recursion_and_leave_the_statistics_alone(
     for _ in range(600):
         tree = random_tree(generator.randint(1, 4), generator)
         try:
-            expected = naive(tree, tensors)
+            expected = reference.value(tree, tensors)
         except (RuntimeError, IndexError):
             with pytest.raises(EvaluationError):
                 apply_node(tree, tensors)
             continue
         value = apply_node(tree, tensors)
-        torch.testing.assert_close(value, expected, rtol=0, atol=0, equal_nan=True)
+        torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
         compared += 1
     assert compared > 200
     for name, tensor in tensors.items():
         assert torch.equal(tensor, before[name]), name
 
 
-def test_repeated_subtrees_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = 0
-    true_exp = torch.exp
+# Many programs at once --------------------------------------------------------------------------------------------
 
-    def counting_exp(a: Tensor) -> Tensor:
-        nonlocal calls
-        calls += 1
-        return true_exp(a)
 
-    by_name = dict(apply_node.__globals__["BY_NAME"])
-    exp = by_name["exp"]
-    by_name["exp"] = type(exp)(**{name: getattr(exp, name) for name in exp.__slots__} | {"apply": counting_exp})
-    monkeypatch.setitem(apply_node.__globals__, "BY_NAME", by_name)
-    value = apply_node(parse("add(exp(T3), mul(exp(T3), exp(T3)))").root, {"T3": torch.zeros(2)})
-    assert value.tolist() == [2.0, 2.0]
-    assert calls == 1
+def spy_on(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
+    """Note the length of the stack at every call of an operation."""
+    lengths: list[int] = []
+    operation = BY_NAME[name]
+
+    def stacked(*args: Tensor) -> Tensor:
+        lengths.append(len(args[0]))
+        return operation.stacked(*args)
+
+    monkeypatch.setitem(BY_NAME, name, dataclasses.replace(operation, stacked=stacked))
+    return lengths
+
+
+def values_of(texts: Sequence[str], statistics: NetworkStatistics) -> list[Outcome]:
+    return Evaluator([parse(text) for text in texts]).instance_values(statistics)
+
+
+def test_a_subtree_of_several_programs_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = spy_on(monkeypatch, "exp")
+    network = single(T1_D=[0.0, 0.0], T2_D=[1.0, 1.0])
+    first, second = values_of(["add(exp(T1_D), exp(T1_D))", "mul(T2_D, add(T2_D, exp(T1_D)))"], network)
+    assert lengths == [1]
+    assert first.tolist() == [2.0]
+    assert second.tolist() == [2.0]
+
+
+@pytest.mark.parametrize("text", ["numel(exp(T1_D))", "ones_like(exp(T1_D))", "fro(zeros_like(log(exp(T1_D))))"])
+def test_what_needs_a_shape_alone_does_not_compute_its_argument(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = spy_on(monkeypatch, "exp")
+    network = single(T1_D=[[3.0, 4.0]])
+    plain = reference.instance_values(parse(text), network)
+    assert values_of([text], network)[0].tolist() == plain
+    assert lengths == []
+
+
+def test_a_shape_that_does_not_fit_is_found_where_nothing_is_computed() -> None:
+    (error,) = values_of(["numel(add(T1_D, T2_D))"], single(T1_D=[1.0, 2.0], T2_D=[1.0, 2.0, 3.0]))
+    assert isinstance(error, EvaluationError)
+    assert "add does not apply to shapes (2,), (3,)" in str(error)
+
+
+def test_what_is_the_same_all_over_is_worked_on_as_one_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    operation = BY_NAME["exp"]
+    spy = dataclasses.replace(operation, stacked=lambda a: (sizes.append(a.numel()), operation.stacked(a))[1])
+    monkeypatch.setitem(BY_NAME, "exp", spy)
+    network = single(T1_D=[[1.0, 2.0, 3.0]])
+    mean, norm = values_of(["exp(ones_like(T1_D))", "exp(ones_like(T1_D)) -> l2 -> sum"], network)
+    assert sizes == [1]
+    assert mean.tolist() == pytest.approx([math.e])
+    assert norm.tolist() == pytest.approx([math.e * math.sqrt(3)])
+
+
+def test_instances_that_share_tensors_share_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = spy_on(monkeypatch, "exp")
+    shared, own = torch.rand(2, 3), [torch.rand(2, 3) for _ in range(3)]
+    network = NetworkStatistics(
+        "three", tuple(Instance(i, "", {"T1_D": shared if i != 1 else own[1], "T4_D": own[i]}) for i in range(3))
+    )
+    text = "add(exp(T1_D), T4_D)"
+    np.testing.assert_allclose(
+        values_of([text], network)[0], reference.instance_values(parse(text), network), rtol=1e-6
+    )
+    assert lengths == [2]
+
+
+def test_a_decomposition_that_fails_fails_its_own_program_alone(
+    monkeypatch: pytest.MonkeyPatch, statistics: NetworkStatistics
+) -> None:
+    def failing(_: Tensor) -> Tensor:
+        raise RuntimeError("the algorithm failed to converge\nand more")
+
+    monkeypatch.setitem(BY_NAME, "eig_ratio", dataclasses.replace(BY_NAME["eig_ratio"], stacked=failing))
+    failed, fine = values_of(["abs(eig_ratio(T1_D))", "fro(T1_D)"], statistics)
+    assert isinstance(failed, EvaluationError)
+    assert str(failed) == "torch cannot compute it: the algorithm failed to converge"
+    np.testing.assert_array_equal(fine, instance_values(parse("fro(T1_D)"), statistics))
+
+
+@pytest.fixture(scope="module")
+def cell_network() -> NetworkStatistics:
+    """A real network, whose edges share tensors and whose kernels have two sizes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 1), dtype=np.uint8)
+    images = ImageSet("noise", pixels, np.arange(4, dtype=np.int64), 10, (0.5,), (0.25,))
+    arch = "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|"
+    return network_statistics(get_space("nasbench201-mini"), arch, 10, images, StatisticsConfig(batch_size=2))
+
+
+def random_programs(count: int, seed: int) -> list[Program]:
+    generator = random.Random(seed)
+    trees = [random_tree(generator.randint(1, 5), generator, TENSOR_NAMES) for _ in range(count)]
+    return [Program(tree, generator.choice(("mean", "l2"))) for tree in trees]
+
+
+def in_double_precision(network: NetworkStatistics) -> NetworkStatistics:
+    double = (
+        Instance(one.layer, one.module, {name: tensor.double() for name, tensor in one.raw.items()})
+        for one in network.instances
+    )
+    return NetworkStatistics(network.arch, tuple(double))
+
+
+def rounding_decides(single: Array, double: Array) -> bool:
+    """Whether single precision does not settle the plain loop's own value: a difference that cancels, or a step."""
+    return not np.allclose(single, double, rtol=1e-5, atol=1e-6, equal_nan=True)
+
+
+def test_random_programs_are_what_the_plain_loop_computes(cell_network: NetworkStatistics) -> None:
+    programs = random_programs(1500, 11)
+    compared = refused = 0
+    for program, outcome in zip(programs, Evaluator(programs).instance_values(cell_network), strict=True):
+        try:
+            expected = np.array(reference.instance_values(program, cell_network))
+        except (RuntimeError, IndexError):
+            assert isinstance(outcome, EvaluationError), str(program)
+            refused += 1
+            continue
+        assert not isinstance(outcome, EvaluationError), str(program)
+        if not np.allclose(outcome, expected, rtol=1e-5, atol=1e-6, equal_nan=True):
+            double = np.array(reference.instance_values(program, in_double_precision(cell_network)))
+            assert rounding_decides(expected, double), str(program)
+        else:
+            compared += 1
+    assert compared > 300
+    assert refused > 300
+
+
+def test_a_program_scores_the_same_whatever_stands_beside_it(cell_network: NetworkStatistics) -> None:
+    programs = random_programs(300, 12)
+    for program, together in zip(programs, Evaluator(programs).instance_values(cell_network), strict=True):
+        (alone,) = Evaluator([program]).instance_values(cell_network)
+        if isinstance(together, EvaluationError):
+            assert str(alone) == str(together)
+        else:
+            np.testing.assert_array_equal(alone, together)
 
 
 def test_the_same_call_gives_the_same_bits(statistics: NetworkStatistics) -> None:

@@ -13,6 +13,7 @@ from zcsr import evaluate
 from zcsr.errors import InputError
 from zcsr.images import ImageSet
 from zcsr.program import parse
+from zcsr.scoring import Measures
 from zcsr.spaces import get_space
 from zcsr.statistics import StatisticsConfig, network_statistics
 from zcsr.store import Collection, Store, load_images, named, query, write_accuracies
@@ -21,7 +22,7 @@ from zcsr.store.scores import score_archs, scored_pairs
 
 SPACE = get_space("nasbench201-mini")
 ARCHS = SPACE.sample(6, random.Random(1))
-PROGRAMS = [parse("fro(T1_D)"), parse("mean(T3) -> l2 -> sum")]
+PROGRAMS = (parse("fro(T1_D)"), parse("mean(T3) -> l2 -> sum"))
 COLLECTION = Collection("nasbench201-mini", "fashion-mnist", "noise", StatisticsConfig())
 
 
@@ -41,7 +42,7 @@ def naive(images: ImageSet, text: str, arch: str) -> float:
 
 
 def test_scores_are_those_of_each_network_on_its_own(store: Store) -> None:
-    report = score_archs(store, COLLECTION, PROGRAMS, ARCHS)
+    report = score_archs(store, COLLECTION, Measures(PROGRAMS), ARCHS)
     assert (report.scored, report.already) == (6, 0)
     rows = query(store, "SELECT text, arch, score FROM network_scores")
     assert rows.height == 12
@@ -51,10 +52,10 @@ def test_scores_are_those_of_each_network_on_its_own(store: Store) -> None:
 
 
 def test_what_is_scored_already_is_not_scored_again(store: Store) -> None:
-    score_archs(store, COLLECTION, PROGRAMS[:1], ARCHS[:4])
-    report = score_archs(store, COLLECTION, PROGRAMS[:1], ARCHS)
+    score_archs(store, COLLECTION, Measures(PROGRAMS[:1]), ARCHS[:4])
+    report = score_archs(store, COLLECTION, Measures(PROGRAMS[:1]), ARCHS)
     assert (report.scored, report.already) == (2, 4)
-    report = score_archs(store, COLLECTION, PROGRAMS, ARCHS)  # the second program is new to all of them
+    report = score_archs(store, COLLECTION, Measures(PROGRAMS), ARCHS)  # the second program is new to all of them
     assert (report.scored, report.already) == (6, 0)
     assert scored_pairs(store, COLLECTION) == {(program.id, arch) for program in PROGRAMS for arch in ARCHS}
     assert query(store, "SELECT count(*) AS n FROM network_scores")["n"].item() == 12
@@ -68,7 +69,7 @@ def test_an_interrupted_call_keeps_what_it_has_written(store: Store, monkeypatch
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        score_archs(store, COLLECTION, PROGRAMS, ARCHS, report=interrupt)
+        score_archs(store, COLLECTION, Measures(PROGRAMS), ARCHS, report=interrupt)
     assert {arch for _, arch in scored_pairs(store, COLLECTION)} == set(ARCHS[:5])
 
 
@@ -80,7 +81,7 @@ def test_correlations_are_those_of_scipy_and_leave_out_what_is_not_finite(store:
     ]
     write_accuracies(store, rows, "made")
     infinite = parse("reciprocal(zeros_like(T1_D))")
-    score_archs(store, COLLECTION, [PROGRAMS[0], infinite], ARCHS)
+    score_archs(store, COLLECTION, Measures((PROGRAMS[0], infinite)), ARCHS)
     table = {row["text"]: row for row in named(store, "network_correlations").iter_rows(named=True)}
     scores = query(store, "SELECT arch, score FROM network_scores WHERE text = 'fro(T1_D)'").rows()
     expected = [accuracies[arch] for arch, _ in scores]
@@ -93,5 +94,7 @@ def test_correlations_are_those_of_scipy_and_leave_out_what_is_not_finite(store:
 
 def test_an_unknown_architecture_is_refused_before_anything_is_scored(store: Store) -> None:
     with pytest.raises(InputError, match="conv_9x9"):
-        score_archs(store, COLLECTION, PROGRAMS, [*ARCHS, "|conv_9x9~0|+|none~0|none~1|+|none~0|none~1|none~2|"])
+        score_archs(
+            store, COLLECTION, Measures(PROGRAMS), [*ARCHS, "|conv_9x9~0|+|none~0|none~1|+|none~0|none~1|none~2|"]
+        )
     assert scored_pairs(store, COLLECTION) == set()

@@ -16,13 +16,13 @@ from zcsr.errors import InputError, ShapeError
 from zcsr.evolve import Pending
 from zcsr.images import ImageSet
 from zcsr.program import infer_shape, parse
-from zcsr.scoring import StatisticsScorer, score_networks
+from zcsr.scoring import Measures, StatisticsScorer, score_networks
 from zcsr.spaces import get_space
 from zcsr.statistics import StatisticsConfig, network_statistics
 
 TASK = "toy:a"
 PROBES = {TASK: ("net0", "net7")}
-VALID = [parse(text) for text in ("fro(T1_D)", "mean(mul(T1_P, T2_N)) -> l2 -> sum", "logdet(T4_D)", "T3G_P")]
+VALID = tuple(parse(text) for text in ("fro(T1_D)", "mean(mul(T1_P, T2_N)) -> l2 -> sum", "logdet(T4_D)", "T3G_P"))
 PARTLY_FINITE = parse("reciprocal(fro(T2G_N))")  # T2G_N is zero in net4, net9, ...
 WRONG_SHAPE = parse("add(T1_D, T3)")
 
@@ -56,7 +56,11 @@ def test_probe_gives_the_values_of_every_instance_of_every_probe_network(synthet
 
 def test_probe_refuses_shapes_before_it_computes(synthetic, monkeypatch):
     computed = []
-    monkeypatch.setattr(evaluate, "instance_values", lambda program, _: computed.append(program) or np.zeros(1))
+    monkeypatch.setattr(
+        evaluate.Evaluator,
+        "instance_values",
+        lambda self, _: [computed.append(program) or np.zeros(1) for program in self.programs],
+    )
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         (refused, accepted) = scorer.probe([WRONG_SHAPE, VALID[0]])
     shapes = {name: tuple(t.shape) for name, t in synthetic.load(TASK, "net0").instances[0].raw.items()}
@@ -75,10 +79,10 @@ def test_probe_refuses_what_is_not_finite_on_any_probe_network(synthetic):
 
 
 def test_probe_reports_an_operation_that_fails(synthetic, monkeypatch):
-    def fail(program, statistics):
-        raise evaluate.EvaluationError("no such thing")
+    def fail(self, statistics):
+        return [evaluate.EvaluationError("no such thing") for _ in self.programs]
 
-    monkeypatch.setattr(evaluate, "instance_values", fail)
+    monkeypatch.setattr(evaluate.Evaluator, "instance_values", fail)
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         (result,) = scorer.probe([VALID[0]])
     assert (result.values, result.reason, result.detail) == (None, "error", "no such thing; in net0 on toy:a")
@@ -170,7 +174,7 @@ def grey_images() -> ImageSet:
 def test_score_networks_collects_scores_and_forgets():
     space, config = get_space("nasbench201-mini"), StatisticsConfig(batch_size=2, seed=3)
     archs = [space.arch(index) for index in (0, 1462, 15624)]
-    rows = list(score_networks(space, "fashion-mnist", archs, grey_images(), config, VALID))
+    rows = list(score_networks(space, "fashion-mnist", archs, grey_images(), config, Measures(VALID)))
     assert [arch for arch, _, _ in rows] == archs
     for arch, scores, seconds in rows:
         statistics = network_statistics(space, arch, 10, grey_images(), config)
@@ -186,7 +190,7 @@ def test_score_networks_streams():
             taken.append(index)
             yield space.arch(index)
 
-    rows = score_networks(space, "fashion-mnist", archs(), grey_images(), StatisticsConfig(), VALID)
+    rows = score_networks(space, "fashion-mnist", archs(), grey_images(), StatisticsConfig(), Measures(VALID))
     assert next(rows)[0] == space.arch(0)
     assert len(taken) < 5
     rows.close()
@@ -197,7 +201,7 @@ def test_score_networks_gives_the_same_for_two_workers():
     space, config = get_space("nasbench201-mini"), StatisticsConfig()
     archs = [space.arch(index) for index in range(0, 9000, 1500)]
     one, two = (
-        list(score_networks(space, "fashion-mnist", archs, grey_images(), config, VALID, workers=workers))
+        list(score_networks(space, "fashion-mnist", archs, grey_images(), config, Measures(VALID), workers=workers))
         for workers in (1, 2)
     )
     assert [arch for arch, _, _ in one] == [arch for arch, _, _ in two]
@@ -205,5 +209,9 @@ def test_score_networks_gives_the_same_for_two_workers():
 
 
 def test_score_networks_refuses_an_unknown_data_set():
-    with pytest.raises(InputError, match="no data set 'mnist'"):
-        next(score_networks(get_space("nasbench201-mini"), "mnist", [], grey_images(), StatisticsConfig(), VALID))
+    with pytest.raises(InputError, match="no dataset 'mnist'"):
+        next(
+            score_networks(
+                get_space("nasbench201-mini"), "mnist", [], grey_images(), StatisticsConfig(), Measures(VALID)
+            )
+        )

@@ -28,6 +28,7 @@ from zcsr.statistics import (
     collect,
     draw_inputs,
     network_statistics,
+    passes_for,
 )
 
 KINDS = "DNP"
@@ -843,3 +844,35 @@ def test_double_precision_is_of_the_same_network(images: ImageSet) -> None:
 def test_classes_that_no_data_set_of_the_space_has_are_refused(images: ImageSet) -> None:
     with pytest.raises(InputError, match="7 classes do not single out"):
         network_statistics(get_space("nasbench201"), MIXED, 7, images, StatisticsConfig())
+
+
+# Some of the passes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "passes"),
+    [
+        (["T1_D"], ("D",)),
+        (["T3"], ("D",)),
+        (["T2_N"], ("N",)),
+        (["T3", "T3G_N"], ("N",)),
+        (["T4_P"], ("D", "P")),
+        (["T4_P", "T1_N"], ("D", "N", "P")),
+        ([], ("D",)),
+    ],
+)
+def test_passes_are_those_that_the_tensors_come_from(names: list[str], passes: tuple[str, ...]) -> None:
+    assert passes_for(names) == passes
+
+
+@pytest.mark.parametrize("passes", [("D",), ("N",), ("D", "P")])
+def test_some_passes_give_the_same_tensors_as_all(images: ImageSet, passes: tuple[str, ...]) -> None:
+    space, config = get_space("nasbench201-mini"), StatisticsConfig(batch_size=2, seed=1)
+    every = network_statistics(space, MIXED, 10, images, config)
+    some = network_statistics(space, MIXED, 10, images, config, passes)
+    assert len(some.instances) == len(every.instances) > 0
+    for one, other in zip(some.instances, every.instances, strict=True):
+        assert set(one.raw) == {name for name in TENSOR_NAMES if name == "T3" or name[-1] in passes}
+        assert (one.layer, one.module) == (other.layer, other.module)
+        for name in one.tensors:
+            assert torch.equal(one.tensors[name], other.tensors[name])

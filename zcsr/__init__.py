@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zcsr.operations import OPERATIONS
     from zcsr.program import TENSOR_NAMES, Node, Program, parse
     from zcsr.ranking import kendall, spearman
+    from zcsr.single import Score, score
     from zcsr.spaces import get_space, space_names
     from zcsr.statistics import NetworkStatistics, StatisticsConfig, collect, network_statistics
 
@@ -28,6 +29,7 @@ __all__ = [
     "Node",
     "Program",
     "ProgramError",
+    "Score",
     "StatisticsConfig",
     "StoreError",
     "ZcsrError",
@@ -36,6 +38,7 @@ __all__ = [
     "kendall",
     "network_statistics",
     "parse",
+    "score",
     "space_names",
     "spearman",
 ]
@@ -46,6 +49,7 @@ _NAMES_IN = {
     "operations": ("OPERATIONS",),
     "program": ("TENSOR_NAMES", "Node", "Program", "parse"),
     "ranking": ("kendall", "spearman"),
+    "single": ("Score", "score"),
     "spaces": ("get_space", "space_names"),
     "statistics": ("NetworkStatistics", "StatisticsConfig", "collect", "network_statistics"),
 }

@@ -6,7 +6,6 @@ by all the programs; results do not depend on how many workers there are.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,8 +22,9 @@ from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evolve.scorer import Pending, ProbeResult
 from zcsr.parallel import Workers
 from zcsr.program import Program, infer_shape
-from zcsr.spaces import get_space, space_names
-from zcsr.statistics import Instance, NetworkStatistics, StatisticsConfig, network_statistics
+from zcsr.proxies import get_proxy
+from zcsr.spaces import dataset_shape, get_space, space_names
+from zcsr.statistics import Instance, NetworkStatistics, StatisticsConfig, Untrained, passes_for, untrained
 
 if TYPE_CHECKING:
     from zcsr.images import ImageSet
@@ -93,26 +93,52 @@ class StatisticsScorer:
         return np.array(columns, dtype=np.float64).reshape(len(archs), len(programs)).T
 
 
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What networks are scored by: programs, and known proxies by their names (`zcsr.proxies`)."""
+
+    programs: tuple[Program, ...] = ()
+    proxies: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.proxies:
+            get_proxy(name)  # an unknown one is the caller's mistake, not a worker's
+
+    def __len__(self) -> int:
+        return len(self.programs) + len(self.proxies)
+
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """The id and the text of each, in the order of scores; both are its name for a proxy."""
+        return (
+            *((program.id, str(program)) for program in self.programs),
+            *((proxy, proxy) for proxy in self.proxies),
+        )
+
+    @property
+    def passes(self) -> tuple[str, ...]:
+        """The inputs that must be run for the tensors that the programs take."""
+        return passes_for(frozenset().union(*(program.root.tensors() for program in self.programs)))
+
+
 def score_networks(
     space: SearchSpace,
     dataset: str,
     archs: Iterable[str],
     images: ImageSet,
     config: StatisticsConfig,
-    programs: Sequence[Program],
+    measures: Measures,
     workers: int = 1,
 ) -> Iterator[tuple[str, NDArray[np.float64], float]]:
-    """Yield each architecture, its scores under all programs, [programs], and the seconds both took together.
+    """Yield each architecture, its scores, [programs and then proxies], and the seconds all took together.
 
-    The statistics of a network are collected, used and dropped. Scores are NaN as in `StatisticsScorer.score`.
-    With several workers, a space that `get_space` does not know must be picklable. Raises InputError for a data
-    set the space does not know.
+    A network is built once; its statistics are collected, as far as the programs need them, used and dropped.
+    Programs' scores are NaN as in `StatisticsScorer.score`. With several workers, a space that `get_space` does not
+    know must be picklable. Raises InputError for a dataset the space does not know, and for what a proxy refuses.
     """
-    if dataset not in space.datasets:
-        raise InputError(f"{space.name} has no data set {dataset!r}; it has {', '.join(space.datasets)}")
+    shape = dataset_shape(space, dataset)
     portable = space.name if space.name in space_names() else space
-    setup = partial(_Untrained, portable, space.datasets[dataset].classes, images, config, tuple(programs))
-    with Workers(workers, setup) as pool:
+    with Workers(workers, partial(_Scoring, portable, shape.classes, images, config, measures)) as pool:
         yield from pool.map(_score_untrained, archs)
 
 
@@ -130,6 +156,7 @@ class _Networks:
     memory: int
     _kept: OrderedDict[tuple[str, str], tuple[NetworkStatistics, int]] = field(default_factory=OrderedDict)
     _shapes: tuple[dict[str, Shape], ...] | None = None
+    _evaluator: evaluate.Evaluator = field(default_factory=lambda: evaluate.Evaluator(()))
 
     def statistics(self, task: str, arch: str) -> NetworkStatistics:
         key = (task, arch)
@@ -146,6 +173,12 @@ class _Networks:
             distinct = {_shapes(i): None for probe in self.probes for i in self.statistics(*probe).instances}
             self._shapes = tuple(dict(shapes) for shapes in distinct)
         return self._shapes
+
+    def evaluator(self, programs: tuple[Program, ...]) -> evaluate.Evaluator:
+        """Return what evaluates these programs; the one used last, for the same, has its plans made."""
+        if self._evaluator.programs != programs:
+            self._evaluator = evaluate.Evaluator(programs)
+        return self._evaluator
 
     def _make_room(self) -> None:
         while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > self.memory:
@@ -171,13 +204,15 @@ def _probe(networks: _Networks, programs: tuple[Program, ...]) -> list[ProbeResu
     refused = _refused_shapes(programs, networks)
     values: dict[Program, list[NDArray[np.float64]]] = {program: [] for program in programs}
     for task, arch in networks.probes:
+        left = [program for program in values if program not in refused]
         statistics = networks.statistics(task, arch)
-        for program in [program for program in values if program not in refused]:
-            result = _probe_values(program, statistics, task)
-            if result.values is None:
-                refused[program] = result
+        outcomes = evaluate.Evaluator(left).instance_values(statistics)
+        for program, outcome in zip(left, outcomes, strict=True):
+            refusal = _refusal(outcome, statistics, task)
+            if refusal is None:
+                values[program].append(evaluate.raised(outcome))
             else:
-                values[program].append(result.values)
+                refused[program] = refusal
     return [refused.get(program) or ProbeResult(np.concatenate(values[program])) for program in programs]
 
 
@@ -192,48 +227,51 @@ def _refused_shapes(programs: Sequence[Program], networks: _Networks) -> dict[Pr
     return refused
 
 
-def _probe_values(program: Program, statistics: NetworkStatistics, task: str) -> ProbeResult:
-    try:
-        values = evaluate.instance_values(program, statistics)
-    except EvaluationError as error:
-        return ProbeResult(None, "error", f"{error}; in {statistics.arch} on {task}")
-    unusable = np.flatnonzero(~np.isfinite(values))
-    if len(unusable):
-        layer = statistics.instances[unusable[0]].layer
-        return ProbeResult(
-            None, "non_finite", f"{values[unusable[0]]} in layer {layer} of {statistics.arch} on {task}"
-        )
-    return ProbeResult(values)
+def _refusal(outcome: evaluate.Outcome, statistics: NetworkStatistics, task: str) -> ProbeResult | None:
+    """Why values on a probe network make a program invalid; None where they do not."""
+    if isinstance(outcome, EvaluationError):
+        return ProbeResult(None, "error", f"{outcome}; in {statistics.arch} on {task}")
+    unusable = np.flatnonzero(~np.isfinite(outcome))
+    if not len(unusable):
+        return None
+    layer = statistics.instances[unusable[0]].layer
+    return ProbeResult(
+        None, "non_finite", f"{outcome[unusable[0]]} in layer {layer} of {statistics.arch} on {task}"
+    )
 
 
 def _score_pending(networks: _Networks, pending: Pending) -> NDArray[np.float64]:
-    return _scores(pending.programs, networks.statistics(pending.task, pending.arch))
+    return networks.evaluator(pending.programs).scores(networks.statistics(pending.task, pending.arch))
 
 
-def _scores(programs: Sequence[Program], statistics: NetworkStatistics) -> NDArray[np.float64]:
-    return np.array([_score_or_nan(program, statistics) for program in programs], dtype=np.float64)
-
-
-def _score_or_nan(program: Program, statistics: NetworkStatistics) -> float:
-    try:
-        return evaluate.score(program, statistics)
-    except EvaluationError:
-        return math.nan
-
-
-@dataclass(frozen=True, slots=True)
-class _Untrained:
+@dataclass(slots=True)
+class _Scoring:
     """What a worker needs to score networks from nothing; the space by its name where that is enough."""
 
     space: SearchSpace | str
     classes: int
     images: ImageSet
     config: StatisticsConfig
-    programs: tuple[Program, ...]
+    measures: Measures
+    evaluator: evaluate.Evaluator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.evaluator = evaluate.Evaluator(self.measures.programs)
+
+    def program_scores(self, network: Untrained) -> NDArray[np.float64]:
+        if not self.measures.programs:
+            return np.empty(0)
+        return self.evaluator.scores(network.statistics(self.measures.passes))
 
 
-def _score_untrained(work: _Untrained, arch: str) -> tuple[str, NDArray[np.float64], float]:
+def _score_untrained(work: _Scoring, arch: str) -> tuple[str, NDArray[np.float64], float]:
     start = time.perf_counter()
     space = get_space(work.space) if isinstance(work.space, str) else work.space
-    statistics = network_statistics(space, arch, work.classes, work.images, work.config)
-    return arch, _scores(work.programs, statistics), time.perf_counter() - start
+    network = untrained(space, arch, work.classes, work.images, work.config)
+    scores = np.concatenate([work.program_scores(network), _proxy_scores(network, work.measures.proxies)])
+    return arch, scores, time.perf_counter() - start
+
+
+def _proxy_scores(network: Untrained, proxies: Sequence[str]) -> NDArray[np.float64]:
+    scores = [get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in proxies]
+    return np.array(scores, dtype=np.float64)

@@ -19,7 +19,7 @@ Each but T3 is there for data (D), for noise (N) and for perturbed data (P).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
-from zcsr.initialise import initialise, random_stream
+from zcsr.initialise import initialise, random_stream, seeded
 from zcsr.parallel import one_thread
 from zcsr.program import INPUTS, TENSOR_NAMES
 from zcsr.spaces.own import own_code
@@ -148,6 +148,14 @@ def draw_inputs(batch: Tensor, seed: int, noise_variance: float = 0.01) -> dict[
     return {"D": batch, "N": _noise(batch, seed, "noise"), "P": batch + perturbation}
 
 
+def passes_for(tensors: Iterable[str]) -> tuple[str, ...]:
+    """Return the inputs, of D, N and P, that must be run for tensors of these names; P takes D, its reference."""
+    inputs = {name.partition("_")[2] for name in tensors}
+    if "P" in inputs or inputs <= {""}:
+        inputs.add("D")
+    return tuple(which for which in INPUTS if which in inputs)
+
+
 def collect(
     model: nn.Module,
     inputs: Mapping[str, Tensor],
@@ -156,13 +164,15 @@ def collect(
     loss: Loss = "ones",
     labels: Tensor | None = None,
     separable: Separable = "first",
+    passes: Sequence[str] = INPUTS,
 ) -> tuple[Instance, ...]:
     """Return the instances of `model` for the inputs D, N and P, in the order in which their BatchNorms ran.
 
-    Each input takes one forward and one backward pass: of the sum of the logits (loss "ones"), or of the mean
-    cross-entropy with `labels`, int64 [b]. Gradients are total, over all the ways from the tensor to the output,
-    and zero where there is none; but T1G is the gradient at the ReLU's input through that ReLU alone, as
-    EZNAS's release records it. So with "rcb" T2 = relu(T1), and T1G is T2G where T1 > 0, else 0, exactly.
+    Only the inputs in `passes` are run, and only T3 and their tensors are there then; `passes_for` says which
+    ones some tensors need. Each takes one forward and one backward pass: of the sum of the logits (loss "ones"),
+    or of the mean cross-entropy with `labels`, int64 [b]. Gradients are total, over all the ways from the tensor
+    to the output, and zero where there is none; but T1G is the gradient at the ReLU's input through that ReLU
+    alone, as EZNAS's release records it. So with "rcb" T2 = relu(T1), and T1G is T2G where T1 > 0, else 0, exactly.
 
     Only a call that takes the very tensor that another gave counts: a pooling, sum or padding in between makes no
     instance. The convolution that reads the images, and layers without a BatchNorm, are none either. Where several
@@ -184,14 +194,18 @@ def collect(
     _check_choice("loss", loss, get_args(Loss))
     _check_choice("separable", separable, get_args(Separable))
     _check_inputs(inputs)
-    passes = {
-        which: _run(model, inputs[which], Rules(pattern, separable), _Objective(loss, labels)) for which in INPUTS
-    }
-    return _instances(passes)
+    return _instances(
+        {which: _run(model, inputs[which], Rules(pattern, separable), _Objective(loss, labels)) for which in passes}
+    )
 
 
 def network_statistics(
-    space: SearchSpace, arch: str, classes: int, images: ImageSet, config: StatisticsConfig
+    space: SearchSpace,
+    arch: str,
+    classes: int,
+    images: ImageSet,
+    config: StatisticsConfig,
+    passes: Sequence[str] = INPUTS,
 ) -> NetworkStatistics:
     """Return the statistics of one architecture of a space, a function of the arguments alone.
 
@@ -200,21 +214,48 @@ def network_statistics(
     classes. torch computes with one thread meanwhile, so that results do not depend on their number, and its
     generator is left as it was. Raises InputError for what `images`, `space` or `collect` refuse.
     """
+    return untrained(space, arch, classes, images, config).statistics(passes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Untrained:
+    """A network as it is before any training, and what goes through it.
+
+    `inputs` holds D, N and P, each float [b, c, h, w]; `labels`, int64 [b], are those of the images of D.
+    """
+
+    space: SearchSpace
+    arch: str
+    model: nn.Module
+    inputs: Mapping[str, Tensor]
+    labels: Tensor
+    config: StatisticsConfig
+
+    def statistics(self, passes: Sequence[str] = INPUTS) -> NetworkStatistics:
+        """Return the network's statistics, of the inputs in `passes`; the network stays as it is."""
+        with torch.inference_mode(False), one_thread(), own_code(self.space, self.arch):
+            instances = collect(
+                self.model,
+                self.inputs,
+                pattern=self.config.pattern,
+                loss=self.config.loss,
+                labels=self.labels,
+                separable=self.config.separable,
+                passes=passes,
+            )
+        return NetworkStatistics(self.arch, instances)
+
+
+def untrained(space: SearchSpace, arch: str, classes: int, images: ImageSet, config: StatisticsConfig) -> Untrained:
+    """Return the network of an architecture with its weights and inputs, drawn as `network_statistics` says."""
     with torch.inference_mode(False), one_thread(), own_code(space, arch):
         shape = _dataset_shape(space, classes)
         batch, labels = images.minibatch(config.batch_size, config.seed, shape.height, shape.width)
         inputs = draw_inputs(batch, config.seed, config.noise_variance)
         dtype = _PRECISIONS[config.dtype]
         model = _build(space, arch, classes, batch.shape[1], config.seed).to(dtype)
-        instances = collect(
-            model,
-            {which: tensor.to(dtype) for which, tensor in inputs.items()},
-            pattern=config.pattern,
-            loss=config.loss,
-            labels=labels,
-            separable=config.separable,
-        )
-    return NetworkStatistics(arch, instances)
+        typed = {which: tensor.to(dtype) for which, tensor in inputs.items()}
+    return Untrained(space, arch, model, typed, labels, config)
 
 
 def _check_choice(what: str, value: str, allowed: Sequence[str]) -> None:
@@ -255,7 +296,7 @@ def _dataset_shape(space: SearchSpace, classes: int) -> DatasetShape:
 
 
 def _build(space: SearchSpace, arch: str, classes: int, channels: int, seed: int) -> nn.Module:
-    with _seeded():
+    with seeded():
         model = space.build(arch, classes, channels).float()
     initialise(model, random_stream(seed, "weights"))
     return model
@@ -300,7 +341,7 @@ class _Measured:
 
 
 def _run(model: nn.Module, batch: Tensor, rules: Rules, objective: _Objective) -> list[_Measured]:
-    with torch.inference_mode(False), torch.enable_grad(), _left_as_it_was(model), _seeded():
+    with torch.inference_mode(False), torch.enable_grad(), _left_as_it_was(model), seeded():
         # A leaf would refuse operations in place, and the caller's tensor must not have them.
         image = batch.detach().clone().requires_grad_().clone()
         trace = Trace(model)
@@ -393,24 +434,29 @@ def _owned(tensor: Tensor) -> Tensor:
 
 
 def _instances(passes: Mapping[str, list[_Measured]]) -> tuple[Instance, ...]:
-    plain = passes["D"]
+    plain = next(iter(passes.values()))
     if any([m.module for m in measured] != [m.module for m in plain] for measured in passes.values()):
         raise InputError("the network runs other layers for noise than for data: statistics need the same ones")
     differences = Differences()
     return tuple(
         Instance(
-            layer, plain[layer].module, _raw({which: passes[which][layer].tensors for which in INPUTS}), differences
+            layer,
+            plain[layer].module,
+            _raw({which: run[layer].tensors for which, run in passes.items()}),
+            differences,
         )
         for layer in range(len(plain))
     )
 
 
 def _raw(by_input: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The 22 tensors under their names, in the order of `TENSOR_NAMES`."""
+    """The tensors that were measured under their names, in the order of `TENSOR_NAMES`."""
     raw = {}
     for name in TENSOR_NAMES:
         tensor, _, which = name.partition("_")
-        raw[name] = by_input[which or "D"][tensor]
+        measured = by_input.get(which) if which else next(iter(by_input.values()))
+        if measured is not None:
+            raw[name] = measured[tensor]
     return raw
 
 
@@ -442,11 +488,3 @@ def _left_as_it_was(model: nn.Module) -> Iterator[None]:
 def _restore(buffer: Tensor, values: Tensor) -> None:
     if not torch.equal(buffer, values):
         buffer.copy_(values)
-
-
-@contextmanager
-def _seeded() -> Iterator[None]:
-    """torch's generator at a fixed seed, and afterwards as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
-        yield

@@ -114,9 +114,38 @@ def own_code(space: SearchSpace, arch: str) -> Iterator[None]:
         raise
     except Exception as error:
         own = find(space.name)
-        if own is None or own.space is not space or all(map(_is_ours, _frames(error))):
+        known = own is not None and own.space is space
+        failure = failure_in(f"{space.name}: the network {arch!r}", error) if known else None
+        if failure is None:
             raise
-        raise InputError(f"{space.name}: the network {arch!r} fails: {_described(error)}") from error
+        raise failure from error
+
+
+def run_file(file: SpaceFile) -> ModuleType:
+    """Run a file as a module of its own; it stays among the loaded ones, since dataclasses look theirs up."""
+    name = f"zcsr_space_{file.digest[:16]}"
+    loader = _Content(file)
+    spec = spec_from_loader(name, loader)
+    assert spec is not None  # the loader knows its file
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        if isinstance(error, ZcsrError):
+            raise InputError(_naming(file, error)) from error
+        if isinstance(error, Exception | SystemExit):
+            raise InputError(f"{file.path} cannot be run: {_described(error)}") from error
+        raise
+    return module
+
+
+def failure_in(what: str, error: Exception) -> InputError | None:
+    """Return one line about an error of a user's code, with its place; None where zcsr's code alone raised it."""
+    if all(map(_is_ours, _frames(error))):
+        return None
+    return InputError(f"{what} fails: {_described(error)}")
 
 
 @cache
@@ -142,7 +171,7 @@ def _distribution(entry: EntryPoint) -> str:
 
 
 def _load(file: SpaceFile) -> OwnSpace:
-    module = _run(file)
+    module = run_file(file)
     if not hasattr(module, VARIABLE):
         raise InputError(
             f"{file.path} sets no {VARIABLE}: end it with {VARIABLE} = zcsr.spaces.ListedSpace(name, archs, build, "
@@ -153,26 +182,6 @@ def _load(file: SpaceFile) -> OwnSpace:
     except InputError as error:
         raise InputError(_naming(file, error)) from None
     return OwnSpace(space, Origin("file", file.path, file.digest))
-
-
-def _run(file: SpaceFile) -> ModuleType:
-    """Run a file as a module of its own; it stays among the loaded ones, since dataclasses look theirs up."""
-    name = f"zcsr_space_{file.digest[:16]}"
-    loader = _Content(file)
-    spec = spec_from_loader(name, loader)
-    assert spec is not None  # the loader knows its file
-    module = module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        loader.exec_module(module)
-    except BaseException as error:
-        del sys.modules[name]
-        if isinstance(error, ZcsrError):
-            raise InputError(_naming(file, error)) from error
-        if isinstance(error, Exception | SystemExit):
-            raise InputError(f"{file.path} cannot be run: {_described(error)}") from error
-        raise
-    return module
 
 
 class _Content(SourceLoader):

@@ -1,0 +1,50 @@
+"""Known zero-cost proxies, to compare programs with: one file each, one signature, more is always better."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from zcsr.errors import InputError
+
+if TYPE_CHECKING:
+    from zcsr.proxies.proxy import Proxy
+
+_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "params": ("params",),
+        "flops": ("flops",),
+        "grad_norm": ("grad_norm",),
+        "snip": ("snip",),
+        "grasp": ("grasp",),
+        "fisher": ("fisher",),
+        "synflow": ("synflow",),
+        "jacob_cov": ("jacob_cov",),
+        "naswot": ("naswot",),
+        "zen": ("zen",),
+        "zico": ("zico",),
+        "te_nas": ("te_nas_condition", "te_nas_regions"),
+        "az_nas": ("az_expressivity", "az_progressivity", "az_trainability", "az_complexity"),
+    }
+)
+"""Each module of this package and the proxies that it holds; it is imported when one of them is asked for."""
+
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def proxy_names() -> tuple[str, ...]:
+    """Return the names of the known proxies."""
+    return tuple(_MODULE_OF)
+
+
+def get_proxy(name: str) -> Proxy:
+    """Return a known proxy; InputError, with the nearest name, for any other."""
+    if name not in _MODULE_OF:
+        near = difflib.get_close_matches(name, _MODULE_OF, n=1)
+        suggestion = f"; did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"unknown proxy {name!r}: the known ones are {', '.join(_MODULE_OF)}{suggestion}")
+    found: Proxy = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    return found

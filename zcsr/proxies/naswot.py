@@ -1,0 +1,83 @@
+"""How well the ReLUs of a network tell images apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from zcsr.proxies.proxy import proxy
+
+
+@proxy(
+    measures="log-determinant of how many ReLU units agree, on or off, for each two images",
+    source="Mellor et al., Neural Architecture Search without Training, ICML 2021 (NASWOT)",
+)
+def naswot(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001
+    """Return log |det K|: K [b, b] counts, for each two images, the ReLU units with both inputs > 0, or neither.
+
+    Rectifiers are found however they are called, as modules or as functions: relu, relu6, leaky_relu, rrelu, prelu,
+    in place or not. One counts each time it is called, if its input has an entry for each image. BatchNorms are in
+    training. The score is -inf where two images have the same code in every unit, and where there is no ReLU.
+    """
+    with torch.no_grad(), _Agreements(images) as agreements:
+        network(images)
+    kernel = agreements.kernel
+    same_codes = kernel == kernel.diagonal()  # a determinant of 0 that rounding may hide
+    if int(same_codes.sum()) > len(images):
+        return float("-inf")
+    return float(torch.linalg.slogdet(kernel).logabsdet)
+
+
+class _Agreements(TorchFunctionMode):
+    """Counts, while a network runs, in how many units of its ReLUs two images are alike."""
+
+    def __init__(self, images: Tensor) -> None:
+        super().__init__()
+        self.kernel = images.new_zeros(len(images), len(images), dtype=torch.float64)
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        options = kwargs or {}
+        if _rectifies(func, args, options):
+            self._count(args[0] if args else options["input"])
+        return func(*args, **options)
+
+    def _count(self, inputs: Tensor) -> None:
+        if len(inputs) != len(self.kernel):
+            return
+        signs = (inputs.flatten(1) > 0).float() * 2 - 1
+        self.kernel += (signs @ signs.T + signs.shape[1]) / 2  # agreements less disagreements, plus all
+
+
+_RECTIFIERS: frozenset[Callable[..., Any]] = frozenset(
+    {
+        F.relu,
+        torch.relu,
+        torch.relu_,
+        Tensor.relu,
+        Tensor.relu_,
+        F.relu6,
+        F.leaky_relu,
+        F.leaky_relu_,
+        F.rrelu,
+        F.rrelu_,
+        torch.prelu,
+        Tensor.prelu,
+    }
+)
+
+
+def _rectifies(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+    if func is F.hardtanh:  # what an nn.ReLU6 calls
+        return bool((args[1] if len(args) > 1 else options.get("min_val", -1.0)) == 0)
+    return func in _RECTIFIERS

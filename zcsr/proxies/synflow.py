@@ -1,0 +1,55 @@
+"""How much can flow through a network, whatever the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from zcsr.proxies._common import gradients, layer_weights, total
+from zcsr.proxies.proxy import proxy
+
+
+@proxy(
+    measures="the synaptic flow |w dR/dw| of an all-ones image through absolute weights, summed over weights",
+    source="Tanaka et al., SynFlow, NeurIPS 2020; without BatchNorm, as in Abdelfattah et al., ICLR 2021",
+)
+def synflow(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001
+    """Return the sum of |w * dR/dw| over the weights w of all Conv2d and Linear layers; never negative.
+
+    Every parameter is replaced by its absolute value, and R is the sum of the outputs for one image of ones. Of
+    the images only the shape matters. BatchNorms pass their input on as it is, with which Abdelfattah et al. report
+    a Spearman of .74 with accuracy on NAS-Bench-201: scaling each channel back would undo what is measured. All of
+    it is computed in float64, as values of 1e30 are common; the sum is not made a logarithm, which ranks alike. It
+    is inf, or NaN where an edge multiplies by 0, for networks so deep that float64 overflows.
+    """
+    network.double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.abs_()
+    weights = layer_weights(network)
+    with _WithoutBatchNorm():
+        flow: Tensor = network(torch.ones_like(images[:1], dtype=torch.float64)).sum()
+    slopes = gradients(flow, weights)
+    return total([(weight * slope).abs() for weight, slope in zip(weights, slopes, strict=True)])
+
+
+class _WithoutBatchNorm(TorchFunctionMode):
+    """Makes every batch normalisation, of a module or not, return its input."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        options = kwargs or {}
+        if func is F.batch_norm:
+            inputs: Tensor = args[0] if args else options["input"]
+            return inputs.clone()  # what follows may work in place
+        return func(*args, **options)
