@@ -11,9 +11,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -40,8 +40,12 @@ Partition = tuple[int, ...]
 BLOCK_ELEMENTS = 1 << 18
 """Instances are stacked up to so many elements of their largest tensor."""
 
-FROM_SHAPE = {"ones_like": 1.0, "zeros_like": 0.0}
-"""Operations whose value depends on their argument's shape alone, with the number that fills it."""
+FROM_SHAPE: Mapping[str, Callable[[Shape], float]] = {
+    "ones_like": lambda _: 1.0,
+    "zeros_like": lambda _: 0.0,
+    "numel": lambda shape: float(math.prod(shape)),
+}
+"""Operations whose value depends on their argument's shape alone, and the number that then fills it."""
 
 
 # --- blocks of instances ----------------------------------------------------------------------------------------
@@ -137,14 +141,26 @@ def _places(finer: Partition, coarser: Partition) -> Tensor:
 class _Expression:
     """A distinct subtree: what it computes, from which others, and what follows from the tensors' shapes.
 
-    `stands_for` is the value's shape; the value itself only broadcasts to it where it is the same all over.
-    `tensors` are the names of those whose values it depends on, and not just their shapes.
+    `shape` is that of its value, `kept` the one that the value is kept in: the same, or one that broadcasts to it
+    where the value is the same all over. `takes` are those of `args` whose values it needs, not just their shapes.
+    `tensors` are the names of those whose values it depends on.
     """
 
     op: str
     args: tuple[int, ...]
-    stands_for: Shape
+    shape: Shape
+    kept: Shape
+    takes: tuple[int, ...]
     tensors: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Argument:
+    """An expression whose value another takes, and the shape it takes it in, where that is not the one it has."""
+
+    number: int
+    tensors: frozenset[str]
+    expanded: Shape | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +168,10 @@ class _Step:
     """Compute one expression, hand it to the programs whose root it is, and free what nothing uses any more."""
 
     number: int
-    roots: tuple[int, ...]
+    compute: Callable[..., Tensor]
+    args: tuple[_Argument, ...]
+    tensors: frozenset[str]
+    roots: tuple[tuple[int, Callable[[Tensor], Tensor]], ...]
     frees: tuple[int, ...]
 
 
@@ -164,7 +183,6 @@ class Plan:
 
     def __init__(self, programs: Sequence[Program], shapes: Mapping[str, Shape]) -> None:
         self.errors: dict[int, EvaluationError] = {}
-        self._programs = programs
         self._shapes = shapes
         self._expressions: list[_Expression] = []
         self._numbers: dict[tuple[str, tuple[int, ...]], int] = {}
@@ -174,15 +192,20 @@ class Plan:
                 roots.setdefault(self._number(program.root), []).append(position)
             except EvaluationError as error:
                 self.errors[position] = error
-        self._steps = self._schedule(roots)
+        self._steps = tuple(self._schedule(programs, roots))
 
     def run(self, block: Block) -> Iterator[tuple[int, Values]]:
         """Yield the positions of the programs that apply, with their scalars, [instances]."""
         known: dict[int, Tensor] = {}
         for step in self._steps:
-            value = known[step.number] = self._compute(self._expressions[step.number], known, block)
-            for position in step.roots:
-                yield position, self._scalars(step.number, value, self._programs[position].to_scalar, block)
+            own = block.partition(step.tensors)
+            value = known[step.number] = (
+                step.compute(*(_taken(arg, known[arg.number], own, block) for arg in step.args))
+                if step.args
+                else step.compute(block)
+            )
+            for position, to_scalar in step.roots:
+                yield position, _for_each(own, to_scalar(value))
             for number in step.frees:
                 del known[number]
 
@@ -197,71 +220,79 @@ class Plan:
         return self._numbers[key]
 
     def _expression(self, op: str, args: tuple[int, ...]) -> _Expression:
-        if op in BY_NAME:
-            stands_for = shape_of(op, [self._expressions[arg].stands_for for arg in args])
-        else:
-            stands_for = tensor_named(op, self._shapes)
-        if op == "numel" or op in FROM_SHAPE:
-            return _Expression(op, args, stands_for, frozenset())
-        tensors = (
-            frozenset({op}) if not args else frozenset().union(*(self._expressions[arg].tensors for arg in args))
-        )
-        return _Expression(op, args, stands_for, tensors)
+        if not args:
+            shape = tensor_named(op, self._shapes)
+            return _Expression(op, args, shape, shape, (), frozenset({op}))
+        given = [self._expressions[arg] for arg in args]
+        shape = shape_of(op, [one.shape for one in given])
+        if op in FROM_SHAPE:
+            return _Expression(op, args, shape, (1,) * len(shape), (), frozenset())
+        tensors = frozenset().union(*(one.tensors for one in given))
+        kept = shape_of(op, [one.kept for one in given]) if BY_NAME[op].elementwise else shape
+        return _Expression(op, args, shape, kept, args, tensors)
 
-    def _needs(self, number: int) -> tuple[int, ...]:
-        """The expressions whose values it takes."""
-        expression = self._expressions[number]
-        return () if expression.op == "numel" or expression.op in FROM_SHAPE else expression.args
-
-    def _schedule(self, roots: Mapping[int, Sequence[int]]) -> tuple[_Step, ...]:
+    def _schedule(self, programs: Sequence[Program], roots: Mapping[int, Sequence[int]]) -> Iterator[_Step]:
         """Program by program, arguments first, so that few values are held at a time."""
         order: dict[int, None] = {}
         for root in roots:
             self._visit(root, order)
-        last = {needed: number for number in order for needed in self._needs(number)}
+        last = {taken: number for number in order for taken in self._expressions[number].takes}
         frees: dict[int, list[int]] = {}
         for number in order:
             frees.setdefault(last.get(number, number), []).append(number)
-        return tuple(_Step(number, tuple(roots.get(number, ())), tuple(frees.get(number, ()))) for number in order)
+        for number in order:
+            expression = self._expressions[number]
+            yield _Step(
+                number,
+                self._computation(expression),
+                tuple(self._argument(taken, expression) for taken in expression.takes),
+                expression.tensors,
+                tuple((root, _to_scalar(expression, programs[root].to_scalar)) for root in roots.get(number, ())),
+                tuple(frees.get(number, ())),
+            )
 
     def _visit(self, number: int, order: dict[int, None]) -> None:
         if number not in order:
-            for needed in self._needs(number):
-                self._visit(needed, order)
+            for taken in self._expressions[number].takes:
+                self._visit(taken, order)
             order[number] = None
 
-    def _compute(self, expression: _Expression, known: Mapping[int, Tensor], block: Block) -> Tensor:
-        if expression.op not in BY_NAME:
-            return block.stack(expression.op)
-        if expression.op == "numel":
-            size = math.prod(self._expressions[expression.args[0]].stands_for)
-            return block.constant(float(size), 0)
+    def _computation(self, expression: _Expression) -> Callable[..., Tensor]:
+        """What computes it: from the block where it takes no values, else from these."""
+        if not expression.args:
+            return partial(Block.stack, name=expression.op)
         if expression.op in FROM_SHAPE:
-            return block.constant(FROM_SHAPE[expression.op], len(expression.stands_for))
-        operation = BY_NAME[expression.op]
-        values = [self._argument(arg, expression, known, block) for arg in expression.args]
-        if not operation.elementwise:
-            values = [
-                value.expand(len(value), *self._expressions[arg].stands_for)
-                for arg, value in zip(expression.args, values, strict=True)
-            ]
-        return operation.stacked(*values)
+            number = FROM_SHAPE[expression.op](*(self._expressions[arg].shape for arg in expression.args))
+            return partial(Block.constant, number=number, dimensions=len(expression.shape))
+        return BY_NAME[expression.op].stacked
 
-    def _argument(self, arg: int, of: _Expression, known: Mapping[int, Tensor], block: Block) -> Tensor:
-        """An argument's value with as many tensors in its stack as the expression's own has."""
-        own, wanted = block.partition(self._expressions[arg].tensors), block.partition(of.tensors)
-        return known[arg] if own == wanted else known[arg].index_select(0, _places(wanted, own))
+    def _argument(self, number: int, of: _Expression) -> _Argument:
+        argument = self._expressions[number]
+        as_kept = argument.kept == argument.shape or BY_NAME[of.op].elementwise
+        return _Argument(number, argument.tensors, None if as_kept else argument.shape)
 
-    def _scalars(self, number: int, value: Tensor, to_scalar: ToScalar, block: Block) -> Values:
-        expression = self._expressions[number]
-        rows = value.reshape(len(value), math.prod(value.shape[1:]))
-        if to_scalar == "mean":
-            numbers = rows.mean(1)
-        else:
-            repeated = math.prod(expression.stands_for) / rows.shape[1] if rows.shape[1] else 1.0
-            numbers = torch.linalg.vector_norm(rows, dim=1) * math.sqrt(repeated)
-        scalars: Values = numbers.numpy().astype(np.float64)[list(block.partition(expression.tensors))]
-        return scalars
+
+def _for_each(partition: Partition, numbers: Tensor) -> Values:
+    """The numbers of distinct values, [distinct], for every instance, [instances]."""
+    values: Values = numbers.numpy()
+    return values if len(values) == len(partition) else values[list(partition)]
+
+
+def _taken(arg: _Argument, value: Tensor, wanted: Partition, block: Block) -> Tensor:
+    """An argument's value in the stack and the shape that an expression takes it in."""
+    own = block.partition(arg.tensors)
+    if own != wanted:
+        value = value.index_select(0, _places(wanted, own))
+    return value if arg.expanded is None else value.expand(len(value), *arg.expanded)
+
+
+def _to_scalar(expression: _Expression, to_scalar: ToScalar) -> Callable[[Tensor], Tensor]:
+    """From the values of a root, as they are kept, to a number for each."""
+    kept = math.prod(expression.kept)
+    if to_scalar == "mean":
+        return lambda value: value.reshape(len(value), kept).mean(1)
+    repeated = math.sqrt(math.prod(expression.shape) / kept) if kept else 1.0
+    return lambda value: torch.linalg.vector_norm(value.reshape(len(value), kept), dim=1) * repeated
 
 
 def shape_of(op: str, shapes: Sequence[Shape]) -> Shape:
