@@ -1,8 +1,9 @@
 # Two commands do all the set-up on a fresh machine: `make evolve` runs the main job, `make test` the checks.
+# `make benchmark` measures speed and memory, on a machine that does nothing else, and writes benchmarks/RESULTS.md.
 #
 #   PYTHON     the interpreter that makes the environment (3.11 or newer)
 #   PIP_FLAGS  further flags for pip, for example an extra index that offers the CPU build of torch
-#   ARGS       further flags for `zcsr evolve`, for example ARGS="--seed 1"
+#   ARGS       further flags for `zcsr evolve` or the benchmarks, for example ARGS="--seed 1" or ARGS="--quick"
 
 PYTHON ?= python3
 PIP_FLAGS ?=
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip
 INSTALLED := .venv/installed
 
 .DELETE_ON_ERROR:
-.PHONY: evolve test lint types unit clean
+.PHONY: evolve test lint types unit benchmark clean
 
 evolve: $(INSTALLED)
 	$(BIN)/zcsr evolve $(ARGS)
@@ -33,6 +34,9 @@ types: $(INSTALLED)
 
 unit: $(INSTALLED)
 	$(BIN)/pytest
+
+benchmark: $(INSTALLED)
+	$(BIN)/python benchmarks/run.py --out benchmarks/RESULTS.md $(ARGS)
 
 # setuptools comes from the same pins as everything else, hence no isolated build environment.
 $(INSTALLED): pyproject.toml constraints.txt

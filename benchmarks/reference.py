@@ -78,9 +78,7 @@ OPERATIONS: Mapping[str, Callable[..., Tensor]] = {
     "l1": lambda a: a.abs().sum() / a.numel(),
     "hamming": lambda a, b: (step(a) != step(b)).sum().to(a.dtype),
     "kl": lambda a, b: F.kl_div(a, b, reduction="sum") / a.shape[0],
-    "cosine": lambda a, b: F.cosine_similarity(
-        a.reshape(a.shape[0], -1), b.reshape(a.shape[0], -1), dim=1
-    ).sum(),
+    "cosine": lambda a, b: F.cosine_similarity(a.reshape(a.shape[0], -1), b.reshape(a.shape[0], -1), dim=1).sum(),
     "softmax": softmax,
     "sigmoid": lambda a: a.sigmoid(),
     "ones_like": lambda a: torch.ones_like(a),

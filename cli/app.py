@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from zcsr.cli import collect, evolve, imports, proxies, query, report, score, show, store, test, train
+from zcsr.cli import (
+    collect,
+    evolve,
+    explain,
+    export,
+    imports,
+    proxies,
+    query,
+    report,
+    score,
+    search,
+    show,
+    store,
+    test,
+    train,
+)
 
 app = typer.Typer(
     name="zcsr",
@@ -19,6 +34,9 @@ app.command("evolve")(evolve.evolve)
 app.command("collect")(collect.collect)
 app.command("test")(test.test)
 app.command("score")(score.score)
+app.command("search")(search.search)
+app.command("explain")(explain.explain)
+app.command("export")(export.export)
 app.command("train")(train.train)
 app.command("query")(query.query)
 app.command("report")(report.report)

@@ -36,6 +36,9 @@ PatternOption = Annotated[
 LossOption = Annotated[
     str, typer.Option("--loss", help="What the gradients come from: ones (on the logits) or cross_entropy.")
 ]
+InitialisationOption = Annotated[
+    str, typer.Option("--initialisation", help="Weights by the rules of eznas, or of torch as other proxies' are.")
+]
 ImagesOption = Annotated[
     str | None,
     typer.Option("--images", help="Stored image set to draw the minibatch from.", show_default="the dataset's own"),
@@ -83,8 +86,10 @@ def worker_count(workers: int | None) -> int:
     return workers or available_workers()
 
 
-def statistics_config(batch_size: int, seed: int, pattern: str, loss: str) -> StatisticsConfig:
+def statistics_config(
+    batch_size: int, seed: int, pattern: str, loss: str, initialisation: str = "eznas"
+) -> StatisticsConfig:
     """Return the configuration that the options of a collection spell."""
     from zcsr.statistics import StatisticsConfig
 
-    return StatisticsConfig(batch_size=batch_size, seed=seed, pattern=pattern, loss=loss)  # type: ignore[arg-type]
+    return StatisticsConfig(batch_size, seed, pattern, loss, initialisation=initialisation)  # type: ignore[arg-type]

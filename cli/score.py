@@ -40,7 +40,9 @@ def score(
     images: Annotated[str, typer.Option("--images", help="Stored image set to draw the minibatch from.")],
     program: Annotated[
         list[str] | None,
-        typer.Option("--program", "-p", help="Program text, or a program's name; may be repeated."),
+        typer.Option(
+            "--program", "-p", help="Program text, a program's name, or @FILE with either or JSON; may be repeated."
+        ),
     ] = None,
     proxy: Annotated[
         list[str] | None, typer.Option("--proxy", help="Name of a known proxy; may be repeated.")
@@ -90,15 +92,15 @@ def score(
 
 def _chosen(programs: Sequence[str], proxies: Sequence[str]) -> dict[str, Program | Proxy]:
     """What to score with, by what the rows are called: a program's name or text, or a proxy's name."""
+    from zcsr.cli.export import read_program
     from zcsr.errors import InputError
-    from zcsr.named import find_program
     from zcsr.proxies import get_proxy
 
     if not programs and not proxies:
         raise InputError(
             "say what to score with: --program TEXT or NAME, or --proxy NAME; `zcsr proxies` lists names"
         )
-    chosen: dict[str, Program | Proxy] = {text.strip(): find_program(text) for text in programs}
+    chosen: dict[str, Program | Proxy] = {text.strip(): read_program(text.strip()) for text in programs}
     return chosen | {name: get_proxy(name) for name in proxies}
 
 

@@ -9,6 +9,7 @@ import typer
 from zcsr.cli.options import (
     BatchSizeOption,
     ImagesOption,
+    InitialisationOption,
     LossOption,
     NetworkSeedOption,
     PatternOption,
@@ -42,7 +43,7 @@ def test(
         typer.Option(
             "--program",
             "-p",
-            help="Program text or the name of a published one; may be repeated.",
+            help="Program text, the name of a published one, or @FILE with either or JSON; may be repeated.",
             show_default="the run's finalists",
         ),
     ] = None,
@@ -70,6 +71,7 @@ def test(
     network_seed: NetworkSeedOption = 0,
     pattern: PatternOption = "rcb",
     loss: LossOption = "ones",
+    initialisation: InitialisationOption = "eznas",
     workers: WorkersOption = None,
     space_file: SpaceFileOption = None,
     store: StoreOption = None,
@@ -79,21 +81,23 @@ def test(
     With --task, a run's finalists, programs and known proxies are scored together: a network is built once for all
     of them. Scores are kept as they come: after Ctrl-C the same command goes on where it stopped.
     """
+    from zcsr.cli.export import read_program
     from zcsr.cli.failures import Interrupted
     from zcsr.errors import InputError
-    from zcsr.named import find_program
     from zcsr.spaces import get_space
 
     use_spaces(space_file)
     opened = open_store(store)
-    programs = [find_program(text) for text in program or ()]
+    programs = [read_program(text) for text in program or ()]
     try:
         if task is None:
             if proxy:
                 raise InputError("--proxy takes a --task as well; a run's test networks are for its programs")
             _test_run(opened, run or "latest", programs, worker_count(workers))
         else:
-            collection = _collection(task, images, statistics_config(batch_size, network_seed, pattern, loss))
+            collection = _collection(
+                task, images, statistics_config(batch_size, network_seed, pattern, loss, initialisation)
+            )
             archs = _archs(get_space(collection.space), sample, sample_seed, indices)
             measures = _measures(opened, run, programs, proxy or ())
             _test_task(opened, collection, measures, archs, worker_count(workers))

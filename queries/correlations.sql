@@ -8,15 +8,12 @@ WITH chosen AS (
     WHERE $run IN ('all', run)
         OR ($run = 'latest' AND run = (SELECT run FROM runs ORDER BY started DESC, run DESC LIMIT 1))
 ),
-trained AS (
-    SELECT task, metric, arch, avg(accuracy) AS accuracy FROM accuracies GROUP BY task, metric, arch
-),
 paired AS (
     SELECT s.run, s.program, s.task, s.role, s.arch, s.score, a.accuracy
     FROM chosen
     JOIN scores AS s USING (run)
     JOIN tasks AS t USING (run, task)
-    JOIN trained AS a USING (task, metric, arch)
+    JOIN mean_accuracies AS a USING (task, metric, arch)
     WHERE $role IN ('all', s.role) AND isfinite(s.score)
 ),
 ranked AS (

@@ -46,9 +46,6 @@ seen AS (
 finalists AS (
     FROM last UNION ALL FROM seen
 ),
-trained AS (
-    SELECT task, metric, arch, avg(accuracy) AS accuracy FROM accuracies GROUP BY task, metric, arch
-),
 ranked AS (
     SELECT
         s.run,
@@ -60,7 +57,7 @@ ranked AS (
     FROM chosen
     JOIN scores AS s USING (run)
     JOIN tasks AS t USING (run, task)
-    JOIN trained AS a USING (task, metric, arch)
+    JOIN mean_accuracies AS a USING (task, metric, arch)
     WHERE s.role = 'test' AND isfinite(s.score)
     GROUP BY s.run, s.program, s.task
 )

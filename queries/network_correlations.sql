@@ -4,9 +4,6 @@
 -- parameter: collection TEXT 'all' the collection, or 'all'
 -- parameter: program TEXT 'all' the program's id, or 'all'
 -- parameter: metric TEXT 'test' the accuracies to rank by
-WITH trained AS (
-    SELECT task, arch, avg(accuracy) AS accuracy FROM accuracies WHERE metric = $metric GROUP BY task, arch
-)
 SELECT
     s.collection,
     s.task,
@@ -22,7 +19,7 @@ SELECT
     count(*) FILTER (isfinite(s.score)) AS networks,
     count(*) FILTER (NOT isfinite(s.score)) AS non_finite
 FROM network_scores AS s
-JOIN trained AS a USING (task, arch)
-WHERE $collection IN ('all', s.collection) AND $program IN ('all', s.program)
+JOIN mean_accuracies AS a USING (task, arch)
+WHERE a.metric = $metric AND $collection IN ('all', s.collection) AND $program IN ('all', s.program)
 GROUP BY s.collection, s.task, s.program, s.text
 ORDER BY s.collection, kendall DESC NULLS LAST, s.text

@@ -3,9 +3,6 @@
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last
 WITH chosen AS (
     SELECT run FROM runs WHERE $run IN ('latest', run) ORDER BY started DESC, run DESC LIMIT 1
-),
-trained AS (
-    SELECT task, metric, arch, avg(accuracy) AS accuracy FROM accuracies GROUP BY task, metric, arch
 )
 SELECT
     t.task,
@@ -19,6 +16,6 @@ SELECT
 FROM chosen
 JOIN tasks AS t USING (run)
 JOIN split AS s USING (run, task)
-LEFT JOIN trained AS a ON a.task = t.task AND a.metric = t.metric AND a.arch = s.arch
+LEFT JOIN mean_accuracies AS a ON a.task = t.task AND a.metric = t.metric AND a.arch = s.arch
 GROUP BY t.position, t.task, s.role, t.metric
 ORDER BY t.position, s.role

@@ -4,14 +4,11 @@
 -- parameter: program TEXT 'all' the program's id, or 'all'
 WITH chosen AS (
     SELECT run FROM runs WHERE $run IN ('latest', run) ORDER BY started DESC, run DESC LIMIT 1
-),
-trained AS (
-    SELECT task, metric, arch, avg(accuracy) AS accuracy FROM accuracies GROUP BY task, metric, arch
 )
 SELECT s.program, s.task, s.arch, s.score, a.accuracy
 FROM chosen
 JOIN scores AS s USING (run)
 JOIN tasks AS t USING (run, task)
-JOIN trained AS a USING (task, metric, arch)
+JOIN mean_accuracies AS a USING (task, metric, arch)
 WHERE s.role = 'test' AND $program IN ('all', s.program)
 ORDER BY s.program, t.position, s.arch

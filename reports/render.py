@@ -11,7 +11,7 @@ from zcsr.reports.sections import sections
 from zcsr.store import Store
 
 # A part without content leaves more than one blank line.
-_BLANK_LINES = re.compile(r"\n{3,}")
+BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def render_run(store: Store, run: str, out_dir: Path) -> Path:
@@ -24,5 +24,5 @@ def render_run(store: Store, run: str, out_dir: Path) -> Path:
     out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / f"{results.run}.md"
     text = template("run").substitute(sections(results, out_dir / results.run))
-    path.write_text(_BLANK_LINES.sub("\n\n", text), encoding="utf-8")
+    path.write_text(BLANK_LINES.sub("\n\n", text), encoding="utf-8")
     return path

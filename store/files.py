@@ -37,7 +37,7 @@ class Found:
 
 def scan(store: Store) -> Found:
     """What a store holds now. Writes that are not complete, and folders without a `run.json`, are passed over."""
-    sources = (_accuracy_files, _collection_files, _score_files, _proxy_files, _run_files)
+    sources = (_accuracy_files, _collection_files, _score_files, _proxy_files, _run_files, _search_files)
     files = {file.path: file for source in sources for file in source(store)}
     return Found(files, tuple(sorted(_summary_shards(store.statistics_dir))))
 
@@ -60,7 +60,9 @@ def _collection_files(store: Store) -> Iterator[File]:
 def _score_files(store: Store) -> Iterator[File]:
     for collection in _folders(store.scores_dir):
         for entry in _entries(collection.path):
-            if entry.name.endswith(".parquet"):
+            if entry.name == "collection.json":
+                yield _file(store, entry, "collection")
+            elif entry.name.endswith(".parquet"):
                 yield _file(store, entry, "network_scores")
 
 
@@ -94,6 +96,16 @@ def _generation_files(store: Store, run: os.DirEntry[str]) -> Iterator[File]:
             kind, _, suffix = entry.name.partition(".")
             if suffix == "parquet" and kind in GENERATION_KINDS:
                 yield _file(store, entry, kind, run.name, int(generation.name))
+
+
+def _search_files(store: Store) -> Iterator[File]:
+    for search in _folders(store.searches_dir):
+        entries = {entry.name: entry for entry in _entries(search.path)}
+        if "search.json" not in entries:
+            continue
+        yield _file(store, entries["search.json"], "search")
+        if "steps.parquet" in entries:
+            yield _file(store, entries["steps.parquet"], "search_steps")
 
 
 def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:

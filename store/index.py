@@ -33,13 +33,14 @@ from zcsr.store.reading import DamagedIndex, Parameters, ReadConnection, prepare
 from zcsr.store.store import Store
 from zcsr.store.tables import COLUMNS, GENERATION_KINDS, LOADS
 
-INDEX_SCHEMA = 2
+INDEX_SCHEMA = 3
 
 
 def connect(store: Store) -> ReadConnection:
     """A read-only connection to the index of a store, which is first brought up to date with the files.
 
-    The tables are those of `COLUMNS` and `summaries`; `kendall` and `spearman` work on lists, see `functions`.
+    The tables are those of `COLUMNS`, `DERIVED` and `shipped`, and `summaries`; `kendall` and its like work on
+    lists, see `functions`.
     Where the index cannot be written (a read-only disk), a temporary one serves. Raises StoreError when a file of
     the store cannot be read.
     """
@@ -274,7 +275,7 @@ def _run_rows(record: Mapping[str, Any], run: str) -> dict[str, list[list[Any]]]
     known = {
         "run": run,
         "status": record["status"],
-        "started": datetime.fromisoformat(record["started"]).astimezone(UTC).replace(tzinfo=None),
+        "started": _in_utc(record["started"]),
         "seconds": record["seconds"],
         "command": shlex.join(record["command"]),
     } | {**record["versions"], **record["config"]}
@@ -303,7 +304,29 @@ def _collection_rows(record: Mapping[str, Any], collection: str) -> dict[str, li
     return {"collections": [[known.get(name) for name in _names("collections")]]}
 
 
-_RECORDS = {"run": _run_rows, "collection": _collection_rows}
+def _search_rows(record: Mapping[str, Any], search: str) -> dict[str, list[list[Any]]]:
+    space, _, dataset = record["task"].partition(":")
+    known = {
+        **record,
+        **record["config"],
+        "search": search,
+        "started": _in_utc(record["started"]),
+        "space": space,
+        "dataset": dataset,
+        "command": shlex.join(record["command"]),
+    }
+    scores = [
+        [search, position, *(used[name] for name in ("proxy", "kind", "source", "non_finite", "kendall"))]
+        for position, used in enumerate(record["scores"])
+    ]
+    return {"searches": [[known.get(name) for name in _names("searches")]], "search_scores": scores}
+
+
+def _in_utc(time: str) -> datetime:
+    return datetime.fromisoformat(time).astimezone(UTC).replace(tzinfo=None)
+
+
+_RECORDS = {"run": _run_rows, "collection": _collection_rows, "search": _search_rows}
 
 
 def _names(table: str) -> list[str]:

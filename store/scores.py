@@ -2,7 +2,8 @@
 
 `scores/<collection>/<name>.parquet`, one file a write, one row a program and architecture: collection, space,
 dataset, program, text, arch, score (NaN where the program gives none). For a proxy, program and text are its name.
-The collection's id says how the networks' weights, images and statistics come about; nothing else of them is kept.
+`collection.json` beside them says how the networks' weights, images and statistics come about; nothing else of them
+is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from zcsr.spaces import get_space
 from zcsr.store.atomic import is_temporary, write_parquet
 from zcsr.store.buffer import Buffer
 from zcsr.store.images import load_images
-from zcsr.store.statistics import Collection
+from zcsr.store.statistics import Collection, describe_collection
 from zcsr.store.store import Store
 
 WRITTEN_TOGETHER = 50
@@ -74,6 +75,7 @@ def score_archs(
     if report:
         report(before, len(archs))
     images = load_images(store, collection.images)
+    describe_collection(store, collection, store.scores_dir / collection.id)
     scored = score_networks(space, collection.dataset, missing, images, collection.config, measures, workers)
     write = partial(_write, store, collection, measures, known)
     with Buffer[tuple[str, Sequence[float]]](write, WRITTEN_TOGETHER) as buffer:

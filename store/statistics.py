@@ -104,7 +104,7 @@ def open_collection(store: Store, collection: Collection | str, create: bool = F
         collection = read_collection(store, collection)
     folder = store.statistics_dir / collection.id
     if create:
-        _create(store, collection, folder)
+        describe_collection(store, collection, folder)
     if not (folder / _JSON_NAME).is_file():
         known = ", ".join(c.id for c in list_collections(store)) or "none"
         raise StoreError(f"no collection {collection.id}: there are {known}; collect its statistics first")
@@ -301,7 +301,11 @@ _UNREADABLE = (pl.exceptions.PolarsError, OSError, ValueError, KeyError, IndexEr
 # --- collection.json --------------------------------------------------------------------------------------------
 
 
-def _create(store: Store, collection: Collection, folder: Path) -> None:
+def describe_collection(store: Store, collection: Collection, folder: Path) -> None:
+    """Write down in a folder what a collection's statistics or scores are made from, unless it is there already.
+
+    Raises InputError for a dataset the space does not know, and for a space that is not what it was.
+    """
     _check_definition(collection)
     if (folder / _JSON_NAME).is_file():
         return

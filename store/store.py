@@ -76,6 +76,11 @@ class Store:
         return self.root / "runs"
 
     @property
+    def searches_dir(self) -> Path:
+        """One folder a search with a proxy."""
+        return self.root / "searches"
+
+    @property
     def index_path(self) -> Path:
         """The DuckDB index, which can be rebuilt from all the rest."""
         return self.root / "index.duckdb"

@@ -48,6 +48,19 @@ COLUMNS: Mapping[str, str] = {
         "score DOUBLE"
     ),
     "proxy_scores": ("source VARCHAR, space VARCHAR, dataset VARCHAR, proxy VARCHAR, arch VARCHAR, score DOUBLE"),
+    "searches": (
+        "search VARCHAR, started TIMESTAMP, task VARCHAR, space VARCHAR, dataset VARCHAR, metric VARCHAR, "
+        "architectures BIGINT, target DOUBLE, seed BIGINT, budget BIGINT, repeats BIGINT, population BIGINT, "
+        "tournament BIGINT, warmup BIGINT, moves BIGINT, zcsr VARCHAR, command VARCHAR"
+    ),
+    "search_scores": (
+        "search VARCHAR, position BIGINT, proxy VARCHAR, kind VARCHAR, source VARCHAR, non_finite BIGINT, "
+        "kendall DOUBLE"
+    ),
+    "search_steps": (
+        "search VARCHAR, strategy VARCHAR, proxy VARCHAR, repeat BIGINT, step BIGINT, arch VARCHAR, "
+        "guiding_accuracy DOUBLE, test_accuracy DOUBLE, best_test_accuracy DOUBLE"
+    ),
     "scores": (
         "run VARCHAR, role VARCHAR, generation BIGINT, program VARCHAR, task VARCHAR, arch VARCHAR, score DOUBLE"
     ),
@@ -81,6 +94,11 @@ LOADS: Mapping[str, Mapping[str, str]] = {
     "accuracies": {"accuracies": "space, dataset, metric, arch, seed, accuracy, source"},
     "network_scores": {"network_scores": "collection, space, dataset, program, text, arch, score"},
     "proxy_scores": {"proxy_scores": "source, space, dataset, proxy, arch, score"},
+    "search_steps": {
+        "search_steps": (
+            "search, strategy, proxy, repeat, step, arch, guiding_accuracy, test_accuracy, best_test_accuracy"
+        )
+    },
     "split": {"split": "l.run, task, role, position, arch"},
     "generation": {
         "generations": (
@@ -114,6 +132,7 @@ GENERATION_KINDS = ("generation", "individuals", "taus", "draws", "programs", "r
 
 VIEWS: Mapping[str, str] = {
     "accuracies": "SELECT space || ':' || dataset AS task, * EXCLUDE (file) FROM stored.accuracies",
+    "collections": "SELECT DISTINCT ON (collection) * EXCLUDE (file) FROM stored.collections",
     "network_scores": (
         "SELECT DISTINCT ON (collection, program, arch) space || ':' || dataset AS task, * EXCLUDE (file) "
         "FROM stored.network_scores"
@@ -128,3 +147,74 @@ VIEWS: Mapping[str, str] = {
 """What a user sees of a table where it is not just the table without its `file`."""
 
 HIDDEN_TABLES = ("tested",)
+
+_SCORED_COLLECTIONS = """
+SELECT
+    s.collection,
+    s.space || ':' || s.dataset AS task,
+    c.images,
+    coalesce(c.batch_size, TRY_CAST(s.of_id.batch_size AS BIGINT)) AS batch_size,
+    coalesce(c.seed, TRY_CAST(s.of_id.seed AS BIGINT)) AS seed,
+    coalesce(c.pattern, nullif(s.of_id.pattern, '')) AS pattern,
+    coalesce(c.loss, nullif(s.of_id.loss, '')) AS loss,
+    c.initialisation,
+    CASE
+        WHEN c.collection IS NULL THEN s.collection
+        ELSE concat_ws(' ', c.images, c.noise_variance, c.initialisation, c.dtype, c.separable)
+    END AS conditions
+FROM (
+    SELECT DISTINCT
+        collection,
+        space,
+        dataset,
+        regexp_extract(
+            collection,
+            '-b(\\d+)-s(-?\\d+)-([a-z]+)-([a-z_]+)-[0-9a-f]+$',
+            ['batch_size', 'seed', 'pattern', 'loss']
+        ) AS of_id
+    FROM stored.network_scores
+) AS s
+LEFT JOIN collections AS c USING (collection)
+"""
+
+_SCORED_NETWORKS = """
+SELECT
+    s.collection,
+    s.task,
+    s.program,
+    s.text,
+    coalesce(n.name, s.text) AS name,
+    c.images,
+    c.batch_size,
+    c.seed,
+    c.pattern,
+    c.loss,
+    c.initialisation,
+    c.conditions,
+    s.arch,
+    s.score,
+    a.metric,
+    a.accuracy
+FROM network_scores AS s
+JOIN scored_collections AS c USING (collection, task)
+JOIN mean_accuracies AS a USING (task, arch)
+LEFT JOIN (SELECT program, min(name) AS name FROM named_programs GROUP BY program) AS n USING (program)
+"""
+
+DERIVED: Mapping[str, str] = {
+    "mean_accuracies": (
+        "SELECT task, metric, arch, avg(accuracy) AS accuracy FROM accuracies GROUP BY task, metric, arch"
+    ),
+    "scored_collections": _SCORED_COLLECTIONS,
+    "scored_networks": _SCORED_NETWORKS,
+}
+"""Views on the tables that a user sees, in the order in which they are made.
+
+mean_accuracies: the accuracy of a network, percent, the mean over its seeds and sources.
+scored_collections: how the scores of a collection in `network_scores` came about. What no record says is read from
+the collection's id, which tells neither the `images` nor the `initialisation`. `conditions` is equal for two that
+differ in batch size, seed, pattern and loss at most; it is the collection's own where there is no record.
+scored_networks: a score in `network_scores` with its collection's parameters and the network's mean accuracy, once
+for each metric; networks without an accuracy are left out. `name` is the program's name where it has one and its
+text otherwise; a known proxy's program, text and name are one and the same.
+"""

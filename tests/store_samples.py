@@ -15,6 +15,7 @@ from zcsr.store.atomic import write_json, write_parquet
 from zcsr.store.files import PROXY_SCORES
 from zcsr.store.runs import RunTask, TestScore, create_run, open_run
 from zcsr.store.scores import SCHEMA as SCORES_SCHEMA
+from zcsr.store.searches import SCHEMA as SEARCHES_SCHEMA
 from zcsr.store.statistics import Collection
 from zcsr.store.store import Store
 from zcsr.store.suitezero_files import SCHEMA as PROXIES_SCHEMA
@@ -162,13 +163,41 @@ def write_proxy_scores(store: Store) -> None:
     write_parquet(frame, store.root / PROXY_SCORES / space / dataset / "made.parquet")
 
 
+def write_search(store: Store) -> None:
+    """Write invented searches: two strategies, two repeats, three networks each."""
+    config = {"seed": 0, "budget": 3, "repeats": 2, "population": 2, "tournament": 2, "warmup": 5, "moves": None}
+    used = {"proxy": "snip", "kind": "proxy", "source": "made", "non_finite": 1, "kendall": 0.5}
+    record = {
+        "search": "made",
+        "started": "2026-01-02T03:04:05+00:00",
+        "command": ["zcsr", "search"],
+        "zcsr": "0.1",
+        "task": TASKS[0],
+        "metric": "test",
+        "architectures": len(TEST),
+        "config": config,
+        "scores": [used],
+        "target": 50.0,
+    }
+    write_json(record, store.searches_dir / "made" / "search.json")
+    rows = [
+        ("made", strategy, proxy, repeat, step, TEST[step], 40.0 + step + repeat, 45.0 + step, 45.0 + step)
+        for strategy, proxy in (("random", None), ("warmup", "snip"))
+        for repeat in range(2)
+        for step in range(1, 4)
+    ]
+    frame = pl.DataFrame(rows, schema=SEARCHES_SCHEMA, orient="row")
+    write_parquet(frame, store.searches_dir / "made" / "steps.parquet")
+
+
 def filled_store(root: Path) -> Store:
-    """A store with two runs, accuracies, statistics, and scores apart from the runs."""
+    """A store with two runs, accuracies, statistics, a search, and scores apart from the runs."""
     store = Store.open(root, create=True)
     write_accuracies(store)
     write_statistics(store)
     write_network_scores(store)
     write_proxy_scores(store)
+    write_search(store)
     write_run(store, "first")
     write_run(store, "second", seed=1)
     return store

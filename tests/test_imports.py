@@ -186,7 +186,9 @@ def test_every_package_has_sources() -> None:
 def test_the_layout_in_contributing_names_every_module() -> None:
     layout = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Layout")[1].split("## House style")[0]
     named = {line.split()[0].rstrip("/") for line in layout.splitlines() if line.startswith("    ")}
-    folders = {*PACKAGES, "tests"} | {path.parent.name for path in (ROOT / "zcsr").glob("*/__init__.py")}
+    folders = {*PACKAGES, "benchmarks", "tests"} | {
+        path.parent.name for path in (ROOT / "zcsr").glob("*/__init__.py")
+    }
     assert named == folders | {path.name for path in (ROOT / "zcsr").glob("*.py")}
 
 

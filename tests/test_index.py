@@ -21,13 +21,15 @@ from scipy import stats
 
 from zcsr.errors import InputError, StoreError
 from zcsr.evolve.config import EvolveConfig
+from zcsr.program import parse
 from zcsr.store import index as index_module
-from zcsr.store.functions import kendall, spearman
+from zcsr.store import shipped
+from zcsr.store.functions import kendall, kendall_interval, kendall_of_top, partial_spearman, spearman
 from zcsr.store.index import connect, named, query, rebuild, verify
 from zcsr.store.runs import open_run
 from zcsr.store.store import Store
 from zcsr.store.summaries import SUMMARY_SCHEMA
-from zcsr.store.tables import COLUMNS, SUMMARY_COLUMNS
+from zcsr.store.tables import COLUMNS, DERIVED, SUMMARY_COLUMNS
 
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
 SEEN = (*(table for table in COLUMNS if table != "tested"), "summaries")
@@ -86,13 +88,13 @@ def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str
 
 
 def test_an_empty_store_has_every_table_empty(empty: Store) -> None:
-    assert sorted(query(empty, "SHOW TABLES")["name"]) == sorted(SEEN)
-    for table in SEEN:
+    assert sorted(query(empty, "SHOW TABLES")["name"]) == sorted((*SEEN, *DERIVED, *shipped.COLUMNS))
+    for table in (*SEEN, *DERIVED):
         assert query(empty, f"FROM {table}").height == 0
 
 
 def test_the_columns_are_the_same_with_and_without_rows(empty: Store, kept: Store) -> None:
-    for table in SEEN:
+    for table in (*SEEN, *DERIVED, *shipped.COLUMNS):
         described = f"SELECT column_name, column_type FROM (DESCRIBE {table})"
         assert query(empty, described).rows() == query(kept, described).rows()
 
@@ -562,6 +564,8 @@ def test_sql_that_would_write_is_refused_and_writes_nothing(kept: Store, sql: st
         ("FROM (PIVOT scores ON task USING avg(score))", "only reads"),
         ("SELECT kendall([1, 2], [1])", "lists of equal length, got 2 and 1 values"),
         ("SELECT kendall(1)", "kendall"),
+        ("SELECT partial_spearman([1, 2], [1, 2], [1])", "three lists of equal length, got 2 and 2 and 1"),
+        ("SELECT kendall_of_top([1, 2], [1, 2], 1.5)", "fraction must be above 0 and at most 1, got 1.5"),
     ],
 )
 def test_errors_say_what_is_wrong_on_one_line(kept: Store, sql: str, message: str) -> None:
@@ -746,3 +750,84 @@ def test_undefined_correlations_are_null(kept: Store, x: list[float] | None, y: 
     assert spearman(x, y) is None
     frame = query(kept, "SELECT kendall($x::DOUBLE[], $y::DOUBLE[]) AS k", {"x": x, "y": y})
     assert frame["k"].to_list() == [None]
+
+
+def test_the_interval_is_the_percentiles_of_resampled_taus(kept: Store) -> None:
+    generator = np.random.default_rng(3)
+    x = generator.normal(size=120)
+    y = (x + generator.normal(size=120)).round(1)
+    (interval,) = query(kept, "SELECT kendall_interval($x, $y) AS i", {"x": x.tolist(), "y": y.tolist()})["i"]
+    draws = generator.integers(120, size=(4000, 120))
+    taus = [stats.kendalltau(x[draw], y[draw]).statistic for draw in draws]
+    assert list(interval) == pytest.approx(list(np.quantile(taus, [0.025, 0.975])), abs=0.015)
+
+
+def test_the_interval_of_many_rows_has_fewer_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(4)
+    x = generator.normal(size=60)
+    y = x + generator.normal(size=60)
+    usual = kendall_interval(x.tolist(), y.tolist())
+    monkeypatch.setattr("zcsr.store.functions.MANY", 50)
+    draws = np.random.default_rng(0)
+    samples = [draws.integers(60, size=60) for _ in range(200)]
+    taus = [stats.kendalltau(x[draw], y[draw]).statistic for draw in samples]
+    of_many = kendall_interval(x.tolist(), y.tolist())
+    assert of_many == pytest.approx(list(np.quantile(taus, [0.025, 0.975])), abs=1e-12)
+    assert of_many != usual
+
+
+def test_tau_of_the_top_is_that_of_the_most_accurate(kept: Store) -> None:
+    generator = np.random.default_rng(5)
+    x, y = generator.normal(size=40), generator.integers(0, 30, 40).astype(float)
+    taken = y >= sorted(y)[-10]
+    frame = query(kept, "SELECT kendall_of_top($x, $y, 0.25) AS k", {"x": x.tolist(), "y": y.tolist()})
+    assert frame["k"].item() == pytest.approx(stats.kendalltau(x[taken], y[taken]).statistic, abs=1e-12)
+
+
+def test_the_partial_correlation_is_that_of_residuals(kept: Store) -> None:
+    generator = np.random.default_rng(6)
+    control = generator.normal(size=50)
+    x, y = control + generator.normal(size=50), control + generator.normal(size=50)
+    of_x, of_y, of_control = (stats.rankdata(values) for values in (x, y, control))
+    residuals = [ranks - np.polyval(np.polyfit(of_control, ranks, 1), of_control) for ranks in (of_x, of_y)]
+    lists = {"x": x.tolist(), "y": y.tolist(), "c": control.tolist()}
+    frame = query(kept, "SELECT partial_spearman($x, $y, $c) AS r", lists)
+    assert frame["r"].item() == pytest.approx(np.corrcoef(*residuals)[0, 1], abs=1e-9)
+
+
+def test_functions_beside_kendall_leave_out_what_it_leaves_out() -> None:
+    nan = float("nan")
+    x, y = [1.0, None, 3.0, nan, 2.0, 5.0], [2.0, 1.0, 1.0, 4.0, None, 6.0]
+    assert kendall_of_top(x, y, 1.0) == kendall(x, y) == pytest.approx(1 / 3)
+    assert partial_spearman(x, y, [7.0] * 6) == spearman(x, y)
+    assert partial_spearman(x, y, [None] * 6) is None
+    assert kendall_interval([1.0, nan], [1.0, 2.0]) is None
+    assert kendall_interval(None, [1.0]) is None
+    assert kendall_of_top(x, y, None) is None
+    assert kendall_of_top(None, y, 0.5) is None
+
+
+# What comes with zcsr
+
+
+def test_an_older_store_has_what_comes_with_zcsr(store: Store) -> None:
+    rebuild(store)
+    assert query(store, "SELECT count(*) FROM published").item() == len(shipped.published_figures())
+    text = "fro(sigmoid(logdet(sign(T1G_D))))"
+    row = query(store, "SELECT text, program FROM named_programs WHERE name = 'eznas-a'").row(0)
+    assert row == (text, parse(text).id)
+    with pytest.raises(InputError, match="would write"):
+        query(store, "DELETE FROM published")
+
+
+def test_what_comes_with_zcsr_is_read_only_when_it_is_asked_for(kept: Store) -> None:
+    code = """
+    import sys
+    from pathlib import Path
+    from zcsr.store.index import query
+    from zcsr.store.store import Store
+    query(Store.open(Path(sys.argv[1])), "SELECT count(*) FROM runs")
+    assert "torch" not in sys.modules
+    """
+    done = run_python(code, kept.root)
+    assert (done.returncode, done.stderr) == (0, "")

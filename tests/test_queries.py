@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import math
 import random
 import re
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,8 +29,15 @@ from zcsr.store.store import Store
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
 COLUMNS: Mapping[str, str] = {
     "accuracies": "task metric networks rows seeds lowest median highest",
+    "agreement": "task collection name batch_size seed source their_name spearman kendall networks",
+    "batch_sizes": "task name images seed pattern loss batch_size kendall networks",
+    "comparison": (
+        "task collection name batch_size seed pattern kendall kendall_low kendall_high published_kendall "
+        "kendall_of_top spearman published_spearman partial_spearman networks non_finite"
+    ),
     "correlations": "run program text task role kendall spearman networks",
     "cross_space": "run evolved_on tested_on program text kendall spearman networks",
+    "cross_space_scores": "name batch_size tested_on kendall spearman networks collection",
     "duplicates": "stage individuals share programs",
     "evaluations": "kind cause avoided count share",
     "finalists": "program text role fitness generation task kendall spearman networks",
@@ -38,8 +46,17 @@ COLUMNS: Mapping[str, str] = {
     ),
     "reliability": "task networks seeds tau_between_seeds tau_between_halves ceiling",
     "network_correlations": "collection task text kendall spearman networks non_finite",
+    "published": "source place proxy space dataset statistic value",
+    "readouts": ("task name images batch_size seed loss pattern to_scalar aggregation kendall spearman networks"),
     "rejections": "reason programs proposals share example detail",
     "runs": "run status started seconds generations programs tasks best_fitness seed",
+    "scored_collections": (
+        "task collection images batch_size seed pattern loss initialisation programs proxies networks trained"
+    ),
+    "seeds": (
+        "task name images batch_size pattern loss kind seeds networks kendall_mean kendall_deviation "
+        "kendall_lowest kendall_highest"
+    ),
     "split": "task role metric networks trained lowest median highest",
     "tensors_by_depth": (
         "collection tensor depth networks instances mean std l2 fraction_positive fraction_zero non_finite"
@@ -47,6 +64,9 @@ COLUMNS: Mapping[str, str] = {
     "top_programs": (
         "program text best_fitness best_mean_tau generation generations size height normal_form sympy recognised_by"
     ),
+}
+OF_SCORES = {
+    *("agreement", "batch_sizes", "comparison", "cross_space_scores", "readouts", "scored_collections", "seeds"),
 }
 
 
@@ -69,6 +89,28 @@ def store(tmp_path_factory: pytest.TempPathFactory, samples: ModuleType) -> Stor
     return filled
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_samples() -> Iterator[None]:
+    """Fewer bootstrap samples than users get: what they give is tested beside the function."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zcsr.store.functions.REPEATS", 60)
+        yield
+
+
+@pytest.fixture(scope="module")
+def invented() -> ModuleType:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent))
+        return importlib.import_module("score_samples")
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory, invented: ModuleType) -> Store:
+    """Scores in several collections of two tasks; no test changes it."""
+    made: Store = invented.compared_store(tmp_path_factory.mktemp("compared"))
+    return made
+
+
 @pytest.fixture(scope="module")
 def accuracies(tmp_path_factory: pytest.TempPathFactory, samples: ModuleType) -> dict[tuple[str, str], float]:
     """The mean accuracies in the filled store, by task and architecture."""
@@ -85,10 +127,13 @@ def rows(store: Store, name: str, **given: object) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", names())
-def test_columns_are_the_same_on_an_empty_and_on_a_filled_store(empty: Store, store: Store, name: str) -> None:
-    nothing, something = named(empty, name), named(store, name)
+def test_columns_are_the_same_on_an_empty_and_on_a_filled_store(
+    empty: Store, store: Store, compared: Store, name: str
+) -> None:
+    nothing = named(empty, name)
+    something = named(compared if name in OF_SCORES else store, name)
     assert nothing.columns == something.columns == COLUMNS.get(name, " ".join(nothing.columns)).split()
-    assert nothing.height == 0
+    assert nothing.height == 0 or name == "published"  # which comes with zcsr
     assert something.height > 0
     assert nothing.schema == something.schema
 
@@ -109,7 +154,7 @@ def test_names_are_those_of_the_files() -> None:
 def test_an_unknown_name_gets_a_suggestion() -> None:
     with pytest.raises(QueryError, match="no query named 'top_program'; did you mean top_programs"):
         load("top_program")
-    with pytest.raises(QueryError, match="there are accuracies, correlations"):
+    with pytest.raises(QueryError, match="there are accuracies, agreement"):
         load("zzzz")
 
 
@@ -377,3 +422,236 @@ def test_reliability_is_that_of_a_naive_computation(samples: ModuleType, tmp_pat
     assert row["ceiling"] == pytest.approx(reached, abs=0.02)
     (kept,) = rows(store, "reliability", least=80.0)
     assert kept["networks"] == int((seeds.mean(axis=0) >= 80).sum())
+
+
+# Scores apart from runs, against scipy and naive loops
+
+
+def finite(scores: Mapping[str, float], accuracies: Mapping[str, float]) -> tuple[list[float], list[float]]:
+    archs = [arch for arch, score in scores.items() if not np.isnan(score)]
+    return [scores[arch] for arch in archs], [accuracies[arch] for arch in archs]
+
+
+def naive_tau(scores: Mapping[str, float], accuracies: Mapping[str, float], archs: Iterable[str]) -> float:
+    kept = {arch: scores[arch] for arch in archs}
+    return float(stats.kendalltau(*finite(kept, accuracies)).statistic)
+
+
+def naive_partial(x: list[float], y: list[float], control: list[float]) -> float:
+    """The correlation of what a straight line through the ranks of the control leaves over."""
+    left, right, third = (stats.rankdata(values) for values in (x, y, control))
+    design = np.stack([np.ones(len(third)), third], axis=1)
+    residuals = [ranks - design @ np.linalg.lstsq(design, ranks)[0] for ranks in (left, right)]
+    return float(np.corrcoef(*residuals)[0, 1])
+
+
+def naive_top(x: list[float], y: list[float]) -> float:
+    least = sorted(y)[-math.ceil(0.1 * len(y))]
+    pairs = [(score, accuracy) for score, accuracy in zip(x, y, strict=True) if accuracy >= least]
+    return float(stats.kendalltau(*zip(*pairs, strict=True)).statistic)
+
+
+def test_comparison(compared: Store, invented: ModuleType) -> None:
+    made = {one.id: (one, scores) for one, scores in invented.collections().items()}
+    names = {invented.EZNAS_A: "eznas-a"}
+    found = rows(compared, "comparison")
+    assert len(found) == sum(len(scores) for _, scores in made.values())
+    by_key = {(row["collection"], row["name"]): row for row in found}
+    for key, (one, scores) in made.items():
+        task = f"{one.space}:{one.dataset}"
+        accuracies = invented.mean_accuracies(task)
+        parameters = invented.scores(one, ["params"])["params"]
+        for text, values in scores.items():
+            row = by_key[key, names.get(text, text)]
+            x, y = finite(values, accuracies)
+            control = [parameters[arch] for arch, value in values.items() if not np.isnan(value)]
+            assert (row["task"], row["batch_size"], row["seed"], row["pattern"]) == (
+                *(task, one.config.batch_size, one.config.seed, one.config.pattern),
+            )
+            assert (row["networks"], row["non_finite"]) == (len(x), len(values) - len(x))
+            assert row["kendall"] == pytest.approx(stats.kendalltau(x, y).statistic, abs=1e-12)
+            assert row["spearman"] == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+            assert row["kendall_of_top"] == pytest.approx(naive_top(x, y), abs=1e-12)
+            assert row["kendall_low"] < row["kendall"] < row["kendall_high"]
+            if text == "params":
+                assert row["partial_spearman"] is None  # nothing is left of it
+            else:
+                assert row["partial_spearman"] == pytest.approx(naive_partial(x, y, control), abs=1e-9)
+
+
+def test_comparison_has_what_the_paper_reports(compared: Store, invented: ModuleType) -> None:
+    reported = {
+        (row["task"], row["name"]): (row["published_kendall"], row["published_spearman"])
+        for row in rows(compared, "comparison")
+    }
+    assert reported[invented.CELLS, "eznas-a"] == (0.65, 0.82)
+    assert reported[invented.CELLS, "naswot"] == (0.61, None)
+    assert reported[invented.CELLS, "grad_norm"] == (None, 0.64)
+    assert reported[invented.CELLS, invented.PLAIN] == (None, None)
+    assert reported[invented.SIZES, "eznas-a"] == (None, 0.89)
+    assert reported[invented.SIZES, "flops"] == (None, None)
+
+
+def test_comparison_of_one_collection_or_task(compared: Store, invented: ModuleType) -> None:
+    one = next(iter(invented.collections()))
+    assert {row["collection"] for row in rows(compared, "comparison", collection=one.id)} == {one.id}
+    assert {row["task"] for row in rows(compared, "comparison", task=invented.SIZES)} == {invented.SIZES}
+    assert rows(compared, "comparison", metric="valid") == []
+
+
+def test_batch_sizes_are_compared_on_the_same_networks(compared: Store, invented: ModuleType) -> None:
+    accuracies = invented.mean_accuracies(invented.CELLS)
+    expected = {
+        (text, one.config.batch_size): naive_tau(scores[text], accuracies, invented.ARCHS[:50])
+        for one, scores in invented.collections().items()
+        if one.space == "nasbench201" and (one.config.seed, one.config.pattern) == (0, "rcb")
+        for text in (invented.PLAIN, *invented.PROXIES)
+    }
+    found = {(row["name"], row["batch_size"]): row["kendall"] for row in rows(compared, "batch_sizes")}
+    assert {key: found[key] for key in expected} == pytest.approx(expected, abs=1e-12)
+    assert {size for _, size in found} == {1, 4, 16}
+    assert {row["task"] for row in rows(compared, "batch_sizes")} == {invented.CELLS}
+    assert {row["networks"] for row in rows(compared, "batch_sizes") if row["name"] != "grad_norm"} == {50}
+    assert {row["networks"] for row in rows(compared, "batch_sizes") if row["name"] == "grad_norm"} == {42}
+
+
+def test_seeds_with_and_without_resampling(compared: Store, invented: ModuleType) -> None:
+    accuracies = invented.mean_accuracies(invented.CELLS)
+    scores = [
+        scores["naswot"]
+        for one, scores in invented.collections().items()
+        if one.space == "nasbench201" and one.config.batch_size == 16 and one.config.pattern == "rcb"
+    ]
+    assert len(scores) == 3
+    common = [naive_tau(one, accuracies, invented.SHARED_BY_SEEDS) for one in scores]
+    own = [naive_tau(one, accuracies, one) for one in scores]
+    found = {row["kind"]: row for row in rows(compared, "seeds") if row["name"] == "naswot"}
+    assert set(found) == {"common", "own"}
+    for kind, taus, networks in (("common", common, 40), ("own", own, 45)):
+        row = found[kind]
+        assert (row["seeds"], row["networks"], row["batch_size"]) == (3, networks, 16)
+        assert row["kendall_mean"] == pytest.approx(statistics.mean(taus), abs=1e-12)
+        assert row["kendall_deviation"] == pytest.approx(statistics.stdev(taus), abs=1e-12)
+        assert (row["kendall_lowest"], row["kendall_highest"]) == pytest.approx((min(taus), max(taus)), abs=1e-12)
+    assert {row["name"] for row in rows(compared, "seeds")} == {"eznas-a", "naswot"}
+
+
+def test_seeds_on_the_same_networks_have_no_row_of_the_kind_own(tmp_path: Path, invented: ModuleType) -> None:
+    store = Store.open(tmp_path, create=True)
+    invented.write_accuracies(store)
+    for seed in (0, 1):
+        one = invented.collection(invented.SIZES, seed=seed)
+        invented.write_scores(store, one, invented.scores(one, ["naswot"]))
+    assert rows(store, "seeds") == []  # without a record, nothing says that these differ in the seed only
+    for seed in (0, 1):
+        invented.write_record(store, invented.collection(invented.SIZES, seed=seed))
+    assert [(row["kind"], row["networks"]) for row in rows(store, "seeds")] == [("common", 60)]
+
+
+def test_readouts(compared: Store, invented: ModuleType) -> None:
+    accuracies = invented.mean_accuracies(invented.CELLS)
+    expected = {}
+    for one, scores in invented.collections().items():
+        if one.space == "nasbench201" and one.config.batch_size == 16 and one.config.seed == 0:
+            for text, way in zip(
+                invented.PROGRAMS, (("mean", "mean"), ("l2", "mean"), ("l2", "sum"), None), strict=True
+            ):
+                name, ways = ("eznas-a", way) if way else (invented.PLAIN, ("mean", "mean"))
+                expected[name, one.config.pattern, *ways] = naive_tau(scores[text], accuracies, invented.ARCHS[10:])
+    found = {
+        (row["name"], row["pattern"], row["to_scalar"], row["aggregation"]): row["kendall"]
+        for row in rows(compared, "readouts")
+        if row["batch_size"] == 16
+    }
+    assert len(expected) == 8
+    assert found == pytest.approx(expected, abs=1e-12)
+    plain = [row for row in rows(compared, "readouts") if row["name"] == invented.PLAIN]
+    assert {row["batch_size"] for row in plain} == {16}  # elsewhere it was read out in one way only
+
+
+def test_cross_space_scores(compared: Store, invented: ModuleType) -> None:
+    every = rows(compared, "cross_space_scores")
+    found = {(row["name"], row["batch_size"], row["tested_on"]): row for row in every}
+    main = {f"{one.space}:{one.dataset}": (one, scores) for one, scores in invented.collections().items()}
+    main[invented.CELLS] = next(iter(invented.collections().items()))
+    for task, (one, scores) in main.items():
+        for name in ("naswot", "flops", "params"):
+            row = found[name, 16, task]
+            assert row["collection"] == one.id
+            expected = naive_tau(scores[name], invented.mean_accuracies(task), invented.ARCHS)
+            assert (row["kendall"], row["networks"]) == (pytest.approx(expected, abs=1e-12), 60)
+    assert ("eznas-a", 16, invented.SIZES) in found
+    assert ("eznas-a", 4, invented.SIZES) not in found
+
+
+def test_agreement(compared: Store, invented: ModuleType) -> None:
+    theirs = invented.others()
+    found = {(row["collection"], row["name"]): row for row in rows(compared, "agreement")}
+    names = {"naswot": "nwot", "flops": "flops"}
+    expected = {
+        (one.id, name)
+        for one, scores in invented.collections().items()
+        if one.space == "nasbench201"
+        for name in names
+        if name in scores
+    }
+    assert set(found) == expected
+    for one, scores in invented.collections().items():
+        for name, their_name in names.items():
+            if (one.id, name) in expected:
+                row = found[one.id, name]
+                archs = [arch for arch in scores[name] if arch in theirs["suite", their_name]]
+                x = [scores[name][arch] for arch in archs]
+                y = [theirs["suite", their_name][arch] for arch in archs]
+                assert (row["source"], row["their_name"], row["networks"]) == ("suite", their_name, len(archs))
+                assert row["spearman"] == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+                assert row["kendall"] == pytest.approx(stats.kendalltau(x, y).statistic, abs=1e-12)
+
+
+def test_scored_collections(compared: Store, invented: ModuleType) -> None:
+    found = {row["collection"]: row for row in rows(compared, "scored_collections")}
+    assert set(found) == {one.id for one in invented.collections()}
+    for one, scores in invented.collections().items():
+        row = found[one.id]
+        # What no record says is read from the collection's id, which tells neither images nor initialisation.
+        config, recorded = one.config, one.space == "nasbench201"
+        assert row["images"] == (one.images if recorded else None)
+        assert (row["batch_size"], row["seed"]) == (config.batch_size, config.seed)
+        assert (row["pattern"], row["loss"]) == (config.pattern, config.loss)
+        assert row["initialisation"] == (config.initialisation if recorded else None)
+        proxies = [name for name in scores if name in invented.PROXIES]
+        assert (row["programs"], row["proxies"]) == (len(scores) - len(proxies), len(proxies))
+        assert row["networks"] == row["trained"] == len(next(iter(scores.values())))
+
+
+@pytest.mark.parametrize(
+    ("source", "proxy", "task", "statistic", "value"),
+    [
+        ("EZNAS paper", "eznas-a", "nasbench201:imagenet16-120", "kendall", 0.61),
+        ("EZNAS paper", "anglenas", "nasbench201:cifar100", "kendall", 0.60),
+        ("EZNAS paper", "fisher", "nasbench201:imagenet16-120", "spearman", 0.33),
+        ("EZNAS paper", "naswot", "nats-sss:cifar100", "spearman", 0.18),
+        ("EZNAS paper", "grad_norm", "nds-amoeba:cifar10", "kendall", -0.10),
+        ("EZNAS paper", "params", "nds-nasnet:cifar10", "kendall", 0.21),
+        ("EZNAS release, batch 16", "eznas-a", "nasbench201:cifar10", "kendall", 0.62),
+        ("AZ-NAS paper", "az_nas", "nasbench201:imagenet16-120", "kendall", 0.710),
+        ("regularised SWAP, validation accuracy", "swap", "nasbench201:cifar100", "spearman", 0.90),
+    ],
+)
+def test_published(empty: Store, source: str, proxy: str, task: str, statistic: str, value: float) -> None:
+    space, _, dataset = task.partition(":")
+    (row,) = [
+        row
+        for row in rows(empty, "published", space=space, dataset=dataset)
+        if (row["source"], row["proxy"], row["statistic"]) == (source, proxy, statistic)
+    ]
+    assert row["value"] == value
+
+
+def test_every_published_figure_is_a_correlation_of_a_known_task(empty: Store) -> None:
+    every = rows(empty, "published")
+    keys = [(row["source"], row["proxy"], row["space"], row["dataset"], row["statistic"]) for row in every]
+    assert len(set(keys)) == len(keys) == 88
+    assert all(-1 <= row["value"] <= 1 and row["statistic"] in ("kendall", "spearman") for row in every)
+    assert all(row["dataset"] in get_space(row["space"]).datasets for row in every)
+    assert all((row["place"] is None) == (row["source"] != "EZNAS paper") for row in every)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from zcsr import evaluate
 from zcsr.errors import InputError
 from zcsr.images import ImageSet
 from zcsr.program import parse
-from zcsr.scoring import Measures
+from zcsr.proxies import get_proxy
+from zcsr.scoring import Measures, score_networks
 from zcsr.spaces import get_space
-from zcsr.statistics import StatisticsConfig, network_statistics
+from zcsr.statistics import StatisticsConfig, network_statistics, untrained
 from zcsr.store import Collection, Store, load_images, named, query, write_accuracies
+from zcsr.store.collect import collect
 from zcsr.store.images import import_images
 from zcsr.store.scores import score_archs, scored_pairs
 
@@ -90,6 +97,57 @@ def test_correlations_are_those_of_scipy_and_leave_out_what_is_not_finite(store:
     assert table["fro(T1_D)"]["networks"] == 6
     assert table[str(infinite)]["kendall"] is None
     assert (table[str(infinite)]["networks"], table[str(infinite)]["non_finite"]) == (0, 6)
+
+
+def test_what_a_collection_is_made_from_is_on_record_once(store: Store) -> None:
+    score_archs(store, COLLECTION, Measures(PROGRAMS), ARCHS[:2])
+    collect(store, COLLECTION, ARCHS[:1])
+    rows = query(store, "SELECT collection, images, batch_size FROM collections").rows()
+    assert rows == [(COLLECTION.id, COLLECTION.images, COLLECTION.config.batch_size)]
+
+
+def test_proxies_are_scored_on_the_very_networks_that_programs_are(store: Store) -> None:
+    measures = Measures(PROGRAMS[:1], ("params", "naswot"))
+    score_archs(store, COLLECTION, measures, ARCHS)
+    config = COLLECTION.config
+    images = load_images(store, COLLECTION.images)
+    for arch in ARCHS:
+        network = untrained(SPACE, arch, 10, images, config)
+        rows = query(store, f"SELECT program, text, score FROM network_scores WHERE arch = '{arch}'").rows()
+        scores = {text: score for _, text, score in rows}
+        assert set(scores) == {str(PROGRAMS[0]), "params", "naswot"}
+        assert scores["params"] == sum(p.numel() for p in network.model.parameters())
+        expected = get_proxy("naswot")(network.model, network.inputs["D"], network.labels)
+        assert scores["naswot"] == expected
+        assert scores[str(PROGRAMS[0])] == naive(images, str(PROGRAMS[0]), arch)
+
+
+def test_what_is_complete_is_not_computed_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    score_archs(store, COLLECTION, Measures(PROGRAMS, ("params",)), ARCHS)
+    asked: list[Measures] = []
+
+    def spy(*args: Any) -> Iterator[tuple[str, Any, float]]:
+        asked.append(args[5])
+        return score_networks(*args)
+
+    monkeypatch.setattr("zcsr.store.scores.score_networks", spy)
+    report = score_archs(store, COLLECTION, Measures(PROGRAMS, ("params", "synflow")), ARCHS)
+    assert asked == [Measures((), ("synflow",))]
+    assert (report.scored, report.already) == (len(ARCHS), 0)
+
+
+def test_weights_are_torchs_own_on_demand(store: Store) -> None:
+    images, arch = load_images(store, COLLECTION.images), ARCHS[-1]
+    config = replace(COLLECTION.config, initialisation="torch", seed=5)
+    weights = [
+        dict(untrained(SPACE, arch, 10, images, c).model.named_parameters())
+        for c in (config, config, replace(config, seed=6), replace(config, initialisation="eznas"))
+    ]
+    name = next(name for name, weight in weights[0].items() if weight.ndim == 4)
+    assert torch.equal(weights[0][name], weights[1][name])
+    assert not torch.equal(weights[0][name], weights[2][name])
+    bound = 1 / math.sqrt(weights[0][name][0].numel())  # torch draws a convolution's uniformly within it
+    assert 0.9 * bound < weights[0][name].abs().max().item() <= bound < weights[3][name].abs().max().item()
 
 
 def test_an_unknown_architecture_is_refused_before_anything_is_scored(store: Store) -> None:

@@ -23,10 +23,10 @@ def random_stream(seed: int, purpose: str) -> torch.Generator:
 
 
 @contextmanager
-def seeded() -> Iterator[None]:
-    """torch's own generator at a fixed seed in the body, for code that draws from it, and afterwards as it was."""
+def seeded(seed: int = 0) -> Iterator[None]:
+    """torch's own generator at `seed` in the body, for code that draws from it, and afterwards as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
+        torch.default_generator.manual_seed(seed)
         yield
 
 

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -172,7 +172,7 @@ def _per_tensor(numbers: Tensor, like: Tensor) -> Tensor:
 
 def _compare(comparison: Callable[..., Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     def compare(a: Tensor, b: Tensor) -> Tensor:
-        return cast(Tensor, comparison(a, b, out=a.new_empty(broadcast(a.shape, b.shape))))
+        return comparison(a, b, out=a.new_empty(broadcast(a.shape, b.shape)))
 
     return _pairwise(compare)
 
@@ -198,7 +198,7 @@ def _log(a: Tensor) -> Tensor:
 
 
 def _abslog(a: Tensor) -> Tensor:
-    return _by_numpy(np.log, F.threshold_(a.abs(), 0.0, 1.0))
+    return _by_numpy(np.log, F.threshold(a.abs(), 0.0, 1.0, inplace=True))
 
 
 def _exp(a: Tensor) -> Tensor:
@@ -229,9 +229,12 @@ def _matmul(a: Tensor, b: Tensor) -> Tensor:
     """As torch: a tensor of one dimension is a row on the left, a column on the right, and none of both after."""
     left = a.unsqueeze(1) if a.ndim == 2 else a
     right = b.unsqueeze(2) if b.ndim == 2 else b
-    product = torch.matmul(*_aligned(left, right))
-    product = product.squeeze(-1) if b.ndim == 2 else product
-    return product.squeeze(-2 if b.ndim > 2 else -1) if a.ndim == 2 else product
+    product: Tensor = torch.matmul(*_aligned(left, right))
+    if b.ndim == 2:
+        product = product.squeeze(-1)
+    if a.ndim == 2:
+        product = product.squeeze(-2 if b.ndim > 2 else -1)
+    return product
 
 
 def _fro(a: Tensor) -> Tensor:

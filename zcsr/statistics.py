@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from zcsr.spaces import DatasetShape, SearchSpace
 
 Loss = Literal["ones", "cross_entropy"]
-Initialisation = Literal["eznas"]
+Initialisation = Literal["eznas", "torch"]
 Precision = Literal["float32", "float64"]
 
 _PRECISIONS: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
@@ -50,8 +50,9 @@ _PRECISIONS: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": t
 class StatisticsConfig:
     """All that statistics depend on besides the network and the images; InputError for values outside of the lists.
 
-    `seed` decides the weights, the images drawn and the noise, each by a stream of its own. `separable` says which
-    convolution of a chain before one BatchNorm gives T2 and T3 (EZNAS takes the first).
+    `seed` decides the weights, the images drawn and the noise, each by a stream of its own. Weights are drawn by
+    EZNAS's rules (`zcsr.initialise`), or by torch's own, with which other proxies were published. `separable` says
+    which convolution of a chain before one BatchNorm gives T2 and T3 (EZNAS takes the first).
     """
 
     batch_size: int = 1
@@ -253,7 +254,7 @@ def untrained(space: SearchSpace, arch: str, classes: int, images: ImageSet, con
         batch, labels = images.minibatch(config.batch_size, config.seed, shape.height, shape.width)
         inputs = draw_inputs(batch, config.seed, config.noise_variance)
         dtype = _PRECISIONS[config.dtype]
-        model = _build(space, arch, classes, batch.shape[1], config.seed).to(dtype)
+        model = _build(space, arch, classes, batch.shape[1], config).to(dtype)
         typed = {which: tensor.to(dtype) for which, tensor in inputs.items()}
     return Untrained(space, arch, model, typed, labels, config)
 
@@ -295,10 +296,12 @@ def _dataset_shape(space: SearchSpace, classes: int) -> DatasetShape:
     return next(iter(fitting))
 
 
-def _build(space: SearchSpace, arch: str, classes: int, channels: int, seed: int) -> nn.Module:
-    with seeded():
+def _build(space: SearchSpace, arch: str, classes: int, channels: int, config: StatisticsConfig) -> nn.Module:
+    weights = random_stream(config.seed, "weights")
+    with seeded(weights.initial_seed()):
         model = space.build(arch, classes, channels).float()
-    initialise(model, random_stream(seed, "weights"))
+    if config.initialisation == "eznas":
+        initialise(model, weights)
     return model
 
 

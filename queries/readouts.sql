@@ -1,0 +1,83 @@
+-- A way of reading an expression out (EZNAS, Figure 10): the pattern of the instances (rcb or cbr), how the expression's
+-- value becomes a number (to_scalar: mean or l2), and how the instances' numbers become the network's score
+-- (aggregation: mean or sum), with Kendall's tau-b and Spearman's rho (-1..1) with the accuracies. Each expression is
+-- beside itself in collections that differ in the pattern at most, over the networks that were scored in every one of
+-- these ways; `networks` says how many of them have a finite score in this one.
+-- parameter: task TEXT 'all' the task, or 'all'
+-- parameter: metric TEXT 'test' the accuracies to rank by
+WITH parted AS (
+    SELECT
+        *,
+        regexp_extract(text, '^(.*?)(?: -> ([a-z0-9]+) -> ([a-z]+))?$', ['root', 'to_scalar', 'aggregation']) AS parts
+    FROM scored_networks
+    WHERE metric = $metric AND $task IN ('all', task) AND program <> text
+),
+scored AS (
+    SELECT
+        task,
+        conditions,
+        images,
+        batch_size,
+        seed,
+        loss,
+        parts.root AS root,
+        {
+            'pattern': pattern,
+            'to_scalar': coalesce(nullif(parts.to_scalar, ''), 'mean'),
+            'aggregation': coalesce(nullif(parts.aggregation, ''), 'mean')
+        } AS way,
+        arch,
+        score,
+        accuracy
+    FROM parted
+),
+several AS (
+    SELECT task, conditions, batch_size, seed, loss, root, count(DISTINCT way) AS ways
+    FROM scored
+    GROUP BY task, conditions, batch_size, seed, loss, root
+    HAVING ways > 1
+),
+shared AS (
+    SELECT task, conditions, batch_size, seed, loss, root, arch
+    FROM scored
+    JOIN several AS v USING (task, conditions, batch_size, seed, loss, root)
+    GROUP BY task, conditions, batch_size, seed, loss, root, arch
+    HAVING count(DISTINCT way) = max(v.ways)
+),
+names AS (
+    SELECT text AS root, min(name) AS name FROM named_programs GROUP BY text
+)
+SELECT
+    s.task,
+    coalesce(n.name, s.root) AS name,
+    s.images,
+    s.batch_size,
+    s.seed,
+    s.loss,
+    s.way.pattern AS pattern,
+    s.way.to_scalar AS to_scalar,
+    s.way.aggregation AS aggregation,
+    kendall(
+        list(s.score ORDER BY s.arch) FILTER (isfinite(s.score)),
+        list(s.accuracy ORDER BY s.arch) FILTER (isfinite(s.score))
+    ) AS kendall,
+    spearman(
+        list(s.score ORDER BY s.arch) FILTER (isfinite(s.score)),
+        list(s.accuracy ORDER BY s.arch) FILTER (isfinite(s.score))
+    ) AS spearman,
+    count(*) FILTER (isfinite(s.score)) AS networks
+FROM scored AS s
+JOIN shared USING (task, conditions, batch_size, seed, loss, root, arch)
+LEFT JOIN names AS n USING (root)
+GROUP BY s.task, s.conditions, s.images, s.batch_size, s.seed, s.loss, s.root, n.name, s.way
+ORDER BY
+    s.task,
+    s.images,
+    s.batch_size,
+    s.seed,
+    s.loss,
+    coalesce(n.name, s.root),
+    s.conditions,
+    s.way.pattern DESC,
+    s.way.to_scalar DESC,
+    s.way.aggregation

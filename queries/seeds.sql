@@ -1,0 +1,93 @@
+-- A program or known proxy over collections that differ in the seed only (EZNAS, Figure 9): the number of seeds, and
+-- over them the mean, standard deviation, lowest and highest of Kendall's tau-b (-1..1) with the accuracies. Of the kind
+-- common, every tau is over the networks that were scored with all the seeds, so that only weights, minibatch and noise
+-- differ. Of the kind own, each is over all networks that were scored with its seed; such a row is there only where
+-- these are not the same. `networks` is the count of finite scores with the seed that has the fewest.
+-- parameter: task TEXT 'all' the task, or 'all'
+-- parameter: metric TEXT 'test' the accuracies to rank by
+WITH scored AS (
+    FROM scored_networks WHERE metric = $metric AND $task IN ('all', task)
+),
+several AS (
+    SELECT task, program, conditions, batch_size, pattern, loss, count(DISTINCT seed) AS seeds
+    FROM scored
+    GROUP BY task, program, conditions, batch_size, pattern, loss
+    HAVING seeds > 1
+),
+shared AS (
+    SELECT task, program, conditions, batch_size, pattern, loss, arch
+    FROM scored
+    JOIN several AS v USING (task, program, conditions, batch_size, pattern, loss)
+    GROUP BY task, program, conditions, batch_size, pattern, loss, arch
+    HAVING count(DISTINCT seed) = max(v.seeds)
+),
+sorted AS (
+    SELECT 'common' AS kind, s.* FROM scored AS s
+    JOIN shared USING (task, program, conditions, batch_size, pattern, loss, arch)
+    UNION ALL
+    SELECT 'own' AS kind, s.* FROM scored AS s
+    JOIN several USING (task, program, conditions, batch_size, pattern, loss)
+),
+taus AS (
+    SELECT
+        kind,
+        task,
+        program,
+        name,
+        conditions,
+        images,
+        batch_size,
+        pattern,
+        loss,
+        seed,
+        kendall(
+            list(score ORDER BY arch) FILTER (isfinite(score)),
+            list(accuracy ORDER BY arch) FILTER (isfinite(score))
+        ) AS kendall,
+        count(*) FILTER (isfinite(score)) AS networks,
+        count(*) AS scored
+    FROM sorted
+    GROUP BY kind, task, program, name, conditions, images, batch_size, pattern, loss, seed
+),
+over_seeds AS (
+    SELECT
+        kind,
+        task,
+        program,
+        name,
+        conditions,
+        images,
+        batch_size,
+        pattern,
+        loss,
+        count(kendall) AS seeds,
+        min(networks) AS networks,
+        avg(kendall ORDER BY seed) AS kendall_mean,
+        stddev_samp(kendall ORDER BY seed) AS kendall_deviation,
+        min(kendall) AS kendall_lowest,
+        max(kendall) AS kendall_highest,
+        sum(scored) AS scored
+    FROM taus
+    GROUP BY kind, task, program, name, conditions, images, batch_size, pattern, loss
+)
+SELECT
+    o.task,
+    o.name,
+    o.images,
+    o.batch_size,
+    o.pattern,
+    o.loss,
+    o.kind,
+    o.seeds,
+    o.networks,
+    o.kendall_mean,
+    o.kendall_deviation,
+    o.kendall_lowest,
+    o.kendall_highest
+FROM over_seeds AS o
+LEFT JOIN over_seeds AS c
+    ON c.kind = 'common'
+    AND (c.task, c.program, c.conditions, c.batch_size, c.pattern, c.loss)
+    = (o.task, o.program, o.conditions, o.batch_size, o.pattern, o.loss)
+WHERE o.seeds > 1 AND (o.kind = 'common' OR o.scored > coalesce(c.scored, 0))
+ORDER BY o.task, o.images, o.batch_size, o.pattern, o.loss, o.name, o.conditions, o.kind
