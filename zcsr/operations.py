@@ -238,7 +238,8 @@ def _matmul(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _fro(a: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(_rows_of(a), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(_rows_of(a), dim=1)
+    return norms
 
 
 def _gram(a: Tensor) -> Tensor:

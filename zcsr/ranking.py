@@ -200,7 +200,12 @@ def _ranks(values: Vector) -> Vector:
 
 def _pearson(left: Vector, right: Vector) -> float:
     of_left, of_right = left - left.mean(), right - right.mean()
-    return _clipped(float(of_left @ of_right) / math.sqrt(float(of_left @ of_left) * float(of_right @ of_right)))
+    return _clipped(_dot(of_left, of_right) / math.sqrt(_dot(of_left, of_left) * _dot(of_right, of_right)))
+
+
+def _dot(left: Vector, right: Vector) -> float:
+    # Not `@`, whose library wakes a thread on every core for it.
+    return float((left * right).sum())
 
 
 def _clipped(correlation: float) -> float:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Load = Callable[[str, str], NetworkStatistics]
 """From a task's name and an architecture to its statistics; picklable where there are several workers."""
 
-DEFAULT_MEMORY = 1 << 30
+DEFAULT_MEMORY = 384 << 20
 """Bytes of statistics that each worker keeps."""
 
 PROBED_TOGETHER = 8

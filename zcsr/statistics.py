@@ -472,19 +472,25 @@ def _left_as_it_was(model: nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     buffers = [
         (module, name, buffer, buffer.detach().clone())
-        for module in model.modules()
-        for name, buffer in module.named_buffers(recurse=False)
+        for module, _ in modes
+        for name, buffer in module._buffers.items()
+        if buffer is not None
     ]
     for module, _ in modes:
-        module.training = False
+        _set_mode(module, False)
     try:
         yield
     finally:
         for module, mode in modes:
-            module.training = mode
+            _set_mode(module, mode)
         for module, name, buffer, values in buffers:
             module._buffers[name] = buffer
             _restore(buffer, values)
+
+
+def _set_mode(module: nn.Module, training: bool) -> None:
+    """As `module.training = ...`, without torch's search for a parameter of that name."""
+    object.__setattr__(module, "training", training)
 
 
 @torch.no_grad()
