@@ -22,7 +22,7 @@ from torch import Tensor
 
 from zcsr.errors import InputError
 from zcsr.program import TENSOR_NAMES
-from zcsr.statistics import Differences, Instance, NetworkStatistics
+from zcsr.statistics import Differences, Instance, NetworkStatistics, blocked
 
 PIECE_BYTES = 4 << 20
 _DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
@@ -125,7 +125,8 @@ def _relu(tensor: Tensor) -> Tensor:
 
 
 def _masked(gradient: Tensor, relu_input: Tensor) -> Tensor:
-    return gradient.masked_fill(relu_input <= 0, 0.0)
+    """The gradient, but 0 where the ReLU's input is 0 or negative."""
+    return blocked(gradient, relu_input)
 
 
 def _same_bits(left: Tensor, right: Tensor) -> bool:

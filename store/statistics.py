@@ -212,9 +212,7 @@ class CollectionStore:
         aside_values, aside_summary = temporary_path(values), temporary_path(summary)
         try:
             # One row a group: a network's pieces are read without its neighbours'.
-            shard.values.write_parquet(
-                aside_values, compression="zstd", compression_level=1, row_group_size=1, statistics=False
-            )
+            shard.values.write_parquet(aside_values, compression="lz4", row_group_size=1, statistics=False)
             shard.summary.write_parquet(aside_summary, compression="zstd")
             flush_file(aside_values)
             flush_file(aside_summary)

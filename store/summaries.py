@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from torch import Tensor
 
 from zcsr.program import TENSOR_NAMES
 from zcsr.statistics import NetworkStatistics
+
+CANCELLED = 1e-3
+"""Of the mean square: a smaller variance is not trusted as its difference from the squared mean."""
 
 SUMMARY_SCHEMA = pl.Schema(
     {
@@ -62,24 +66,29 @@ def summarise(values: npt.NDArray[np.floating[Any]]) -> tuple[Any, ...]:
     `fraction_zero` all are over the finite values, accumulated in float64, and None where there are none.
     """
     shape = "x".join(map(str, values.shape)) or "scalar"
+    flat = values.ravel()
     with np.errstate(all="ignore"):
-        everything = values.astype(np.float64).ravel()
-        finite = everything[np.isfinite(everything)] if not np.isfinite(everything.sum()) else everything
+        total = flat.sum(dtype=np.float64)
+        finite = flat if np.isfinite(total) else flat[np.isfinite(flat)]
         moments = _moments(finite) if finite.size else (None,) * 8
-    return (shape, everything.size, *moments, everything.size - finite.size)
+    return (shape, flat.size, *moments, flat.size - finite.size)
 
 
-def _moments(finite: npt.NDArray[np.float64]) -> tuple[float, ...]:
+def _moments(finite: npt.NDArray[np.floating[Any]]) -> tuple[float, ...]:
     count = finite.size
-    mean = finite.sum() / count
-    centred = finite - mean
+    wide = finite.astype(np.float64)
+    mean = float(wide.sum()) / count
+    square = float(np.square(wide).sum()) / count
+    variance = square - mean * mean
+    if variance < square * CANCELLED:
+        variance = float(np.square(wide - mean).sum()) / count
     return (
-        float(mean),
-        float(np.sqrt((centred * centred).sum() / count)),
+        mean,
+        math.sqrt(variance),
         float(finite.min()),
         float(finite.max()),
-        float(np.abs(finite).sum()),
-        float(np.sqrt((finite * finite).sum())),
+        float(np.abs(wide, out=wide).sum()),
+        math.sqrt(square * count),
         np.count_nonzero(finite > 0) / count,
         (count - np.count_nonzero(finite)) / count,
     )

@@ -399,9 +399,14 @@ class _Values:
     def through(self, relu: Call, gradient: Tensor) -> Tensor:
         """The gradient at a ReLU's input from the one at its output, as torch's own backward pass has it."""
         if id(relu.output) not in self._through:
-            blocked = self.of(relu.input) <= 0
-            self._through[id(relu.output)] = gradient.masked_fill(blocked, 0.0)
+            self._through[id(relu.output)] = blocked(gradient, self.of(relu.input))
         return self._through[id(relu.output)]
+
+
+def blocked(gradient: Tensor, relu_input: Tensor) -> Tensor:
+    """A gradient at a ReLU's output, brought to its input: 0 where that is 0 or negative, else the same bits."""
+    passed: Tensor = torch.ops.aten.threshold_backward(gradient, relu_input, 0)
+    return passed
 
 
 def _gradients(objective: Tensor, tensors: Mapping[int, Tensor]) -> dict[int, Tensor]:

@@ -1,0 +1,204 @@
+"""AZ-NAS: what the blocks of a network do to noise, seen from four sides, and the four ranks put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from torch import Tensor, nn
+
+from zcsr.errors import InputError
+from zcsr.proxies._weights import he_fan_in, redraw
+from zcsr.proxies.flops import flops
+from zcsr.proxies.proxy import proxy
+
+_SOURCE = "Lee and Ham, AZ-NAS, CVPR 2024"
+_FEWEST_BLOCKS = 3
+_SMALL = 1e-6
+
+
+@proxy(measures="entropy of the principal components of the features, summed over blocks", source=_SOURCE)
+def az_expressivity(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001
+    """Return the sum of the features' entropies; what features and blocks are: see `_features`."""
+    return sum(_entropies(network, images))
+
+
+@proxy(measures="least growth of the entropy of the features from a block to the next", source=_SOURCE)
+def az_progressivity(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001
+    """Return the least difference of entropies of neighbouring features, later less earlier: see `_features`."""
+    entropies = _entropies(network, images)
+    return float(np.diff(entropies).min())
+
+
+@proxy(measures="how near to 1 the blocks keep the size of gradients", source=_SOURCE)
+def az_trainability(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001
+    """Return the mean over blocks of 2 - s - 1 / (s + 1e-6): about 0, the most, where s is 1.
+
+    s is the spectral norm of a block's Jacobian as the paper estimates it: random signs for each element of the
+    block's features go back to the features before them, and s is that of the mean over images and pixels of the
+    product of the two. Where a block makes the map smaller by k, k x k pixels before it belong to one after it.
+    A block that gives back the very signs does nothing, and makes the score -inf, as in the release. A dead one
+    counts 2 - 1e6. See `_features` for what blocks are.
+    """
+    features = _features(network, images)
+    return float(np.mean([_trainability(before, after) for before, after in pairwise(features)]))
+
+
+@proxy(measures="floating-point operations of the forward pass of one image", source=_SOURCE)
+def az_complexity(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Return what the proxy `flops` does."""
+    return flops.measure(network, images, labels)
+
+
+def az_rank_sum(scores: ArrayLike) -> NDArray[np.float64]:
+    """Put scores [k, n], one row a proxy and one column a network, together: [n], more is better, 0 at most.
+
+    A network's sum over proxies of log(rank / n), where the best of n has rank n. In the paper the rows are the
+    four proxies of AZ-NAS. Ties share their mean rank; a NaN ranks with -inf. So the sum says nothing of a
+    network alone: it is a function of the set. InputError for another shape.
+    """
+    rows = np.asarray(scores, dtype=np.float64)
+    if rows.ndim != 2 or rows.size == 0:
+        raise InputError(f"scores must be [proxies, networks] with one of each at least, got shape {rows.shape}")
+    ranks = stats.rankdata(np.where(np.isnan(rows), -np.inf, rows), axis=1)
+    aggregated: NDArray[np.float64] = np.log(ranks / rows.shape[1]).sum(0)
+    return aggregated
+
+
+def _entropies(network: nn.Module, images: Tensor) -> list[float]:
+    return [_entropy(features.detach()) for features in _features(network, images)]
+
+
+def _entropy(features: Tensor) -> float:
+    """The entropy of the eigenvalues of the channels' covariance, as shares of their sum; 0 where that is 0."""
+    values = features.movedim(1, -1).flatten(0, -2)
+    values = values - values.mean(0)
+    products = (values.T @ values).double()
+    if not bool(products.isfinite().all()):
+        return float("nan")
+    spectrum = torch.linalg.eigvalsh(products).clamp(min=0)
+    total = spectrum.sum()
+    # The release adds 1e-8 within the logarithm, and has -inf for a dead block.
+    return float(torch.special.entr(spectrum / total).sum()) if total != 0 else 0.0
+
+
+def _trainability(before: Tensor, after: Tensor) -> float:
+    signs = torch.randint(2, after.shape).to(after) * 2 - 1
+    slopes = _pulled_back(signs, before, after)
+    if torch.equal(signs, slopes):
+        return -np.inf
+    height, width = min(before.shape[2], after.shape[2]), min(before.shape[3], after.shape[3])
+    rows, columns = _by_pixel(slopes, height, width), _by_pixel(signs, height, width)
+    jacobian = (rows.T @ columns / len(rows)).double()
+    if not bool(jacobian.isfinite().all()):
+        return float("nan")
+    norm = float(torch.linalg.matrix_norm(jacobian, ord=2))
+    return 2 - norm - 1 / (norm + _SMALL)
+
+
+def _pulled_back(signs: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """The gradient of the sum of signs times `after` for `before`; zeros where it does not depend on it."""
+    if not (before.requires_grad and after.requires_grad):  # part of the network runs without gradients
+        return torch.zeros_like(before)
+    (slopes,) = torch.autograd.grad(
+        after, before, signs, retain_graph=True, allow_unused=True, materialize_grads=True
+    )
+    return slopes
+
+
+def _by_pixel(maps: Tensor, height: int, width: int) -> Tensor:
+    """[b, c, h, w] -> [b * height * width, c * kh * kw]: blocks of kh x kw pixels are one, the remainder is cut."""
+    by_rows, by_columns = maps.shape[2] // height, maps.shape[3] // width
+    blocks = maps.unfold(2, by_rows, by_rows).unfold(3, by_columns, by_columns)[:, :, :height, :width]
+    return blocks.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2)
+
+
+# --- features ---------------------------------------------------------------------------------------------------
+
+
+def _features(network: nn.Module, images: Tensor) -> list[Tensor]:
+    """The feature maps [b, c, h, w] around the network's blocks, with their graph, in the order of computation.
+
+    They are what the first block takes (its last argument, where there are several), unless these are the images,
+    and what every block gives, for noise N(0, 1) of the images' shape; only that shape matters. Weights are He
+    normal by fan-in, biases 0, BatchNorms in training.
+
+    Blocks are the children of one module, whether container or not: those that have children themselves and give a
+    map of more than one pixel. The first module, level by level from the network itself, with three of them or
+    more is taken. In the spaces of cells these are the cells and the reductions between them. Where there is no
+    such module, every Conv2d is a block. InputError where that gives fewer than two maps.
+    """
+    redraw(network, he_fan_in)
+    noise = torch.randn_like(images).requires_grad_()  # a first block may have no weights before it
+    recorder = _Recorder(noise)
+    for block in _blocks(network, noise):
+        block.register_forward_pre_hook(recorder.before)
+        block.register_forward_hook(recorder.after)
+    network(noise)
+    if len(recorder.maps) < 2:
+        raise InputError(
+            f"az_nas compares the feature maps of a network's blocks, and finds {len(recorder.maps)}: "
+            "it needs two convolutions, or three modules of several layers side by side"
+        )
+    return recorder.maps
+
+
+class _Recorder:
+    """Keeps the feature maps around blocks; what follows gets copies, since it may work in place."""
+
+    def __init__(self, images: Tensor) -> None:
+        self._images = images
+        self.maps: list[Tensor] = []
+
+    def before(self, block: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:  # noqa: ARG002
+        if self.maps or not inputs or not _is_map(inputs[-1]) or inputs[-1] is self._images:
+            return None
+        self.maps.append(inputs[-1])
+        return (*inputs[:-1], inputs[-1].clone())
+
+    def after(self, block: nn.Module, inputs: Any, output: Any) -> Tensor | None:  # noqa: ARG002
+        if not _is_map(output):
+            return None
+        self.maps.append(output)
+        copied: Tensor = output.clone()
+        return copied
+
+
+def _blocks(network: nn.Module, images: Tensor) -> list[nn.Module]:
+    giving_maps = _giving_maps(network, images)
+    for parent in _by_level(network):
+        blocks = [child for child in parent.children() if child in giving_maps and any(child.children())]
+        if len(blocks) >= _FEWEST_BLOCKS:
+            return blocks
+    return [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+
+
+def _giving_maps(network: nn.Module, images: Tensor) -> set[nn.Module]:
+    found: set[nn.Module] = set()
+
+    def look(module: nn.Module, inputs: Any, output: Any) -> None:  # noqa: ARG001
+        if _is_map(output) and output.shape[2:].numel() > 1:
+            found.add(module)
+
+    hooks = [module.register_forward_hook(look) for module in network.modules()]
+    with torch.no_grad():
+        network(images)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def _by_level(network: nn.Module) -> Iterator[nn.Module]:
+    level = [network]
+    while level:
+        yield from level
+        level = [child for module in level for child in module.children()]
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 4
