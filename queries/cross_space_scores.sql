@@ -3,44 +3,35 @@
 -- this is the one in which the program has the most of these networks, and of equal ones that of the pattern rcb, the
 -- loss ones and the lowest seed.
 -- parameter: metric TEXT 'test' the accuracies to rank by
-WITH counted AS (
+WITH listed AS MATERIALIZED (
     SELECT
-        collection,
-        task,
-        program,
+        name,
         batch_size,
-        pattern,
-        loss,
-        seed,
-        count(*) FILTER (isfinite(score)) AS networks
+        task,
+        collection,
+        list({'score': score, 'accuracy': accuracy}) FILTER (isfinite(score)) AS networks
     FROM scored_networks
     WHERE metric = $metric
-    GROUP BY collection, task, program, batch_size, pattern, loss, seed
-),
-chosen AS (
-    SELECT collection, task, program
-    FROM counted
+    GROUP BY collection, task, program, name, batch_size, pattern, loss, seed
     QUALIFY 1 = row_number() OVER (
         PARTITION BY task, program, batch_size
-        ORDER BY networks DESC, pattern DESC, loss DESC, seed, collection
+        ORDER BY count(*) FILTER (isfinite(score)) DESC, pattern DESC, loss DESC, seed, collection
     )
+),
+split AS MATERIALIZED (
+    SELECT
+        * EXCLUDE (networks),
+        [network.score FOR network IN networks] AS scores,
+        [network.accuracy FOR network IN networks] AS accuracies
+    FROM listed
 )
 SELECT
-    s.name,
-    s.batch_size,
-    s.task AS tested_on,
-    kendall(
-        list(s.score ORDER BY s.arch) FILTER (isfinite(s.score)),
-        list(s.accuracy ORDER BY s.arch) FILTER (isfinite(s.score))
-    ) AS kendall,
-    spearman(
-        list(s.score ORDER BY s.arch) FILTER (isfinite(s.score)),
-        list(s.accuracy ORDER BY s.arch) FILTER (isfinite(s.score))
-    ) AS spearman,
-    count(*) FILTER (isfinite(s.score)) AS networks,
-    s.collection
-FROM scored_networks AS s
-JOIN chosen USING (collection, task, program)
-WHERE s.metric = $metric
-GROUP BY s.program, s.name, s.batch_size, s.task, s.collection
-ORDER BY s.name, s.batch_size, s.task
+    name,
+    batch_size,
+    task AS tested_on,
+    kendall(scores, accuracies) AS kendall,
+    spearman(scores, accuracies) AS spearman,
+    coalesce(len(scores), 0) AS networks,
+    collection
+FROM split
+ORDER BY name, batch_size, task
