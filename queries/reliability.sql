@@ -2,8 +2,8 @@
 -- the networks that were trained with every seed and learned at least something (mean accuracy of `least` percent or
 -- more): Kendall's tau-b between two seeds (the mean over all pairs of seeds), between two disjoint halves of the seeds
 -- (the mean accuracies of every other seed), and the ceiling that this sets: the tau with this table that a proxy which
--- knew every true accuracy could be expected to reach, for normal errors (tau to correlation by sin(pi tau / 2), halves
--- to the whole by Spearman and Brown, its square root back to tau).
+-- knew every true accuracy could be expected to reach, for normal errors (tau to correlation by sin(pi tau / 2), one
+-- seed to all of them by Spearman and Brown, its square root back to tau).
 -- parameter: task TEXT 'all' the task, or 'all'
 -- parameter: metric TEXT 'test' the accuracies
 -- parameter: least DOUBLE 0 networks of a lower mean accuracy (percent) are left out
@@ -70,8 +70,8 @@ SELECT
     h.seeds,
     s.tau AS tau_between_seeds,
     h.tau AS tau_between_halves,
-    CASE WHEN h.tau > 0 THEN
-        2 / pi() * asin(sqrt(2 * sin(pi() * h.tau / 2) / (1 + sin(pi() * h.tau / 2))))
+    CASE WHEN s.tau > 0 THEN
+        2 / pi() * asin(sqrt(h.seeds * sin(pi() * s.tau / 2) / (1 + (h.seeds - 1) * sin(pi() * s.tau / 2))))
     END AS ceiling
 FROM split AS h
 JOIN between_seeds AS s USING (task)
