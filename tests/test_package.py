@@ -8,7 +8,10 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
+from scipy import stats
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {
@@ -101,3 +104,16 @@ def test_an_installed_wheel_finds_its_queries(wheel: Path, tmp_path: Path) -> No
     place, *names = run(sys.executable, "-c", code, cwd=tmp_path).split()
     assert Path(place) == site / "zcsr" / "queries" / "__init__.py"
     assert sorted(names) == sorted(path.stem for path in (ROOT / "queries").glob("*.sql"))
+
+
+def test_the_shipped_accuracies_rank_their_networks() -> None:
+    """Of the networks that learn at all, the means of every other seed agree, in each space."""
+    (table,) = (ROOT / "zcsr" / "data").glob("accuracies-*.parquet")
+    rows = pl.read_parquet(table)
+    for (space,), of_space in rows.group_by("space"):
+        seeds = of_space.pivot("seed", index="arch", values="accuracy").drop("arch").to_numpy()
+        assert len(seeds) >= 200, space
+        assert not np.isnan(seeds).any(), space
+        learned = seeds[seeds.mean(axis=1) >= 60]
+        halves = learned[:, ::2].mean(axis=1), learned[:, 1::2].mean(axis=1)
+        assert stats.kendalltau(*halves).statistic >= 0.5, space
