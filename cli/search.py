@@ -83,6 +83,7 @@ def search(
     Finished repeats are kept: after Ctrl-C the same command goes on where it stopped.
     """
     from zcsr.cli.console import progress, say
+    from zcsr.cli.export import read_program
     from zcsr.cli.failures import Interrupted
     from zcsr.cli.query import print_named
     from zcsr.search import SearchConfig
@@ -106,7 +107,7 @@ def search(
         config,
         metric=metric,
         proxies=proxy or (),
-        programs=program or (),
+        programs=[str(read_program(text)) for text in program or ()],
         others=scores_of or (),
         collection=collection,
         scored_only=scored_only,
