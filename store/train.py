@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from zcsr.images import ImageSet
 from zcsr.parallel import Workers
 from zcsr.spaces import dataset_shape, get_space
 from zcsr.store.accuracies import measured, write_accuracies
+from zcsr.store.atomic import read_json_object, write_json
 from zcsr.store.buffer import Buffer
 from zcsr.store.images import load_images
 from zcsr.store.store import Store
@@ -23,6 +24,7 @@ from zcsr.training import Examples, TrainingConfig, train_network
 
 METRIC = "test"
 SOURCE = "train"
+SETTINGS_NAME = "training.json"
 WRITTEN_TOGETHER = 4
 """Results that are written in one file."""
 
@@ -65,11 +67,13 @@ def train(
 
     What the store has already is left out, so a call that was interrupted is taken up by calling again. An
     accuracy is a function of the request, the architecture and the seed, for any number of workers. Raises
-    InputError where the space, dataset or images do not fit.
+    InputError where the space, dataset or images do not fit, and where the store's networks of this space and
+    dataset were trained in another way: such accuracies cannot stand in one table.
     """
     started = time.monotonic()
     images = load_images(store, request.images)
     _check_counts(request, images)
+    _check_settings(store, request)
     known = measured(store, request.space, request.dataset, METRIC)
     missing = [(arch, seed) for seed in seeds for arch in archs if (arch, seed) not in known]
     total = len(archs) * len(seeds)
@@ -119,6 +123,27 @@ def _train(work: _Training, item: tuple[str, int]) -> dict[str, Any]:
         "seed": seed,
         "accuracy": result.accuracy,
     }
+
+
+def _check_settings(store: Store, request: TrainRequest) -> None:
+    """Write down how the networks of a space and dataset are trained; refuse another way than is written there."""
+    path = store.accuracies_dir / request.space / request.dataset / SETTINGS_NAME
+    now = {name: value for name, value in asdict(request).items() if name not in ("space", "dataset")}
+    if not path.is_file():
+        write_json(now, path)
+        return
+    was = read_json_object(path)
+    if was != now:
+        flat_was, flat_now = ({**settings, **settings.get("config", {})} for settings in (was, now))
+        other = [
+            f"{key} {flat_was.get(key)}"
+            for key in flat_now
+            if key != "config" and flat_was.get(key) != flat_now[key]
+        ]
+        raise InputError(
+            f"the networks of {request.space}:{request.dataset} in this store were trained with "
+            f"{', '.join(other) or 'other settings'}: train with the same, or into another store"
+        )
 
 
 def _check_counts(request: TrainRequest, images: ImageSet) -> None:

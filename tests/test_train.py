@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,19 @@ def test_a_second_call_goes_on_and_the_table_is_that_of_one_call(store: Store, t
     import_images(other, tmp_path / "stripes.npz", name="stripes")
     train(other, REQUEST, ARCHS, range(3))
     assert rows(store) == rows(other)
+
+
+def test_another_way_to_train_is_refused_and_more_seeds_are_not(store: Store) -> None:
+    train(store, REQUEST, ARCHS[:1], [0])
+    assert train(store, REQUEST, ARCHS, range(2)).trained == 3
+    before = rows(store)
+    for other, said in (
+        (replace(REQUEST, config=replace(REQUEST.config, epochs=2)), r"trained with epochs 1: train with the same"),
+        (replace(REQUEST, train_images=32, test_images=32), r"with train_images 48, test_images 40: train"),
+    ):
+        with pytest.raises(InputError, match=said):
+            train(store, other, ARCHS, range(3))
+    assert rows(store) == before
 
 
 @pytest.mark.parametrize(
