@@ -43,20 +43,30 @@ SUMMARY_SCHEMA = pl.Schema(
 
 def summaries(network: NetworkStatistics, names: Mapping[str, str]) -> pl.DataFrame:
     """The rows of a network, with the columns of `SUMMARY_SCHEMA`; `names` gives collection, space and dataset."""
-    known: dict[int, tuple[Tensor, tuple[Any, ...]]] = {}
+    known: dict[tuple[int, ...], tuple[Any, ...]] = {}
     rows = []
     for instance in network.instances:
-        tensors = instance.tensors
         for name in TENSOR_NAMES:
-            tensor = tensors[name]
-            if id(tensor) not in known:  # the tensor is kept, so that no later one can have its identity
-                known[id(tensor)] = (tensor, summarise(tensor.detach().numpy()))
-            rows.append((instance.layer, instance.module, name, *known[id(tensor)][1]))
+            measured = _measured(instance.raw, name)
+            key = tuple(map(id, measured))
+            if key not in known:
+                known[key] = summarise(_as_seen(measured).detach().numpy())
+            rows.append((instance.layer, instance.module, name, *known[key]))
     constant = {**names, "arch": network.arch}
     schema = {name: dtype for name, dtype in SUMMARY_SCHEMA.items() if name not in constant}
     frame = pl.DataFrame(rows, schema=schema, orient="row").sort("layer", maintain_order=True)
     keys = [pl.lit(value, dtype=pl.String).alias(name) for name, value in constant.items()]
     return frame.with_columns(keys).select(list(SUMMARY_SCHEMA))
+
+
+def _measured(raw: Mapping[str, Tensor], name: str) -> tuple[Tensor, ...]:
+    """The tensor of a name, and for a P tensor the one that programs see it as the difference from."""
+    return (raw[name], raw[f"{name[:-1]}D"]) if name.endswith("_P") else (raw[name],)
+
+
+def _as_seen(measured: tuple[Tensor, ...]) -> Tensor:
+    # Not the instance's own difference, which it would keep: together they are a third of a network's memory.
+    return measured[0] - measured[1] if len(measured) > 1 else measured[0]
 
 
 def summarise(values: npt.NDArray[np.floating[Any]]) -> tuple[Any, ...]:
