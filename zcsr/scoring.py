@@ -204,9 +204,9 @@ def _probe(networks: _Networks, programs: tuple[Program, ...]) -> list[ProbeResu
     refused = _refused_shapes(programs, networks)
     values: dict[Program, list[NDArray[np.float64]]] = {program: [] for program in programs}
     for task, arch in networks.probes:
-        left = [program for program in values if program not in refused]
+        left = tuple(program for program in values if program not in refused)
         statistics = networks.statistics(task, arch)
-        outcomes = evaluate.Evaluator(left).instance_values(statistics)
+        outcomes = networks.evaluator(left).instance_values(statistics)
         for program, outcome in zip(left, outcomes, strict=True):
             refusal = _refusal(outcome, statistics, task)
             if refusal is None:

@@ -26,7 +26,7 @@ RANDOM_BATCH = 64
 """Random programs proposed at a time."""
 
 HOPELESS_AFTER = 20_000
-"""Candidates refused in a row before the search for a valid one is given up (3 in 100 random ones are valid)."""
+"""Candidates refused in a row before the search for a valid one is given up."""
 
 
 @dataclass(frozen=True, slots=True)
