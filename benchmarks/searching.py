@@ -157,13 +157,9 @@ def runs_on(program: Program, networks: Sequence[NetworkStatistics]) -> bool:
 
 def _least(loaded: Mapping[str, Sequence[NetworkStatistics]], generations: Sequence[Generation]) -> float:
     """Seconds to read every network drawn, once a generation, of the mean size of the probe networks."""
-    size = {task: statistics.fmean(map(_bytes, networks)) for task, networks in loaded.items()}
+    size = {task: statistics.fmean(network.nbytes for network in networks) for task, networks in loaded.items()}
     drawn = ((task, len(archs)) for generation in generations for task, archs in generation.draws.items())
     return sum(count * size[task] for task, count in drawn) / bandwidth()
-
-
-def _bytes(network: NetworkStatistics) -> int:
-    return sum({id(t): t.nbytes for i in network.instances for t in i.raw.values()}.values())
 
 
 def _remarks(way: PlainWay, probes: int, generations: Sequence[Generation]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,10 @@ from zcsr.store.store import Store
 
 _BLOCK_IMAGES = 8
 """Images a block takes, networks times batch size: a few seconds of work, and memory for one shard a worker."""
+
+
+_SHARD_BYTES = 256 << 20
+"""Networks of a block whose tensors together take more are written in several shards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +103,26 @@ def _open(store: Store, collection: Collection) -> _Context:
 
 def _collect_block(context: _Context, archs: Sequence[str]) -> _Block:
     there = context.collection.archs()
-    missing = [arch for arch in archs if arch not in there]
-    summary = context.collection.write(_networks(context, missing))
-    if summary is None:
-        return _Block(len(archs), 0, 0)
-    return _Block(len(archs), len(missing), context.collection.shard_bytes(summary))
+    missing = deque(arch for arch in archs if arch not in there)
+    collected = written = 0
+    while missing:
+        before = len(missing)
+        summary = context.collection.write(_networks(context, missing))
+        if summary is not None:
+            collected += before - len(missing)
+            written += context.collection.shard_bytes(summary)
+    return _Block(len(archs), collected, written)
 
 
-def _networks(context: _Context, archs: Sequence[str]) -> Iterator[NetworkStatistics]:
+def _networks(context: _Context, archs: deque[str]) -> Iterator[NetworkStatistics]:
+    """The networks of the first architectures, which are taken away, until they fill a shard."""
     config = context.collection.collection.config
-    for arch in archs:
-        yield network_statistics(context.space, arch, context.classes, context.images, config)
+    held = 0
+    while archs and held < _SHARD_BYTES:
+        network = network_statistics(context.space, archs[0], context.classes, context.images, config)
+        archs.popleft()
+        held += network.nbytes
+        yield network
 
 
 def _silent(_done: int, _total: int) -> None:

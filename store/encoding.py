@@ -12,12 +12,14 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import torch
+from polars.io.plugins import register_io_source
 from torch import Tensor
 
 from zcsr.errors import InputError
@@ -38,38 +40,68 @@ VALUES_SCHEMA = pl.Schema(
 )
 
 
-def encode(network: NetworkStatistics, dtype: str) -> pl.DataFrame:
-    """The rows of a network, with the columns of `VALUES_SCHEMA`; InputError for tensors of another `dtype`."""
-    blobs = _Blobs(dtype)
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """A network as it is stored: its layout, and the distinct tensors that its pieces are made of."""
+
+    arch: str
+    layout: str
+    tensors: Sequence[Tensor]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its tensors."""
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+    def rows(self) -> Iterator[pl.DataFrame]:
+        """Its rows, one by one, with the columns of `VALUES_SCHEMA`."""
+        for number, piece in enumerate(_pieces(self.tensors)):
+            columns = {
+                "arch": [self.arch],
+                "piece": [number],
+                "layout": [None if number else self.layout],
+                "crc32": [zlib.crc32(piece)],
+                "data": [piece],
+            }
+            yield pl.DataFrame(columns, schema=VALUES_SCHEMA)
+
+
+def encode(network: NetworkStatistics, dtype: str) -> Encoded:
+    """A network ready to be stored; its tensors are not copied. InputError for tensors of another `dtype`."""
+    blobs, rules = _Blobs(dtype), _Rules()
     instances = [
-        {"layer": instance.layer, "module": instance.module, "tensors": _references(instance.raw, blobs)}
-        for instance in network.instances
+        {"layer": one.layer, "module": one.module, "tensors": _references(one.raw, blobs, rules)}
+        for one in network.instances
     ]
     layout = json.dumps({"dtype": dtype, "shapes": blobs.shapes, "instances": instances}, separators=(",", ":"))
-    pieces = _pieces(blobs.contents)
-    return pl.DataFrame(
-        {
-            "arch": [network.arch] * len(pieces),
-            "piece": range(len(pieces)),
-            "layout": [layout, *[None] * (len(pieces) - 1)],
-            "crc32": [zlib.crc32(piece) for piece in pieces],
-            "data": pieces,
-        },
-        schema=VALUES_SCHEMA,
+    return Encoded(network.arch, layout, blobs.tensors)
+
+
+def write_values(networks: Iterable[Encoded], path: Path) -> None:
+    """Write a values file, one row a group: a network's pieces are read without its neighbours'.
+
+    One piece is made at a time, so that writing takes little memory.
+    """
+
+    def source(*_: object) -> Iterator[pl.DataFrame]:
+        return (row for network in networks for row in network.rows())
+
+    register_io_source(source, schema=VALUES_SCHEMA).sink_parquet(
+        path, compression="lz4", row_group_size=1, statistics=False, maintain_order=True
     )
 
 
-def _pieces(contents: Sequence[bytes]) -> list[bytes]:
-    """The contents joined to pieces of at most `PIECE_BYTES`, or of a single larger content; at least one piece."""
-    groups: list[list[bytes]] = [[]]
+def _pieces(tensors: Sequence[Tensor]) -> Iterator[bytes]:
+    """Their bytes, joined to pieces of at most `PIECE_BYTES`, or of a single larger tensor; at least one piece."""
+    group: list[memoryview] = []
     size = 0
-    for content in contents:
-        if size and size + len(content) > PIECE_BYTES:
-            groups.append([])
-            size = 0
-        groups[-1].append(content)
-        size += len(content)
-    return [b"".join(group) for group in groups]
+    for tensor in tensors:
+        if size and size + tensor.nbytes > PIECE_BYTES:
+            yield b"".join(group)
+            group, size = [], 0
+        group.append(memoryview(tensor.numpy().ravel()).cast("B"))
+        size += tensor.nbytes
+    yield b"".join(group)
 
 
 class _Blobs:
@@ -77,46 +109,66 @@ class _Blobs:
 
     def __init__(self, dtype: str) -> None:
         self.shapes: list[tuple[int, ...]] = []
-        self.contents: list[bytes] = []
+        self.tensors: list[Tensor] = []
         self._dtype = _DTYPES[dtype]
         self._by_identity: dict[int, int] = {}
-        self._by_content: dict[tuple[tuple[int, ...], bytes], int] = {}
+        self._by_sample: dict[tuple[tuple[int, ...], bytes], list[int]] = {}
 
     def number(self, tensor: Tensor) -> int:
         """The number of the tensor's content; the tensor must stay alive as long as this object."""
         if id(tensor) not in self._by_identity:
-            self._by_identity[id(tensor)] = self._number_of_content(tensor)
+            self._by_identity[id(tensor)] = self._number_of_content(tensor.detach().contiguous())
         return self._by_identity[id(tensor)]
 
     def _number_of_content(self, tensor: Tensor) -> int:
         if tensor.dtype != self._dtype:
             raise InputError(f"statistics of {self._dtype} were asked for, a tensor is {tensor.dtype}")
-        key = (tuple(tensor.shape), tensor.detach().numpy().tobytes())
-        if key not in self._by_content:
-            self._by_content[key] = len(self.contents)
-            self.shapes.append(key[0])
-            self.contents.append(key[1])
-        return self._by_content[key]
+        shape = tuple(tensor.shape)
+        alike = self._by_sample.setdefault((shape, _sample(tensor)), [])
+        same = next((number for number in alike if _same_bits(self.tensors[number], tensor)), None)
+        if same is not None:
+            return same
+        alike.append(len(self.tensors))
+        self.shapes.append(shape)
+        self.tensors.append(tensor)
+        return alike[-1]
 
 
-def _references(raw: Mapping[str, Tensor], blobs: _Blobs) -> dict[str, int | str]:
+def _sample(tensor: Tensor) -> bytes:
+    """A few of its values, by which most tensors differ already."""
+    return bytes(tensor.view(-1)[:: max(1, tensor.numel() // 16)].numpy().tobytes())
+
+
+def _references(raw: Mapping[str, Tensor], blobs: _Blobs, rules: _Rules) -> dict[str, int | str]:
     """For each tensor the number of its content, or the rule that gives it."""
     references: dict[str, int | str] = {}
     for name in TENSOR_NAMES:
-        rule = _rule(raw, name)
+        rule = rules.rule(raw, name)
         references[name] = rule if rule is not None else blobs.number(raw[name])
     return references
 
 
-def _rule(raw: Mapping[str, Tensor], name: str) -> str | None:
-    """The rule that gives the tensor bit by bit, None where there is none."""
-    tensor, _, kind = name.partition("_")
-    if tensor == "T2" and _same_bits(_relu(raw[f"T1_{kind}"]), raw[name]):
-        return "relu"
-    if tensor == "T1G" and raw[f"T1_{kind}"].shape == raw[f"T2G_{kind}"].shape:
-        masked = _masked(raw[f"T2G_{kind}"], raw[f"T1_{kind}"])
-        return "masked" if _same_bits(masked, raw[name]) else None
-    return None
+class _Rules:
+    """The rules that give tensors bit by bit, each tried once for the same tensors, which must stay alive."""
+
+    def __init__(self) -> None:
+        self._holds: dict[tuple[int, ...], bool] = {}
+
+    def rule(self, raw: Mapping[str, Tensor], name: str) -> str | None:
+        """The rule that gives the tensor of that name; None where there is none."""
+        tensor, _, kind = name.partition("_")
+        if tensor == "T2":
+            return "relu" if self._gives(_relu, (raw[f"T1_{kind}"],), raw[name]) else None
+        if tensor == "T1G":
+            return "masked" if self._gives(_masked, (raw[f"T2G_{kind}"], raw[f"T1_{kind}"]), raw[name]) else None
+        return None
+
+    def _gives(self, rule: Callable[..., Tensor], sources: tuple[Tensor, ...], wanted: Tensor) -> bool:
+        key = tuple(map(id, (*sources, wanted)))
+        if key not in self._holds:
+            alike = all(source.shape == wanted.shape for source in sources)
+            self._holds[key] = alike and _same_bits(rule(*sources), wanted)
+        return self._holds[key]
 
 
 def _relu(tensor: Tensor) -> Tensor:

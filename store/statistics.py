@@ -42,7 +42,7 @@ from zcsr.store.atomic import (
     temporary_path,
     write_json,
 )
-from zcsr.store.encoding import VALUES_SCHEMA, broken_pieces, decode, encode
+from zcsr.store.encoding import Encoded, broken_pieces, decode, encode, write_values
 from zcsr.store.images import stored_images_hash
 from zcsr.store.store import SCHEMA_VERSION, Store
 from zcsr.store.summaries import SUMMARY_SCHEMA, difference, summaries
@@ -211,8 +211,7 @@ class CollectionStore:
         values, summary = self.values_path(shard.name), self.summary_path(shard.name)
         aside_values, aside_summary = temporary_path(values), temporary_path(summary)
         try:
-            # One row a group: a network's pieces are read without its neighbours'.
-            shard.values.write_parquet(aside_values, compression="lz4", row_group_size=1, statistics=False)
+            write_values(shard.networks, aside_values)
             shard.summary.write_parquet(aside_summary, compression="zstd")
             flush_file(aside_values)
             flush_file(aside_summary)
@@ -387,37 +386,37 @@ def _sweep(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shard:
-    """The content of a shard's two files."""
+    """The content of a shard's two files, by architecture."""
 
-    values: pl.DataFrame
-    summary: pl.DataFrame
+    networks: tuple[Encoded, ...]
+    summaries: tuple[pl.DataFrame, ...]
 
     @property
     def archs(self) -> set[str]:
-        return set(self.values["arch"])
+        return {network.arch for network in self.networks}
 
     @property
     def name(self) -> str:
         return hashlib.sha256("\n".join(sorted(self.archs)).encode()).hexdigest()[:16]
 
+    @property
+    def summary(self) -> pl.DataFrame:
+        return pl.concat(self.summaries)
+
     def without(self, archs: set[str]) -> _Shard:
-        if not self.archs & archs:
-            return self
-        left = ~pl.col("arch").is_in(list(archs))
-        return _Shard(self.values.filter(left), self.summary.filter(left))
+        pairs = zip(self.networks, self.summaries, strict=True)
+        left = [(network, summary) for network, summary in pairs if network.arch not in archs]
+        return _Shard(tuple(network for network, _ in left), tuple(summary for _, summary in left))
 
 
 def _encode(collection: Collection, statistics: Iterable[NetworkStatistics]) -> _Shard:
-    values: dict[str, pl.DataFrame] = {}
+    networks: dict[str, Encoded] = {}
     rows: dict[str, pl.DataFrame] = {}
     for network in statistics:
-        if network.arch in values or len(values) == MAX_SHARD:
-            given = f"{network.arch!r} twice" if network.arch in values else f"more than {MAX_SHARD}"
+        if network.arch in networks or len(networks) == MAX_SHARD:
+            given = f"{network.arch!r} twice" if network.arch in networks else f"more than {MAX_SHARD}"
             raise InputError(f"a shard takes up to {MAX_SHARD} different networks, not {given}")
-        values[network.arch] = encode(network, collection.config.dtype)
+        networks[network.arch] = encode(network, collection.config.dtype)
         rows[network.arch] = summaries(network, collection.names)
-    archs = sorted(values)
-    return _Shard(
-        pl.concat([pl.DataFrame(schema=VALUES_SCHEMA), *(values[arch] for arch in archs)]),
-        pl.concat([pl.DataFrame(schema=SUMMARY_SCHEMA), *(rows[arch] for arch in archs)]),
-    )
+    archs = sorted(networks)
+    return _Shard(tuple(networks[arch] for arch in archs), tuple(rows[arch] for arch in archs))

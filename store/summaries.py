@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,13 @@ from torch import Tensor
 from zcsr.program import TENSOR_NAMES
 from zcsr.statistics import NetworkStatistics
 
+Values = npt.NDArray[np.float64]
+
 CANCELLED = 1e-3
 """Of the mean square: a smaller variance is not trusted as its difference from the squared mean."""
+
+STACKED_ELEMENTS = 1 << 17
+"""Tensors of a shape are summarised together up to so many elements, which stay in the processor's cache."""
 
 SUMMARY_SCHEMA = pl.Schema(
     {
@@ -43,15 +48,16 @@ SUMMARY_SCHEMA = pl.Schema(
 
 def summaries(network: NetworkStatistics, names: Mapping[str, str]) -> pl.DataFrame:
     """The rows of a network, with the columns of `SUMMARY_SCHEMA`; `names` gives collection, space and dataset."""
-    known: dict[tuple[int, ...], tuple[Any, ...]] = {}
-    rows = []
+    distinct: dict[_Key, _Measured] = {}
+    places = []
     for instance in network.instances:
         for name in TENSOR_NAMES:
             measured = _measured(instance.raw, name)
             key = tuple(map(id, measured))
-            if key not in known:
-                known[key] = summarise(_as_seen(measured).detach().numpy())
-            rows.append((instance.layer, instance.module, name, *known[key]))
+            distinct.setdefault(key, measured)
+            places.append((instance.layer, instance.module, name, key))
+    known = dict(_summarised(distinct))
+    rows = [(layer, module, name, *known[key]) for layer, module, name, key in places]
     constant = {**names, "arch": network.arch}
     schema = {name: dtype for name, dtype in SUMMARY_SCHEMA.items() if name not in constant}
     frame = pl.DataFrame(rows, schema=schema, orient="row").sort("layer", maintain_order=True)
@@ -59,49 +65,81 @@ def summaries(network: NetworkStatistics, names: Mapping[str, str]) -> pl.DataFr
     return frame.with_columns(keys).select(list(SUMMARY_SCHEMA))
 
 
-def _measured(raw: Mapping[str, Tensor], name: str) -> tuple[Tensor, ...]:
-    """The tensor of a name, and for a P tensor the one that programs see it as the difference from."""
+_Measured = tuple[Tensor, ...]
+"""A tensor, and for a P tensor the one that programs see it as the difference from."""
+_Key = tuple[int, ...]
+"""The identities of a `_Measured`."""
+
+
+def _measured(raw: Mapping[str, Tensor], name: str) -> _Measured:
     return (raw[name], raw[f"{name[:-1]}D"]) if name.endswith("_P") else (raw[name],)
 
 
-def _as_seen(measured: tuple[Tensor, ...]) -> Tensor:
+def _as_seen(measured: _Measured) -> Tensor:
     # Not the instance's own difference, which it would keep: together they are a third of a network's memory.
     return measured[0] - measured[1] if len(measured) > 1 else measured[0]
 
 
-def summarise(values: npt.NDArray[np.floating[Any]]) -> tuple[Any, ...]:
-    """The columns of `SUMMARY_SCHEMA` from shape on, for one tensor.
+def _summarised(distinct: Mapping[_Key, _Measured]) -> Iterator[tuple[_Key, tuple[Any, ...]]]:
+    """The columns of `SUMMARY_SCHEMA` from shape on for every tensor, a stack of those of one shape at a time."""
+    alike: dict[tuple[int, ...], list[_Key]] = {}
+    for key, measured in distinct.items():
+        alike.setdefault(tuple(measured[0].shape), []).append(key)
+    for shape, keys in alike.items():
+        together = max(1, STACKED_ELEMENTS // max(1, math.prod(shape)))
+        for start in range(0, len(keys), together):
+            taken = keys[start : start + together]
+            stack = np.empty((len(taken), math.prod(shape)))
+            with np.errstate(invalid="ignore"):  # signalling NaNs
+                for row, key in zip(stack, taken, strict=True):
+                    row[:] = _as_seen(distinct[key]).detach().numpy().ravel()
+            for key, columns in zip(taken, summarise(stack), strict=True):
+                yield key, ("x".join(map(str, shape)) or "scalar", *columns)
+
+
+def summarise(stack: Values) -> list[tuple[Any, ...]]:
+    """The columns of `SUMMARY_SCHEMA` from numel on for each tensor of a stack, [tensors, elements].
 
     `std` is the population's, `l1` the sum of absolute values, `l2` the root of the sum of squares. From `mean` to
-    `fraction_zero` all are over the finite values, accumulated in float64, and None where there are none.
+    `fraction_zero` all are over the finite values, in float64, and None where there are none.
     """
-    shape = "x".join(map(str, values.shape)) or "scalar"
-    flat = values.ravel()
+    count = stack.shape[1]
     with np.errstate(all="ignore"):
-        total = flat.sum(dtype=np.float64)
-        finite = flat if np.isfinite(total) else flat[np.isfinite(flat)]
-        moments = _moments(finite) if finite.size else (None,) * 8
-    return (shape, flat.size, *moments, flat.size - finite.size)
+        if count and np.isfinite(stack.sum(1)).all():
+            return [(count, *moments, 0) for moments in _moments(stack)]
+        return [_of_finite(tensor) for tensor in stack]
 
 
-def _moments(finite: npt.NDArray[np.floating[Any]]) -> tuple[float, ...]:
-    count = finite.size
-    wide = finite.astype(np.float64)
-    mean = float(wide.sum()) / count
-    square = float(np.square(wide).sum()) / count
-    variance = square - mean * mean
-    if variance < square * CANCELLED:
-        variance = float(np.square(wide - mean).sum()) / count
-    return (
-        mean,
-        math.sqrt(variance),
-        float(finite.min()),
-        float(finite.max()),
-        float(np.abs(wide, out=wide).sum()),
-        math.sqrt(square * count),
-        np.count_nonzero(finite > 0) / count,
-        (count - np.count_nonzero(finite)) / count,
+def _of_finite(tensor: Values) -> tuple[Any, ...]:
+    finite = tensor[np.isfinite(tensor)]
+    moments = next(_moments(finite[np.newaxis])) if finite.size else (None,) * 8
+    return (tensor.size, *moments, tensor.size - finite.size)
+
+
+def _moments(stack: Values) -> Iterator[tuple[float, ...]]:
+    count = stack.shape[1]
+    means = stack.sum(1) / count
+    scratch = np.square(stack)
+    squares = scratch.sum(1) / count
+    variances = squares - means * means
+    for place in np.flatnonzero(variances < squares * CANCELLED):
+        variances[place] = np.square(stack[place] - means[place]).sum() / count
+    columns = (
+        means,
+        np.sqrt(variances),
+        stack.min(1),
+        stack.max(1),
+        np.abs(stack, out=scratch).sum(1),
+        np.sqrt(squares * count),
+        _shares(stack > 0),
+        _shares(stack == 0),
     )
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _shares(holds: npt.NDArray[np.bool_]) -> Values:
+    """The share of each row that holds."""
+    return np.array([np.count_nonzero(row) for row in holds]) / holds.shape[1]
 
 
 def difference(stored: pl.DataFrame, again: pl.DataFrame) -> str | None:

@@ -128,6 +128,17 @@ def test_larger_batches_make_smaller_blocks(store: Store) -> None:
     assert seen == [0, 2, 4, 5]
 
 
+def test_large_networks_have_shards_of_their_own(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zcsr.store.collect._SHARD_BYTES", 1)
+    report = collect(store, GREY, ARCHS[:5])
+    assert report.collected == 5
+    opened = open_collection(store, GREY)
+    shards = list(opened.folder.glob("summary-*.parquet"))
+    assert [pl.read_parquet(path)["arch"].n_unique() for path in shards] == [1] * 5
+    assert report.bytes == sum(path.stat().st_size for path in opened.folder.glob("*.parquet"))
+    assert opened.archs() == set(ARCHS[:5])
+
+
 def test_bad_input_is_refused_before_anything_is_made(store: Store) -> None:
     with pytest.raises(InputError, match="no NAS-Bench-201 architecture"):
         collect(store, GREY, [ARCHS[0], "|what~0|"])

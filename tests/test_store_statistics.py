@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -126,15 +127,7 @@ def test_networks_come_back_bit_by_bit(
 @pytest.mark.parametrize("arch", [MIXED, SPARSE])
 def test_rcb_leaves_out_what_follows_from_the_rest(store: Store, images: ImageSet, arch: str) -> None:
     network = network_statistics(get_space("nasbench201"), arch, 10, images, StatisticsConfig())
-    (layout,) = (
-        encoding.encode(network, "float32")["layout"]
-        .drop_nulls()
-        .str.json_decode(
-            pl.Struct(
-                {"instances": pl.List(pl.Struct({"tensors": pl.Struct(dict.fromkeys(TENSOR_NAMES, pl.String))}))}
-            )
-        )
-    )
+    layout = json.loads(encoding.encode(network, "float32").layout)
     for instance in layout["instances"]:
         for kind in "DNP":
             assert instance["tensors"][f"T2_{kind}"] == "relu"
@@ -262,30 +255,32 @@ def test_perturbed_tensors_are_summarised_as_differences(store: Store) -> None:
 
 
 def test_moments_are_over_finite_values() -> None:
-    values = np.array([[1.0, -3.0, 0.0], [np.nan, np.inf, -np.inf]], dtype=np.float32)
-    assert summarise(values) == (
-        "2x3",
-        6,
-        -2 / 3,
-        pytest.approx(np.sqrt(26) / 3),
-        -3,
-        1,
-        4,
-        np.sqrt(10),
-        1 / 3,
-        1 / 3,
-        3,
-    )
-    assert summarise(np.array([np.nan])) == ("1", 1, *[None] * 8, 1)
-    assert summarise(np.empty((0, 2))) == ("0x2", 0, *[None] * 8, 0)
-    assert summarise(np.array(2.0))[:3] == ("scalar", 1, 2.0)
+    stack = np.array([[1.0, -3.0, 0.0, np.nan, np.inf, -np.inf], [1.0, -3.0, 0.0, 2.0, 2.0, 2.0]])
+    first, second = summarise(stack)
+    assert first == (6, -2 / 3, pytest.approx(np.sqrt(26) / 3), -3, 1, 4, np.sqrt(10), 1 / 3, 1 / 3, 3)
+    assert second == pytest.approx((6, 2 / 3, np.std(stack[1]), -3, 2, 10, np.sqrt(22), 4 / 6, 1 / 6, 0))
+    assert summarise(stack[1:]) == [second]
+    assert summarise(np.array([[np.nan]])) == [(1, *[None] * 8, 1)]
+    assert summarise(np.empty((1, 0))) == [(0, *[None] * 8, 0)]
+
+
+def test_shapes_are_written_out(store: Store) -> None:
+    shapes = {"T3": (2, 3), "T4_N": (), "T1_N": (0, 2)}
+    network = synthetic("a", **{name: torch.zeros(shape) for name, shape in shapes.items()})
+    frame = summaries(network, collection().names)
+    seen = {row["tensor"]: (row["shape"], row["numel"]) for row in frame.iter_rows(named=True)}
+    assert [seen[name] for name in shapes] == [("2x3", 6), ("scalar", 1), ("0x2", 0)]
 
 
 def test_sums_are_in_double_precision() -> None:
-    values = np.full(10_000_001, 0.1, dtype=np.float32)
-    assert summarise(values)[6] == pytest.approx(float(np.float32(0.1)) * values.size, rel=1e-12)
-    huge = np.full(4, 3e38, dtype=np.float32)
-    assert summarise(huge)[7] == pytest.approx(2 * float(huge[0]), rel=1e-12)
+    values = np.full((1, 10_000_001), 0.1, dtype=np.float32)
+    network = synthetic("a", T3=torch.from_numpy(values))
+    row = summaries(network, collection().names).filter(pl.col("tensor") == "T3").row(0, named=True)
+    assert row["l1"] == pytest.approx(float(values[0, 0]) * values.size, rel=1e-12)
+    huge = summaries(synthetic("a", T3=torch.full((4,), 3e38)), collection().names)
+    assert huge.filter(pl.col("tensor") == "T3")["l2"].item() == pytest.approx(
+        2 * float(np.float32(3e38)), rel=1e-12
+    )
 
 
 # --- collections ------------------------------------------------------------------------------------------------
@@ -552,7 +547,7 @@ def test_two_writers_of_the_same_network(store: Store, monkeypatch: pytest.Monke
 
     real = encoding.encode
 
-    def other_is_faster(network: NetworkStatistics, dtype: str) -> pl.DataFrame:
+    def other_is_faster(network: NetworkStatistics, dtype: str) -> encoding.Encoded:
         with monkeypatch.context() as patched:
             patched.setattr("zcsr.store.statistics.encode", real)
             other.write([synthetic("a", 1)])

@@ -137,6 +137,11 @@ class NetworkStatistics:
     arch: str
     instances: tuple[Instance, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its tensors, those that are the same object counted once."""
+        return sum({id(t): t.nbytes for instance in self.instances for t in instance.raw.values()}.values())
+
 
 def draw_inputs(batch: Tensor, seed: int, noise_variance: float = 0.01) -> dict[str, Tensor]:
     """Return the three inputs, each of the shape of `batch`: D (`batch` itself), N and P.
