@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from zcsr.errors import ShapeError
@@ -209,6 +210,11 @@ def _nan_to_zero(a: Tensor) -> Tensor:
     return torch.nan_to_num(a, nan=0.0, posinf=math.inf, neginf=-math.inf)
 
 
+def _far_from_zero(deviation: NDArray[Any], mean: NDArray[Any]) -> bool:
+    """Whether all the deviations are finite, and too large to be zero but for rounding."""
+    return bool(((deviation > np.abs(mean) * SMALL_DEVIATION) & np.isfinite(deviation)).all())
+
+
 def _normalise(a: Tensor) -> Tensor:
     rows = _rows_of(a)
     count = rows.shape[1]
@@ -219,7 +225,7 @@ def _normalise(a: Tensor) -> Tensor:
     deviation = torch.linalg.vector_norm(scaled, dim=1, keepdim=True) / math.sqrt(count - 1)
     scaled.div_(deviation)
     # The deviation of equal values is zero only up to rounding, so a small one is looked at more closely.
-    if not bool((deviation > mean.abs() * SMALL_DEVIATION).all() & deviation.isfinite().all()):
+    if not _far_from_zero(deviation.numpy(), mean.numpy()):
         scaled[rows.amin(1) == rows.amax(1)] = 0.0
         scaled = _nan_to_zero(scaled)
     return scaled.reshape(a.shape)

@@ -289,6 +289,8 @@ def _taken(arg: _Argument, value: Tensor, wanted: Partition, block: Block) -> Te
 def _to_scalar(expression: _Expression, to_scalar: ToScalar) -> Callable[[Tensor], Tensor]:
     """From the values of a root, as they are kept, to a number for each."""
     kept = math.prod(expression.kept)
+    if to_scalar == "mean" and kept == 1:
+        return lambda value: value.reshape(len(value))
     if to_scalar == "mean":
         return lambda value: value.reshape(len(value), kept).mean(1)
     repeated = math.sqrt(math.prod(expression.shape) / kept) if kept else 1.0
