@@ -97,6 +97,55 @@ class SearchPanel:
     curves: Mapping[str, tuple[Vector, Vector, Vector]]
 
 
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Means [n] at `positions` [n] with the lowest and highest [n] that they are the means of, NaN where none."""
+
+    positions: Vector
+    mean: Vector
+    low: Vector
+    high: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class BandPanel:
+    """Bands by name over an axis that `position` names, whose positions are `whole` numbers or any."""
+
+    position: str
+    bands: Mapping[str, Band]
+    whole: bool = False
+
+
+def bands_figure(
+    path: Path, panels: Sequence[BandPanel], label: str, names: Sequence[str], share: bool = False
+) -> Path:
+    """Draws each panel's means as lines in a shade from the lowest to the highest, side by side; returns `path`.
+
+    The place of a band's name among `names` decides its colour and marker. `label` names the axis of the values,
+    which for a `share` are percent and begin at 0.
+    """
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    def draw(figure: Figure) -> None:
+        grid = figure.subplots(1, len(panels), squeeze=False, sharey=True).ravel()
+        for axes, panel in zip(grid, panels, strict=True):
+            for name, band in panel.bands.items():
+                style = _line_style(names.index(name))
+                axes.fill_between(
+                    band.positions, band.low, band.high, color=style["color"], alpha=0.15, linewidth=0
+                )
+                axes.plot(band.positions, band.mean, label=name, markersize=5, **style)
+            axes.set_xlabel(panel.position)
+            axes.xaxis.set_major_locator(MaxNLocator(8, integer=panel.whole))
+        grid[0].set_ylabel(label)
+        if share:
+            grid[0].set_ylim(bottom=0)
+            grid[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        _legend(figure, grid, columns=len(names))
+
+    return _save(path, 4.2, draw)
+
+
 def search_figure(path: Path, panels: Sequence[SearchPanel], target: float, label: str) -> Path:
     """Draws the curves of each panel, two panels in a row, over a logarithmic number of networks; returns `path`.
 

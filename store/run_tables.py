@@ -9,10 +9,12 @@ from typing import Any
 import polars as pl
 
 from zcsr.errors import ProgramError, StoreError
-from zcsr.evolve.records import Generation, Individual, ProgramRecord, Rejection, ScoreRecord
+from zcsr.evolve.records import Generation, Genotype, Individual, ProgramRecord, Rejection, ScoreRecord
 from zcsr.program import parse
 
 GENERATION_TABLES = ("generation", "individuals", "taus", "draws", "programs", "rejections", "scores")
+GENOTYPES = "genotypes"
+"""The table of what individuals are bred as; only where that is not their expression."""
 
 _COUNTERS = pl.List(pl.Struct({"counter": pl.String, "value": pl.Int64}))
 _SECONDS = pl.List(pl.Struct({"part": pl.String, "seconds": pl.Float64}))
@@ -28,6 +30,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "fitness": pl.Float64,
     },
     "taus": {"slot": pl.Int64, "task": pl.String, "tau": pl.Float64},
+    GENOTYPES: {"slot": pl.Int64, "genotype": pl.String, "instructions": pl.Int64, "reaching": pl.Int64},
     "draws": {"task": pl.String, "position": pl.Int64, "arch": pl.String},
     "programs": {
         "program": pl.String,
@@ -70,7 +73,8 @@ def generation_frames(generation: Generation) -> dict[str, pl.DataFrame]:
     counters = [{"counter": name, "value": value} for name, value in generation.counters.items()]
     seconds = [{"part": part, "seconds": value} for part, value in generation.seconds.items()]
     individuals = generation.individuals
-    return {
+    genotypes = [(one.slot, one.genotype) for one in individuals if one.genotype is not None]
+    frames = {
         "generation": frame_of("generation", [(generation.number, counters, seconds)]),
         "individuals": frame_of("individuals", map(_individual_row, individuals)),
         "taus": frame_of("taus", ((one.slot, task, tau) for one in individuals for task, tau in one.taus.items())),
@@ -91,6 +95,10 @@ def generation_frames(generation: Generation) -> dict[str, pl.DataFrame]:
             "scores", ((one.program_id, one.task, one.arch, one.score) for one in generation.scores)
         ),
     }
+    if genotypes:
+        rows = ((slot, one.text, one.instructions, one.reaching) for slot, one in genotypes)
+        frames[GENOTYPES] = frame_of(GENOTYPES, rows)
+    return frames
 
 
 def _individual_row(one: Individual) -> tuple[object, ...]:
@@ -133,7 +141,8 @@ def read_table(path: Path, table: str) -> pl.DataFrame:
 
 def read_generation(folder: Path, number: int) -> Generation:
     """The generation in a folder, equal to the one stored. Raises StoreError when it cannot be read."""
-    frames = {table: read_table(folder / f"{table}.parquet", table) for table in GENERATION_TABLES}
+    tables = (*GENERATION_TABLES, *([GENOTYPES] if (folder / f"{GENOTYPES}.parquet").exists() else []))
+    frames = {table: read_table(folder / f"{table}.parquet", table) for table in tables}
     try:
         generation = _generation(frames)
     except ProgramError as error:
@@ -151,7 +160,7 @@ def _generation(frames: Mapping[str, pl.DataFrame]) -> Generation:
     return Generation(
         number=number,
         draws={task: tuple(archs) for task, archs in draws.items()},
-        individuals=_individuals(frames["individuals"], frames["taus"]),
+        individuals=_individuals(frames["individuals"], frames["taus"], frames.get(GENOTYPES)),
         programs=tuple(_program_record(row) for row in frames["programs"].iter_rows(named=True)),
         rejections=tuple(Rejection(**row) for row in frames["rejections"].iter_rows(named=True)),
         scores=tuple(ScoreRecord(*row) for row in frames["scores"].iter_rows()),
@@ -160,10 +169,13 @@ def _generation(frames: Mapping[str, pl.DataFrame]) -> Generation:
     )
 
 
-def _individuals(individuals: pl.DataFrame, taus: pl.DataFrame) -> tuple[Individual, ...]:
+def _individuals(
+    individuals: pl.DataFrame, taus: pl.DataFrame, genotypes: pl.DataFrame | None
+) -> tuple[Individual, ...]:
     by_slot: dict[int, dict[str, float]] = {}
     for slot, task, tau in taus.iter_rows():
         by_slot.setdefault(slot, {})[task] = tau
+    bred_as = {} if genotypes is None else {slot: Genotype(*rest) for slot, *rest in genotypes.iter_rows()}
     return tuple(
         Individual(
             slot=row["slot"],
@@ -173,6 +185,7 @@ def _individuals(individuals: pl.DataFrame, taus: pl.DataFrame) -> tuple[Individ
             same_as=row["same_as"],
             fitness=row["fitness"],
             taus=by_slot.get(row["slot"], {}),
+            genotype=bred_as.get(row["slot"]),
         )
         for row in individuals.iter_rows(named=True)
     )

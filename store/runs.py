@@ -288,8 +288,16 @@ class RunStore:
 
         Raises StoreError where one is missing or cannot be read.
         """
+        sequential = self.config.representation == "sequential"
         for number in self._numbers():
-            yield read_generation(self._generations_dir / f"{number:04d}", number)
+            folder = self._generations_dir / f"{number:04d}"
+            generation = read_generation(folder, number)
+            if sequential and any(one.genotype is None for one in generation.individuals):
+                raise StoreError(
+                    f"{folder} lacks genotypes.parquet, or rows of it, without which this run of sequential "
+                    "programs cannot go on; restore the file"
+                )
+            yield generation
 
     def generation_count(self) -> int:
         """How many generations are stored."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zcsr.evolve.loop import draw, evolve
     from zcsr.evolve.records import (
         Generation,
+        Genotype,
         Individual,
         Origin,
         ProgramRecord,
@@ -32,6 +33,7 @@ __all__ = [
     "Finalist",
     "FitnessKind",
     "Generation",
+    "Genotype",
     "Individual",
     "Origin",
     "Pending",
@@ -59,6 +61,7 @@ _NAMES_IN = {
     "loop": ("draw", "evolve"),
     "records": (
         "Generation",
+        "Genotype",
         "Individual",
         "Origin",
         "ProgramRecord",

@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zcsr.errors import ZcsrError
-from zcsr.evolve import variation
+from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.ledger import Ledger, Part
 from zcsr.evolve.memory import Memory, Recognised, Refusal
-from zcsr.evolve.records import Generation, Origin, ProgramRecord
+from zcsr.evolve.records import Generation, Genotype, Origin, ProgramRecord
+from zcsr.evolve.representation import REPRESENTATIONS, Representation
 from zcsr.evolve.scorer import ProbeResult, Scorer
-from zcsr.evolve.variation import Candidate
+from zcsr.evolve.variation import select
 from zcsr.program import Program
 
 RANDOM_BATCH = 64
@@ -36,6 +37,16 @@ class Admitted:
     program: Program
     origin: Origin
     recognised: Recognised
+    genotype: Genotype | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposal:
+    """A candidate with the program that it stands for, None without one, and the text by which it is known."""
+
+    candidate: Candidate
+    program: Program | None
+    text: str
 
 
 @dataclass(slots=True)
@@ -60,16 +71,20 @@ class Breeding:
         pool = [individual for individual in previous.individuals if math.isfinite(individual.fitness)]
         pool = pool or list(previous.individuals)
         fitnesses = [individual.fitness for individual in pool]
-        chosen = variation.select(self.config, fitnesses, self._generator("parents"))
-        parents = [pool[position].program.root for position in chosen]
+        chosen = select(self.config, fitnesses, self._generator("parents"))
+        parents = [pool[position] for position in chosen]
         generator = self._generator("children")
         while True:
-            yield variation.children(self.config, parents, generator)
+            yield self._representation.children(self.config, parents, generator)
 
     def _random_programs(self) -> Iterator[list[Candidate]]:
         generator = self._generator("random")
         while True:
-            yield variation.random_programs(self.config, RANDOM_BATCH, generator)
+            yield self._representation.random(self.config, RANDOM_BATCH, generator)
+
+    @property
+    def _representation(self) -> Representation:
+        return REPRESENTATIONS[self.config.representation]
 
     def _generator(self, purpose: str) -> random.Random:
         return random.Random(f"{self.config.seed}/{self.ledger.number}/{purpose}")
@@ -88,20 +103,30 @@ class Breeding:
 
     def _admit_from(self, batch: Sequence[Candidate], size: int) -> None:
         """Judge a batch in order until the population has `size` programs; what is left over is forgotten."""
-        programs = [Program(c.root, self.config.to_scalar, self.config.aggregation) for c in batch]
-        texts = [str(program) for program in programs]
-        probed = self._probe(dict(zip(texts, programs, strict=True)))
-        for candidate, program, text in zip(batch, programs, texts, strict=True):
+        proposals = [self._proposal(candidate) for candidate in batch]
+        probed = self._probe({one.text: one.program for one in proposals if one.program is not None})
+        for proposal in proposals:
             if len(self.admitted) == size:
                 return
             self.ledger.counts["proposed"] += 1
-            verdict = self._judge(program, text, probed)
-            if isinstance(verdict, Refusal):
-                self.memory.refuse(text, verdict)
-                self.ledger.reject(text, candidate.origin, verdict)
-            else:
-                self.ledger.counts[verdict.stage] += 1
-                self.admitted.append(Admitted(program, candidate.origin, verdict))
+            self._admit(proposal, self._judge(proposal, probed))
+
+    def _proposal(self, candidate: Candidate) -> _Proposal:
+        if candidate.root is None:
+            assert candidate.genotype is not None, "only a genotype can be without an expression"
+            return _Proposal(candidate, None, candidate.genotype.text)
+        program = Program(candidate.root, self.config.to_scalar, self.config.aggregation)
+        return _Proposal(candidate, program, str(program))
+
+    def _admit(self, proposal: _Proposal, verdict: Refusal | Recognised) -> None:
+        candidate, program = proposal.candidate, proposal.program
+        if isinstance(verdict, Refusal):
+            self.memory.refuse(proposal.text, verdict)
+            self.ledger.reject(proposal.text, candidate.origin, verdict)
+        else:
+            assert program is not None, "what has no expression is refused"
+            self.ledger.counts[verdict.stage] += 1
+            self.admitted.append(Admitted(program, candidate.origin, verdict, candidate.genotype))
 
     def _probe(self, programs: Mapping[str, Program]) -> dict[str, ProbeResult]:
         """Run on the probe networks what memory cannot decide and is not too tall, each text once."""
@@ -114,16 +139,18 @@ class Breeding:
             results = self.scorer.probe(list(unknown.values())) if unknown else ()
         return dict(zip(unknown, results, strict=True))
 
-    def _judge(self, program: Program, text: str, probed: Mapping[str, ProbeResult]) -> Refusal | Recognised:
-        known = self.memory.verdict(text)
+    def _judge(self, proposal: _Proposal, probed: Mapping[str, ProbeResult]) -> Refusal | Recognised:
+        known = self.memory.verdict(proposal.text)
         if known is not None:
             self.ledger.counts["known"] += 1
             return known
-        height, limit = program.root.height, self.config.height_limit
+        if proposal.program is None:
+            return _refusal_of(proposal.candidate)
+        height, limit = proposal.program.root.height, self.config.height_limit
         if height > limit:
             return Refusal("too_tall", f"height {height}, the limit is {limit}")
         self.ledger.counts["probed"] += 1
-        return self._recognise(program, probed[text])
+        return self._recognise(proposal.program, probed[proposal.text])
 
     def _recognise(self, program: Program, result: ProbeResult) -> Refusal | Recognised:
         if result.values is None:
@@ -141,5 +168,13 @@ class Breeding:
         seen = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
         return (
             f"no valid program among {refused} candidates in a row in generation {self.ledger.number} ({seen}); "
-            f"check the statistics of the probe networks, or lower max_depth"
+            f"check the statistics of the probe networks, or lower {_TALLER_BY[self.config.representation]}"
         )
+
+
+_TALLER_BY = {"tree": "max_depth", "sequential": "max_length"}
+
+
+def _refusal_of(candidate: Candidate) -> Refusal:
+    assert candidate.refusal is not None, "a candidate has an expression or the reason why it has none"
+    return candidate.refusal

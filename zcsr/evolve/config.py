@@ -9,6 +9,7 @@ from zcsr.errors import InputError
 from zcsr.program import Aggregation, ToScalar
 
 FitnessKind = Literal["signed", "absolute"]
+RepresentationName = Literal["tree", "sequential"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class EvolveConfig:
     to_scalar, aggregation: what a program's root value becomes in an instance, and over the instances
     fitness: "signed" takes the minimum of tau over the tasks, "absolute" the minimum of |tau|
     probe_networks: networks of each task on which a program must run before it is admitted
+    representation: how programs are drawn and bred: as expression trees, or as sequences of instructions (8.2)
+    min_length, max_length: rows of random sequential programs; no child has more than max_length either
+
+    The lengths are not from the paper. Longer random programs compute little more than these: ever fewer of their
+    rows reach the output.
     """
 
     seed: int = 0
@@ -49,6 +55,9 @@ class EvolveConfig:
     aggregation: Aggregation = "mean"
     fitness: FitnessKind = "signed"
     probe_networks: int = 2
+    representation: RepresentationName = "tree"
+    min_length: int = 2
+    max_length: int = 32
 
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
@@ -71,9 +80,14 @@ class EvolveConfig:
             (self.min_depth, self.max_depth),
         )
         _require(
-            self.min_depth <= self.height_limit,
+            self.representation != "tree" or self.min_depth <= self.height_limit,
             "min_depth must not exceed height_limit",
             (self.min_depth, self.height_limit),
+        )
+        _require(
+            self.min_length <= self.max_length,
+            "min_length must not exceed max_length",
+            (self.min_length, self.max_length),
         )
         for name in ("draw", "probe_networks"):
             _require(
@@ -99,8 +113,15 @@ _LEAST = {
     "draw": 2,
     "tasks_per_generation": 1,
     "probe_networks": 1,
+    "min_length": 1,
+    "max_length": 2,
 }
-_CHOICES = {"to_scalar": ("mean", "l2"), "aggregation": ("mean", "sum"), "fitness": ("signed", "absolute")}
+_CHOICES = {
+    "to_scalar": ("mean", "l2"),
+    "aggregation": ("mean", "sum"),
+    "fitness": ("signed", "absolute"),
+    "representation": ("tree", "sequential"),
+}
 
 
 def _require(holds: bool, rule: str, seen: object) -> None:

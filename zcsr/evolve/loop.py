@@ -134,6 +134,7 @@ class _Evaluation:
                 same_as=admitted.recognised.same_as,
                 fitness=fitness(by_id[admitted.recognised.same_as], len(self.draws), config.fitness),
                 taus=by_id[admitted.recognised.same_as],
+                genotype=admitted.genotype,
             )
             for slot, admitted in enumerate(self.admitted)
         )

@@ -1,7 +1,8 @@
 """What one generation of a run is made of: plain immutable records, enough to store a run and to resume it.
 
-Every value is a string, a number, a tuple or a mapping of those, or a `Program`; two records are equal when
-everything but the measured time is. No record holds NaN: what is not a number is left out, as said below.
+Every value is a string, a number, a tuple or a mapping of those, a `Program` or another record; two records are
+equal when everything but the measured time is. No record holds NaN: what is not a number is left out, as said
+below.
 """
 
 from __future__ import annotations
@@ -18,6 +19,18 @@ Reason = Literal["too_tall", "shape", "error", "non_finite"]
 
 
 @dataclass(frozen=True, slots=True)
+class Genotype:
+    """What an individual is bred as, where that is not its expression: a sequential program, as text.
+
+    `instructions` are its rows, and `reaching` how many of them reach the output.
+    """
+
+    text: str
+    instructions: int
+    reaching: int
+
+
+@dataclass(frozen=True, slots=True)
 class Individual:
     """A place in the population of one generation.
 
@@ -25,7 +38,8 @@ class Individual:
     run ("new": none did); `same_as` the id of the distinct program whose scores it takes, which is its own id
     when it is new. `taus` are Kendall tau-b on the networks drawn in this generation, by task, for the tasks on
     which every score is finite. `fitness` is their minimum (of the absolute values when the run's fitness is
-    "absolute"), in -1..1, and -inf when a score on any drawn network is not finite.
+    "absolute"), in -1..1, and -inf when a score on any drawn network is not finite. `genotype` is None for a tree,
+    which is bred as its expression.
     """
 
     slot: int
@@ -35,6 +49,7 @@ class Individual:
     same_as: str
     fitness: float
     taus: Mapping[str, float]
+    genotype: Genotype | None = None
 
 
 @dataclass(frozen=True, slots=True)

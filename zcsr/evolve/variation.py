@@ -16,18 +16,11 @@ from typing import Any
 
 from deap import algorithms, base, gp, tools
 
+from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.records import Origin
 from zcsr.operations import OPERATIONS
 from zcsr.program import TENSOR_NAMES, Node
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A proposed expression and how it came about."""
-
-    root: Node
-    origin: Origin
 
 
 class _Fitness(base.Fitness):  # type: ignore[misc]  # DEAP is untyped
