@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zcsr.cli.costs import measured
 from zcsr.cli.options import (
     BatchSizeOption,
     ImagesOption,
@@ -67,9 +68,11 @@ def collect(
         space, dataset, images or dataset, statistics_config(batch_size, network_seed, pattern, loss)
     )
     opened = open_store(store, create=True)
+    count = worker_count(workers)
+    cost = measured(opened, "collect", tasks=[f"{space}:{dataset}"], collections=[collection.id], workers=count)
     try:
-        with progress(f"collecting {space}:{dataset}", "networks") as report:
-            done = collect_into(opened, collection, archs, workers=worker_count(workers), progress=report)
+        with cost, progress(f"collecting {space}:{dataset}", "networks") as report:
+            done = collect_into(opened, collection, archs, workers=count, progress=report)
     except KeyboardInterrupt:
         raise Interrupted("interrupted; what is collected is kept, and the same command goes on with it") from None
     per_network = done.seconds / done.collected if done.collected else 0.0

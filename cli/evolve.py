@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zcsr.cli.costs import chosen_meter, measured
 from zcsr.cli.options import (
     BatchSizeOption,
     ImagesOption,
     LossOption,
+    MeterOption,
     NetworkSeedOption,
     PatternOption,
     SpaceFileOption,
@@ -27,6 +29,7 @@ from zcsr.cli.options import (
 from zcsr.cli.resume import check_same_search, space_flags
 
 if TYPE_CHECKING:
+    from zcsr.meter import Meter
     from zcsr.store.experiment import Experiment, TaskRequest
     from zcsr.store.store import Store
 
@@ -59,6 +62,13 @@ def evolve(
     tasks_per_generation: Annotated[
         int, typer.Option("--tasks-per-generation", help="Tasks drawn in a generation, at most.")
     ] = 4,
+    representation: Annotated[
+        str, typer.Option("--representation", help="Programs as expression trees (tree) or rows (sequential).")
+    ] = "tree",
+    min_length: Annotated[
+        int, typer.Option("--min-length", help="Fewest rows of a random sequential program.")
+    ] = 2,
+    max_length: Annotated[int, typer.Option("--max-length", help="Most rows of a sequential program.")] = 32,
     to_scalar: Annotated[str, typer.Option("--to-scalar", help="Over an instance: mean or l2.")] = "mean",
     aggregation: Annotated[str, typer.Option("--aggregation", help="Over the instances: mean or sum.")] = "mean",
     fitness: Annotated[str, typer.Option("--fitness", help="Minimum of tau (signed) or of |tau| (absolute).")] = (
@@ -81,6 +91,7 @@ def evolve(
     pattern: PatternOption = "rcb",
     loss: LossOption = "ones",
     workers: WorkersOption = None,
+    meter: MeterOption = None,
     space_file: SpaceFileOption = None,
     store: StoreOption = None,
 ) -> None:
@@ -96,6 +107,7 @@ def evolve(
     from zcsr.store.experiment import Experiment
 
     use_spaces(space_file)
+    asked = chosen_meter(meter)
     opened = open_store(store, create=not resume)
     count = worker_count(workers)
     if resume:
@@ -121,6 +133,9 @@ def evolve(
             aggregation=aggregation,  # type: ignore[arg-type]
             fitness=fitness,  # type: ignore[arg-type]
             probe_networks=probe_networks,
+            representation=representation,  # type: ignore[arg-type]
+            min_length=min_length,
+            max_length=max_length,
         )
         experiment = Experiment.plan(
             opened,
@@ -135,7 +150,7 @@ def evolve(
     if experiment.run.info().status == "finished":
         say(f"run {experiment.run.name} is finished; there is nothing to go on with")
     else:
-        _run(experiment)
+        _run(experiment, asked)
     _show(experiment)
 
 
@@ -148,9 +163,18 @@ def _requests(store: Store, tasks: Sequence[str], images: str | None, metric: st
     return [TaskRequest(space, dataset, images or dataset, metric) for space, dataset in pairs]
 
 
-def _run(experiment: Experiment) -> None:
+def _run(experiment: Experiment, meter: Meter | None) -> None:
     """Do what the run still lacks."""
-    with _interruptible(experiment):
+    cost = measured(
+        experiment.store,
+        "evolve",
+        run=experiment.run.name,
+        tasks=(task.task for task in experiment.tasks),
+        collections=(task.collection.id for task in experiment.tasks),
+        workers=experiment.workers,
+        meter=meter,
+    )
+    with _interruptible(experiment), cost:
         _announce(experiment)
         _search(experiment)
         _test(experiment)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zcsr.cli.costs import measured
 from zcsr.cli.options import (
+    FootprintOption,
     ImagesOption,
     SpaceFileOption,
     StoreOption,
@@ -20,6 +23,7 @@ from zcsr.cli.options import (
 
 if TYPE_CHECKING:
     from zcsr.explain import NetworkReading
+    from zcsr.footprint import Footprint
     from zcsr.program import Program
     from zcsr.reports.explain import Explanation
     from zcsr.store import Store
@@ -41,6 +45,7 @@ def explain(
         Path | None,
         typer.Option("--out", "-o", help="Folder to write a report with pictures to.", show_default="print it"),
     ] = None,
+    footprint: FootprintOption = None,
     workers: WorkersOption = None,
     space_file: SpaceFileOption = None,
     store: StoreOption = None,
@@ -48,13 +53,23 @@ def explain(
     """Say what a program looks at and what moves its score: sizes of tensors, and real networks with --task."""
     from zcsr.cli.export import read_program
     from zcsr.cli.failures import cannot_write
+    from zcsr.footprint import Footprint
     from zcsr.reports.explain import explain_program, render_explanation
+    from zcsr.reports.footprint import read_cost
 
     use_spaces(space_file)
     given = read_program(program)
+    reckoned = Footprint.of(footprint or ())
     opened = _store(store, needed=task is not None)
-    reading = None if task is None or opened is None else _reading(opened, given, task, images, networks, workers)
-    explanation = explain_program(given, opened, reading, _command(program, given, task, images, networks))
+    command = _command(program, given, task, images, networks, reckoned)
+    if task is None or opened is None:
+        explanation = explain_program(given, opened, None, command)
+    else:
+        cost = measured(opened, "explain", program=given.id, tasks=[task], workers=worker_count(workers))
+        with cost:
+            reading = _reading(opened, given, task, images, networks, workers)
+            explanation = explain_program(given, opened, reading, command)
+        explanation = replace(explanation, cost=read_cost(opened, reckoned, program=given.id))
     if out is None:
         _print(explanation)
         return
@@ -94,12 +109,16 @@ def _reading(
         raise Interrupted("interrupted; nothing is kept of it") from None
 
 
-def _command(given: str, program: Program, task: str | None, images: str | None, networks: int) -> tuple[str, ...]:
+def _command(
+    given: str, program: Program, task: str | None, images: str | None, networks: int, footprint: Footprint
+) -> tuple[str, ...]:
+    from zcsr.reports.footprint import footprint_flags
+
     words = ["zcsr", "explain", str(program) if given.startswith("@") else given.strip()]
     if task is not None:
         words += ["--task", task, *(() if images is None else ("--images", images))]
         words += [] if networks == NETWORKS else ["--networks", str(networks)]
-    return (*words, "--out", "DIR")
+    return (*words, *footprint_flags(footprint), "--out", "DIR")
 
 
 def _print(explanation: Explanation) -> None:

@@ -52,6 +52,19 @@ SpaceFileOption = Annotated[
         show_default="none",
     ),
 ]
+MeterOption = Annotated[
+    str | None,
+    typer.Option("--meter", help="Measure the electricity as well, with codecarbon.", show_default="none"),
+]
+FootprintOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--footprint",
+        metavar="NAME=VALUE",
+        help="For energy and CO2e: watts_per_core, watts_per_gb, pue or carbon_intensity; may be repeated.",
+        show_default="those of Green Algorithms",
+    ),
+]
 RunArgument = Annotated[str, typer.Argument(help="Name of a run, or latest.")]
 
 

@@ -1,4 +1,4 @@
-"""`zcsr report`: the markdown report of a run, of the scores apart from runs, or of a search with a proxy."""
+"""`zcsr report`: the markdown report of a run, of several, of the scores apart from runs, or of a search."""
 
 from __future__ import annotations
 
@@ -7,19 +7,28 @@ from typing import Annotated
 
 import typer
 
-from zcsr.cli.options import StoreOption, open_store
+from zcsr.cli.options import FootprintOption, StoreOption, open_store
 
 
 def report(
     run: Annotated[
-        str | None, typer.Argument(help="Name of a run, or latest; not with --scores.", show_default="latest")
+        list[str] | None,
+        typer.Argument(
+            help="Name of a run, or latest; several are compared by representation. Not with --scores.",
+            show_default="latest",
+        ),
     ] = None,
     scores: Annotated[
         bool,
         typer.Option("--scores", help="Report on what `zcsr test --task` scored, beside published figures."),
     ] = False,
     name: Annotated[
-        str | None, typer.Option("--name", help="With --scores: name of the report.", show_default="scores")
+        str | None,
+        typer.Option(
+            "--name",
+            help="With --scores or several runs: name of the report.",
+            show_default="scores or representations",
+        ),
     ] = None,
     notes: Annotated[
         Path | None,
@@ -33,31 +42,45 @@ def report(
         str | None,
         typer.Option("--search", help="Report on this search (`zcsr search`), or latest.", show_default="none"),
     ] = None,
+    footprint: FootprintOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder to write to.", show_default="reports in the store")
     ] = None,
     store: StoreOption = None,
 ) -> None:
-    """Write a report of a run, of scores apart from runs, or of a search, with its pictures, and print the path."""
+    """Write a report of a run, of several, of scores apart from runs, or of a search, and print the path.
+
+    Its pictures lie beside it. Several runs are compared by the representation of their programs.
+    """
     from zcsr.cli.failures import cannot_write
     from zcsr.errors import InputError
-    from zcsr.reports import render_run, render_scores, render_search
+    from zcsr.footprint import Footprint
+    from zcsr.reports import render_representations, render_run, render_scores, render_search
 
-    if scores and run is not None:
-        raise InputError(f"--scores reports on all scores apart from runs; leave out the run '{run}' or --scores")
-    if search is not None and (scores or run is not None):
-        raise InputError(f"--search {search} is a report of its own; leave out {'--scores' if scores else run}")
-    if (name is not None or notes is not None) and not scores:
-        raise InputError("--name and --notes are for a report on --scores; a run's report has the run's name")
+    runs = run or []
+    if scores and runs:
+        raise InputError(
+            f"--scores reports on all scores apart from runs; leave out the run '{runs[0]}' or --scores"
+        )
+    if search is not None and (scores or runs):
+        raise InputError(f"--search {search} is a report of its own; leave out {'--scores' if scores else runs[0]}")
+    if not scores and (notes is not None or (name is not None and len(runs) < 2)):
+        raise InputError(
+            "--name and --notes are for a report on --scores, and --name for one on several runs; a run's report "
+            "has the run's name"
+        )
+    reckoned = Footprint.of(footprint or ())
     opened = open_store(store)
     folder = out or opened.root / "reports"
     try:
         if scores:
-            path = render_scores(opened, name or "scores", folder, _read(notes) if notes else "")
+            path = render_scores(opened, name or "scores", folder, _read(notes) if notes else "", reckoned)
         elif search is not None:
-            path = render_search(opened, search, folder)
+            path = render_search(opened, search, folder, reckoned)
+        elif len(runs) > 1:
+            path = render_representations(opened, runs, name or "representations", folder, reckoned)
         else:
-            path = render_run(opened, run or "latest", folder)
+            path = render_run(opened, runs[0] if runs else "latest", folder, reckoned)
     except OSError as error:
         raise cannot_write(error) from error
     typer.echo(str(path))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from zcsr.store.experiment import Experiment
     from zcsr.store.runs import RunStore
 
-FREE = frozenset({"run", "resume", "workers", "space_file", "store"})
+FREE = frozenset({"run", "resume", "workers", "space_file", "store", "meter"})
 """Parameters that belong to a session, not to the run."""
 
 

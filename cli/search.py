@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from zcsr.cli.costs import measured
 from zcsr.cli.options import SpaceFileOption, StoreOption, open_store, parse_task, use_spaces
 
 
@@ -117,8 +118,9 @@ def search(
         f"{len(plan.guide):,} networks of {task}, guided by {plan.metric} accuracy; the target is {plan.target:g}% "
         "test accuracy"
     )
+    cost = measured(opened, "search", search=name or plan.default_name, tasks=[task])
     try:
-        with progress("searching", "searches") as report:
+        with cost, progress("searching", "searches") as report:
             made = run_searches(opened, plan, name=name, command=["zcsr", *sys.argv[1:]], report=report)
     except KeyboardInterrupt:
         raise Interrupted("interrupted; finished repeats are kept, and the same command goes on") from None

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zcsr.cli.costs import chosen_meter, measured
 from zcsr.cli.options import (
     BatchSizeOption,
     ImagesOption,
     InitialisationOption,
     LossOption,
+    MeterOption,
     NetworkSeedOption,
     PatternOption,
     SpaceFileOption,
@@ -26,6 +28,7 @@ from zcsr.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zcsr.meter import Meter
     from zcsr.program import Program
     from zcsr.scoring import Measures
     from zcsr.spaces import SearchSpace
@@ -73,6 +76,7 @@ def test(
     loss: LossOption = "ones",
     initialisation: InitialisationOption = "eznas",
     workers: WorkersOption = None,
+    meter: MeterOption = None,
     space_file: SpaceFileOption = None,
     store: StoreOption = None,
 ) -> None:
@@ -87,31 +91,41 @@ def test(
     from zcsr.spaces import get_space
 
     use_spaces(space_file)
+    asked = chosen_meter(meter)
     opened = open_store(store)
     programs = [read_program(text) for text in program or ()]
     try:
         if task is None:
             if proxy:
                 raise InputError("--proxy takes a --task as well; a run's test networks are for its programs")
-            _test_run(opened, run or "latest", programs, worker_count(workers))
+            _test_run(opened, run or "latest", programs, worker_count(workers), asked)
         else:
             collection = _collection(
                 task, images, statistics_config(batch_size, network_seed, pattern, loss, initialisation)
             )
             archs = _archs(get_space(collection.space), sample, sample_seed, indices)
             measures = _measures(opened, run, programs, proxy or ())
-            _test_task(opened, collection, measures, archs, worker_count(workers))
+            _test_task(opened, collection, measures, archs, worker_count(workers), asked)
     except KeyboardInterrupt:
         raise Interrupted("interrupted; scores are kept, and the same command goes on with them") from None
 
 
-def _test_run(store: Store, name: str, programs: Sequence[Program], workers: int) -> None:
+def _test_run(store: Store, name: str, programs: Sequence[Program], workers: int, meter: Meter | None) -> None:
     from zcsr.cli.console import progress
     from zcsr.cli.query import print_named
     from zcsr.store.experiment import Experiment
 
     experiment = Experiment.resume(store, name, workers=workers)
-    with progress("testing", "networks") as report:
+    cost = measured(
+        store,
+        "test",
+        run=experiment.run.name,
+        tasks=(task.task for task in experiment.tasks),
+        collections=(task.collection.id for task in experiment.tasks),
+        workers=workers,
+        meter=meter,
+    )
+    with cost, progress("testing", "networks") as report:
         experiment.test(programs or [finalist.program for finalist in experiment.finalists()], report)
     print_named(store, "correlations", {"run": experiment.run.name, "role": "test"})
 
@@ -131,13 +145,20 @@ def _measures(store: Store, run: str | None, programs: Sequence[Program], proxie
 
 
 def _test_task(
-    store: Store, collection: Collection, measures: Measures, archs: Sequence[str], workers: int
+    store: Store,
+    collection: Collection,
+    measures: Measures,
+    archs: Sequence[str],
+    workers: int,
+    meter: Meter | None,
 ) -> None:
     from zcsr.cli.console import progress, say
     from zcsr.cli.query import print_named
     from zcsr.store.scores import score_archs
 
-    with progress("testing", "networks") as report:
+    task = f"{collection.space}:{collection.dataset}"
+    cost = measured(store, "test", tasks=[task], collections=[collection.id], workers=workers, meter=meter)
+    with cost, progress("testing", "networks") as report:
         done = score_archs(store, collection, measures, archs, workers=workers, report=report)
     per_network = f"; {done.seconds / done.scored:.2f} s a network" if done.scored else ""
     say(f"{done.scored} networks scored, {done.already} were already{per_network}")

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from zcsr.cli.costs import chosen_meter, measured
 from zcsr.cli.options import (
     ImagesOption,
+    MeterOption,
     SpaceFileOption,
     StoreOption,
     WorkersOption,
@@ -35,6 +37,7 @@ def train(
     ] = 30_000,
     device: Annotated[str, typer.Option("--device", help="cpu, or cuda where there is one.")] = "cpu",
     workers: WorkersOption = None,
+    meter: MeterOption = None,
     space_file: SpaceFileOption = None,
     store: StoreOption = None,
 ) -> None:
@@ -56,15 +59,18 @@ def train(
     config = TrainingConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     request = TrainRequest(space, dataset, images or dataset, train_images, test_images, config)
     archs = get_space(space).sample(networks, random.Random(sample_seed))
+    asked = chosen_meter(meter)
     opened = open_store(store, create=True)
+    count = worker_count(workers)
+    cost = measured(opened, "train", tasks=[f"{space}:{dataset}"], workers=count, meter=asked)
     try:
-        with progress(f"training {space}:{dataset}", "trainings") as report:
+        with cost, progress(f"training {space}:{dataset}", "trainings") as report:
             done = train_into(
                 opened,
                 request,
                 archs,
                 range(seeds),
-                workers=worker_count(workers),
+                workers=count,
                 device=device,
                 report=report,
             )

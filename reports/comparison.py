@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from zcsr import queries
 from zcsr.errors import InputError
+from zcsr.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.proxies import proxy_names
 from zcsr.reports.figures import DotPanel, LinePanel, Series, dots_figure, lines_figure, matrix_figure
+from zcsr.reports.footprint import cost_section, footprint_flags, read_cost
 from zcsr.reports.markdown import MISSING, Formatter, code, number, shortened_code
 from zcsr.reports.phrases import phrase, template
 from zcsr.reports.render import BLANK_LINES
@@ -55,18 +57,16 @@ class Scores:
         return self._answers[command]
 
 
-def render_scores(store: Store, name: str, out_dir: Path, notes: str = "") -> Path:
+def render_scores(
+    store: Store, name: str, out_dir: Path, notes: str = "", footprint: Footprint = GREEN_ALGORITHMS
+) -> Path:
     """Write `<out_dir>/<name>.md` and its pictures, and return the path of the markdown.
 
-    `notes` is what its author makes of the numbers, in markdown: a section of its own. The same store and notes
-    give the same bytes. Raises InputError for a name that is no plain file name, and where the
-    store has no scores with accuracies; nothing is written then.
+    `notes` is what its author makes of the numbers, in markdown: a section of its own; `footprint` says how energy
+    and CO2e are reckoned. The same store, notes and footprint give the same bytes. Raises InputError for a name
+    that is no plain file name, and where the store has no scores with accuracies; nothing is written then.
     """
-    if not _FILE_NAME.fullmatch(name):
-        raise InputError(
-            f"'{name}' cannot name a report: use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter "
-            "or digit"
-        )
+    checked_name(name)
     scores = Scores(store)
     if not _trained(scores):
         raise InputError(
@@ -75,13 +75,23 @@ def render_scores(store: Store, name: str, out_dir: Path, notes: str = "") -> Pa
         )
     out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / f"{name}.md"
-    parts = sections(scores, out_dir / name) | {"notes": notes.strip()}
+    parts = sections(scores, out_dir / name, footprint) | {"notes": notes.strip()}
     text = template("comparison").substitute(parts)
     path.write_text(BLANK_LINES.sub("\n\n", text), encoding="utf-8")
     return path
 
 
-def sections(scores: Scores, pictures: Path) -> dict[str, str]:
+def checked_name(name: str) -> str:
+    """The name of a report. Raises InputError for one that is no plain file name."""
+    if not _FILE_NAME.fullmatch(name):
+        raise InputError(
+            f"'{name}' cannot name a report: use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter "
+            "or digit"
+        )
+    return name
+
+
+def sections(scores: Scores, pictures: Path, footprint: Footprint = GREEN_ALGORITHMS) -> dict[str, str]:
     """Every section by its name in the template; writes the pictures beside them, as `<pictures>-<what>.png`."""
     name = pictures.name
     return {
@@ -97,7 +107,10 @@ def sections(scores: Scores, pictures: Path) -> dict[str, str]:
         "readouts": readouts(scores, pictures),
         "cross_space": cross_space(scores, pictures),
         "agreement": agreement(scores),
-        "report_command": shlex.join(("zcsr", "report", "--scores", *(() if name == NAME else ("--name", name)))),
+        "cost": cost_section(read_cost(scores.store, footprint, run="", kind="test")),
+        "report_command": shlex.join(
+            ("zcsr", "report", "--scores", *(() if name == NAME else ("--name", name)), *footprint_flags(footprint))
+        ),
     }
 
 

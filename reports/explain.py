@@ -35,6 +35,7 @@ from zcsr.plan import kind_of
 from zcsr.program import Program, parse
 from zcsr.recognise import explain, program_keys
 from zcsr.reports.figures import CurvePanel, curves_figure, shares_figure
+from zcsr.reports.footprint import Cost, cost_section
 from zcsr.reports.markdown import code, escape, shortened_code, table
 from zcsr.reports.phrases import template
 from zcsr.reports.render import BLANK_LINES
@@ -69,6 +70,7 @@ class Explanation:
     named: the programs with a name that are the same, the program's own name left out
     archived: the programs in a store's runs that are the same, a row each (`archive_twins`); None without a store
     networks: None where no networks were looked at
+    cost: what looking at networks cost (`zcsr.reports.footprint.read_cost`); None where it was not measured
     """
 
     name: str
@@ -78,6 +80,7 @@ class Explanation:
     responses: tuple[Response, ...]
     networks: NetworkReading | None
     command: tuple[str, ...]
+    cost: Cost | None = None
 
 
 def explain_program(
@@ -295,6 +298,7 @@ def _sections(explanation: Explanation, pictures: Path) -> dict[str, str]:
         "responses": _responses(explanation),
         "responses_picture": _responses_picture(explanation, pictures),
         "networks": _networks(explanation, pictures),
+        "cost": cost_section(explanation.cost),
         "command": shlex.join(explanation.command),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from zcsr.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.reports.phrases import template
 from zcsr.reports.results import read_run
 from zcsr.reports.sections import sections
@@ -14,15 +15,15 @@ from zcsr.store import Store
 BLANK_LINES = re.compile(r"\n{3,}")
 
 
-def render_run(store: Store, run: str, out_dir: Path) -> Path:
+def render_run(store: Store, run: str, out_dir: Path, footprint: Footprint = GREEN_ALGORITHMS) -> Path:
     """Write `<out_dir>/<run>.md` and its pictures, and return the path of the markdown.
 
-    `run` is a run's name or "latest". The same store gives the same bytes. Raises InputError when there is no such
-    run; nothing is written then.
+    `run` is a run's name or "latest"; `footprint` says how energy and CO2e are reckoned. The same store gives the
+    same bytes. Raises InputError when there is no such run; nothing is written then.
     """
     results = read_run(store, run)
     out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / f"{results.run}.md"
-    text = template("run").substitute(sections(results, out_dir / results.run))
+    text = template("run").substitute(sections(results, out_dir / results.run, footprint))
     path.write_text(BLANK_LINES.sub("\n\n", text), encoding="utf-8")
     return path

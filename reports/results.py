@@ -14,6 +14,7 @@ from zcsr import queries
 from zcsr.evolve import EvolveConfig
 from zcsr.ranking import bootstrap_interval, kendall
 from zcsr.store import Store, open_run, query
+from zcsr.store.costs import without_store
 
 BOOTSTRAP_SEED = 0
 BOOTSTRAP_REPEATS = 1000
@@ -101,14 +102,3 @@ def query_command(name: str, parameters: Mapping[str, object]) -> tuple[str, ...
     """The words of the command that prints a named query as markdown."""
     pairs = [word for key, value in parameters.items() for word in ("--parameter", f"{key}={value}")]
     return ("zcsr", "query", name, *pairs, "--format", "markdown")
-
-
-def without_store(command: tuple[str, ...]) -> tuple[str, ...]:
-    """The words of a command without `--store PATH`: where the store lies changes no result."""
-    kept: list[str] = []
-    skip = False
-    for word in command:
-        if not (skip or word == "--store" or word.startswith("--store=")):
-            kept.append(word)
-        skip = word == "--store"
-    return tuple(kept)

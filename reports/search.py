@@ -15,14 +15,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from zcsr import queries
+from zcsr.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.reports.figures import SearchPanel, search_figure, short
+from zcsr.reports.footprint import cost_section, footprint_flags, read_cost
 from zcsr.reports.markdown import MISSING, Formatter, cell, code, number, shortened_code
 from zcsr.reports.phrases import phrase, template
 from zcsr.reports.render import BLANK_LINES
-from zcsr.reports.results import Answer, query_command, without_store
+from zcsr.reports.results import Answer, query_command
 from zcsr.reports.sections import answered, made_by, picture
 from zcsr.spaces import get_space
 from zcsr.store import Store, query
+from zcsr.store.costs import without_store
 from zcsr.store.searches import SearchInfo, find_search
 
 CURVE_COLUMNS = 6
@@ -67,22 +70,22 @@ def read_search(store: Store, search: str) -> SearchResults:
     return SearchResults(store, info, _asked(store, "searches", {"search": info.name}).frame.row(0, named=True))
 
 
-def render_search(store: Store, search: str, out_dir: Path) -> Path:
+def render_search(store: Store, search: str, out_dir: Path, footprint: Footprint = GREEN_ALGORITHMS) -> Path:
     """Write `<out_dir>/<search>.md` and its picture, and return the path of the markdown.
 
-    `search` is a search's name or "latest". The same store gives the same bytes. Raises InputError when there is no
-    such search; nothing is written then.
+    `search` is a search's name or "latest"; `footprint` says how energy and CO2e are reckoned. The same store gives
+    the same bytes. Raises InputError when there is no such search; nothing is written then.
     """
     results = read_search(store, search)
     name = results.info.name
     out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / f"{name}.md"
-    text = template("search").substitute(sections(results, out_dir / name))
+    text = template("search").substitute(sections(results, out_dir / name, footprint))
     path.write_text(BLANK_LINES.sub("\n\n", text), encoding="utf-8")
     return path
 
 
-def sections(results: SearchResults, pictures: Path) -> dict[str, str]:
+def sections(results: SearchResults, pictures: Path, footprint: Footprint = GREEN_ALGORITHMS) -> dict[str, str]:
     """Every section by its name in the template; writes the picture beside them, as `<pictures>-curves.png`."""
     row = results.row
     known = {key: row[key] for key in ("repeats", "budget", "metric", "population", "tournament", "warmup", "seed")}
@@ -99,8 +102,11 @@ def sections(results: SearchResults, pictures: Path) -> dict[str, str]:
         "parameters": parameters(results),
         "scores": scores(results),
         "strategies": phrase("search_strategies", moves=moves, **known),
+        "cost": cost_section(read_cost(results.store, footprint, search=results.info.name)),
         "reproduce": reproduce(results),
-        "report_command": shlex.join(("zcsr", "report", "--search", results.info.name)),
+        "report_command": shlex.join(
+            ("zcsr", "report", "--search", results.info.name, *footprint_flags(footprint))
+        ),
     }
 
 

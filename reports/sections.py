@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from zcsr.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.program import parse
 from zcsr.reports.figures import Panel, fitness_figure, scatter_figure
+from zcsr.reports.footprint import cost_section, footprint_flags, read_cost
 from zcsr.reports.markdown import Formatter, code, number, shortened_code, table
 from zcsr.reports.phrases import phrase
 from zcsr.reports.results import BOOTSTRAP_REPEATS, BOOTSTRAP_SEED, Answer, RunResults
@@ -31,7 +33,7 @@ SHORT: dict[str, Formatter] = dict.fromkeys(("text", "example"), shortened_code)
 PERCENTAGES = ("lowest", "median", "highest")
 
 
-def sections(results: RunResults, pictures: Path) -> dict[str, str]:
+def sections(results: RunResults, pictures: Path, footprint: Footprint = GREEN_ALGORITHMS) -> dict[str, str]:
     """Every section by its name in the template; writes the pictures beside them, as `<pictures>-<what>.png`."""
     return {
         "run": results.run,
@@ -61,8 +63,9 @@ def sections(results: RunResults, pictures: Path) -> dict[str, str]:
         "evaluations": answered(results.ask("evaluations")),
         "timings": answered(results.ask("timings")),
         "took": phrase("took", seconds=number(results.seconds, 0)) if results.seconds else "",
+        "cost": cost_section(read_cost(results.store, footprint, run=results.run)),
         "reproduce": reproduce(results),
-        "report_command": shlex.join(("zcsr", "report", results.run)),
+        "report_command": shlex.join(("zcsr", "report", results.run, *footprint_flags(footprint))),
     }
 
 

@@ -99,7 +99,7 @@ def _pieces(tensors: Sequence[Tensor]) -> Iterator[bytes]:
         if size and size + tensor.nbytes > PIECE_BYTES:
             yield b"".join(group)
             group, size = [], 0
-        group.append(memoryview(tensor.numpy().ravel()).cast("B"))
+        group.append(tensor.numpy().ravel().data.cast("B"))
         size += tensor.nbytes
     yield b"".join(group)
 

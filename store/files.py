@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from zcsr.store.atomic import TEMPORARY_PREFIX
 from zcsr.store.store import Store
-from zcsr.store.tables import GENERATION_KINDS
+from zcsr.store.tables import GENERATION_KINDS, OPTIONAL_KINDS
 
 PROXY_SCORES = "proxy_scores"
 """The folder of the scores that others publish of their proxies, `<space>/<dataset>/<source>.parquet`."""
@@ -37,7 +37,15 @@ class Found:
 
 def scan(store: Store) -> Found:
     """What a store holds now. Writes that are not complete, and folders without a `run.json`, are passed over."""
-    sources = (_accuracy_files, _collection_files, _score_files, _proxy_files, _run_files, _search_files)
+    sources = (
+        _accuracy_files,
+        _collection_files,
+        _score_files,
+        _proxy_files,
+        _run_files,
+        _search_files,
+        _cost_files,
+    )
     files = {file.path: file for source in sources for file in source(store)}
     return Found(files, tuple(sorted(_summary_shards(store.statistics_dir))))
 
@@ -94,7 +102,7 @@ def _generation_files(store: Store, run: os.DirEntry[str]) -> Iterator[File]:
             continue
         for entry in _entries(generation.path):
             kind, _, suffix = entry.name.partition(".")
-            if suffix == "parquet" and kind in GENERATION_KINDS:
+            if suffix == "parquet" and kind in (*GENERATION_KINDS, *OPTIONAL_KINDS):
                 yield _file(store, entry, kind, run.name, int(generation.name))
 
 
@@ -106,6 +114,12 @@ def _search_files(store: Store) -> Iterator[File]:
         yield _file(store, entries["search.json"], "search")
         if "steps.parquet" in entries:
             yield _file(store, entries["steps.parquet"], "search_steps")
+
+
+def _cost_files(store: Store) -> Iterator[File]:
+    for entry in _entries(store.costs_dir):
+        if entry.name.endswith(".json"):
+            yield _file(store, entry, "cost")
 
 
 def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:

@@ -31,9 +31,9 @@ from zcsr.store.files import File, Found, scan
 from zcsr.store.guard import one_line
 from zcsr.store.reading import DamagedIndex, Parameters, ReadConnection, prepared, quoted
 from zcsr.store.store import Store
-from zcsr.store.tables import COLUMNS, GENERATION_KINDS, LOADS
+from zcsr.store.tables import COLUMNS, GENERATION_KINDS, LOADS, OPTIONAL_KINDS
 
-INDEX_SCHEMA = 3
+INDEX_SCHEMA = 4
 
 
 def connect(store: Store) -> ReadConnection:
@@ -263,12 +263,18 @@ def _problem(connection: duckdb.DuckDBPyConnection, place: str, loads: Mapping[s
 
 def _load_record(connection: duckdb.DuckDBPyConnection, path: Path, number: int, file: File) -> None:
     try:
-        for table, rows in _RECORDS[file.kind](read_json_object(path), path.parent.name).items():
+        for table, rows in _RECORDS[file.kind](read_json_object(path), _name_of(path, file)).items():
             for row in rows:
                 places = ", ".join("?" for _ in row)
                 connection.execute(f"INSERT INTO {table} VALUES (?, {places})", [number, *row])
     except (KeyError, TypeError, ValueError, AttributeError, duckdb.Error) as error:
-        raise StoreError(f"cannot read {path}: {error!r}; restore the file or remove its folder") from error
+        what = "it" if file.kind == "cost" else "its folder"
+        raise StoreError(f"cannot read {path}: {error!r}; restore the file or remove {what}") from error
+
+
+def _name_of(path: Path, file: File) -> str:
+    """What a record is of: a session's has a file of its own, the others are in folders of that name."""
+    return path.stem if file.kind == "cost" else path.parent.name
 
 
 def _run_rows(record: Mapping[str, Any], run: str) -> dict[str, list[list[Any]]]:
@@ -278,6 +284,7 @@ def _run_rows(record: Mapping[str, Any], run: str) -> dict[str, list[list[Any]]]
         "started": _in_utc(record["started"]),
         "seconds": record["seconds"],
         "command": shlex.join(record["command"]),
+        "representation": "tree",  # of runs older than the choice
     } | {**record["versions"], **record["config"]}
     tasks = [_task_row(run, position, task) for position, task in enumerate(record["tasks"])]
     return {"runs": [[known.get(name) for name in _names("runs")]], "tasks": tasks}
@@ -322,11 +329,22 @@ def _search_rows(record: Mapping[str, Any], search: str) -> dict[str, list[list[
     return {"searches": [[known.get(name) for name in _names("searches")]], "search_scores": scores}
 
 
+def _cost_rows(record: Mapping[str, Any], session: str) -> dict[str, list[list[Any]]]:
+    known = {
+        **record,
+        "session": session,
+        "command": shlex.join(record["command"]),
+        "started": _in_utc(record["started"]),
+        **{name: float(record[name]) for name in ("seconds", "cpu_seconds")},
+    }
+    return {"costs": [[known[name] for name in _names("costs")]]}
+
+
 def _in_utc(time: str) -> datetime:
     return datetime.fromisoformat(time).astimezone(UTC).replace(tzinfo=None)
 
 
-_RECORDS = {"run": _run_rows, "collection": _collection_rows, "search": _search_rows}
+_RECORDS = {"run": _run_rows, "collection": _collection_rows, "search": _search_rows, "cost": _cost_rows}
 
 
 def _names(table: str) -> list[str]:
@@ -409,8 +427,9 @@ def _gaps(found: Found) -> Iterator[str]:
             yield f"runs/{run}/split.parquet is missing"
         for number in sorted(set(range(max(generations, default=-1) + 1)) - set(generations)):
             yield f"runs/{run}/generations/{number:04d} is missing, though later generations are there"
+        everywhere = [kind for kind in OPTIONAL_KINDS if any(kind in present for present in generations.values())]
         for number, present in sorted(generations.items()):
-            for kind in GENERATION_KINDS:
+            for kind in (*GENERATION_KINDS, *everywhere):
                 if kind not in present:
                     yield f"runs/{run}/generations/{number:04d}/{kind}.parquet is missing"
 

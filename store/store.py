@@ -81,6 +81,11 @@ class Store:
         return self.root / "searches"
 
     @property
+    def costs_dir(self) -> Path:
+        """`<UTC time>-<hex>.json`: what a session of a command cost."""
+        return self.root / "costs"
+
+    @property
     def index_path(self) -> Path:
         """The DuckDB index, which can be rebuilt from all the rest."""
         return self.root / "index.duckdb"

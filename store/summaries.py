@@ -139,7 +139,8 @@ def _moments(stack: Values) -> Iterator[tuple[float, ...]]:
 
 def _shares(holds: npt.NDArray[np.bool_]) -> Values:
     """The share of each row that holds."""
-    return np.array([np.count_nonzero(row) for row in holds]) / holds.shape[1]
+    shares: Values = np.array([np.count_nonzero(row) for row in holds]) / holds.shape[1]
+    return shares
 
 
 def difference(stored: pl.DataFrame, again: pl.DataFrame) -> str | None:

@@ -19,7 +19,7 @@ COLUMNS: Mapping[str, str] = {
         "generations BIGINT, tournament BIGINT, mu BIGINT, lambda_ BIGINT, crossover DOUBLE, mutation DOUBLE, "
         "min_depth BIGINT, max_depth BIGINT, height_limit BIGINT, networks_per_task BIGINT, draw BIGINT, "
         "tasks_per_generation BIGINT, to_scalar VARCHAR, aggregation VARCHAR, fitness VARCHAR, "
-        "probe_networks BIGINT"
+        "probe_networks BIGINT, representation VARCHAR, min_length BIGINT, max_length BIGINT"
     ),
     "tasks": (
         "run VARCHAR, position BIGINT, task VARCHAR, space VARCHAR, dataset VARCHAR, metric VARCHAR, "
@@ -34,6 +34,9 @@ COLUMNS: Mapping[str, str] = {
         "recognised_by VARCHAR, same_as VARCHAR, fitness DOUBLE"
     ),
     "taus": "run VARCHAR, generation BIGINT, slot BIGINT, task VARCHAR, tau DOUBLE",
+    "genotypes": (
+        "run VARCHAR, generation BIGINT, slot BIGINT, genotype VARCHAR, instructions BIGINT, reaching BIGINT"
+    ),
     "draws": "run VARCHAR, generation BIGINT, task VARCHAR, position BIGINT, arch VARCHAR",
     "programs": (
         "run VARCHAR, generation BIGINT, program VARCHAR, text VARCHAR, size BIGINT, height BIGINT, "
@@ -60,6 +63,11 @@ COLUMNS: Mapping[str, str] = {
     "search_steps": (
         "search VARCHAR, strategy VARCHAR, proxy VARCHAR, repeat BIGINT, step BIGINT, arch VARCHAR, "
         "guiding_accuracy DOUBLE, test_accuracy DOUBLE, best_test_accuracy DOUBLE"
+    ),
+    "costs": (
+        "session VARCHAR, kind VARCHAR, command VARCHAR, run VARCHAR, search VARCHAR, program VARCHAR, "
+        "tasks VARCHAR[], collections VARCHAR[], started TIMESTAMP, seconds DOUBLE, cpu_seconds DOUBLE, "
+        "workers BIGINT, peak_gb DOUBLE, metered_kwh DOUBLE, zcsr VARCHAR"
     ),
     "scores": (
         "run VARCHAR, role VARCHAR, generation BIGINT, program VARCHAR, task VARCHAR, arch VARCHAR, score DOUBLE"
@@ -111,6 +119,7 @@ LOADS: Mapping[str, Mapping[str, str]] = {
         "individuals": f"{_PER_GENERATION}, slot, program, text, origin, recognised_by, same_as, fitness"
     },
     "taus": {"taus": f"{_PER_GENERATION}, slot, task, tau"},
+    "genotypes": {"genotypes": f"{_PER_GENERATION}, slot, genotype, instructions, reaching"},
     "draws": {"draws": f"{_PER_GENERATION}, task, position, arch"},
     "programs": {
         "programs": (
@@ -129,6 +138,10 @@ LOADS: Mapping[str, Mapping[str, str]] = {
 """For each kind of Parquet file, the tables that it feeds and the columns read for them (r: the file's row)."""
 
 GENERATION_KINDS = ("generation", "individuals", "taus", "draws", "programs", "rejections", "scores")
+"""The files of every generation."""
+
+OPTIONAL_KINDS = ("genotypes",)
+"""The files that either all generations of a run have or none."""
 
 VIEWS: Mapping[str, str] = {
     "accuracies": "SELECT space || ':' || dataset AS task, * EXCLUDE (file) FROM stored.accuracies",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from zcsr.evolve.config import EvolveConfig
-from zcsr.evolve.records import Generation, Individual, ProgramRecord, Rejection, ScoreRecord
+from zcsr.evolve.records import Generation, Genotype, Individual, ProgramRecord, Rejection, ScoreRecord
 from zcsr.program import TENSOR_NAMES, Program, parse
 from zcsr.statistics import StatisticsConfig
 from zcsr.store.atomic import write_json, write_parquet
@@ -81,14 +82,22 @@ def _record(one: Program, generator: random.Random) -> ProgramRecord:
 
 
 def write_run(
-    store: Store, name: str = "first", *, seed: int = 0, generations: int = 3, test: bool = True
+    store: Store,
+    name: str = "first",
+    *,
+    seed: int = 0,
+    generations: int = 3,
+    test: bool = True,
+    config: EvolveConfig = CONFIG,
 ) -> tuple[Program, ...]:
     """Write a run with generations and scores on test networks; returns the programs tested."""
     create_run(
-        store, CONFIG, [run_task(task) for task in TASKS], {"zcsr": "0.1"}, name=name, command=("zcsr", "a b")
+        store, config, [run_task(task) for task in TASKS], {"zcsr": "0.1"}, name=name, command=("zcsr", "a b")
     )
     run = open_run(store, name)
     made = [generation(number, seed) for number in range(generations)]
+    if config.representation == "sequential":
+        made = [bred_as_rows(one) for one in made]
     for one in made:
         run.append(one)
     if not test:
@@ -99,6 +108,12 @@ def write_run(
         TestScore(one, task, arch, generator.gauss(0, 1)) for one in tested for task in TASKS for arch in TEST
     )
     return tested
+
+
+def bred_as_rows(made: Generation) -> Generation:
+    """The generation with two instructions to each individual, of which one reaches the output."""
+    genotype = Genotype("22 14 0 0; 102 17 5 0", 2, 1)
+    return replace(made, individuals=tuple(replace(one, genotype=genotype) for one in made.individuals))
 
 
 def write_accuracies(store: Store, seeds: int = 2) -> dict[tuple[str, str], float]:
@@ -190,8 +205,29 @@ def write_search(store: Store) -> None:
     write_parquet(frame, store.searches_dir / "made" / "steps.parquet")
 
 
+def write_cost(store: Store, session: str, **given: object) -> None:
+    """Write what a session cost: an hour, two CPU hours and 4 GB of `zcsr evolve`, unless else is given."""
+    record: dict[str, object] = {
+        "kind": "evolve",
+        "command": ["zcsr", "evolve"],
+        "run": None,
+        "search": None,
+        "program": None,
+        "tasks": [TASKS[0]],
+        "collections": [],
+        "started": "2026-01-02T03:04:05+00:00",
+        "seconds": 3600.0,
+        "cpu_seconds": 7200.0,
+        "workers": 2,
+        "peak_gb": 4.0,
+        "metered_kwh": None,
+        "zcsr": "0.1",
+    }
+    write_json(record | given, store.costs_dir / f"{session}.json")
+
+
 def filled_store(root: Path) -> Store:
-    """A store with two runs, accuracies, statistics, a search, and scores apart from the runs."""
+    """A store with two runs, one of trees and one of rows, one's cost, accuracies, statistics, scores, a search."""
     store = Store.open(root, create=True)
     write_accuracies(store)
     write_statistics(store)
@@ -199,5 +235,6 @@ def filled_store(root: Path) -> Store:
     write_proxy_scores(store)
     write_search(store)
     write_run(store, "first")
-    write_run(store, "second", seed=1)
+    write_run(store, "second", seed=1, config=replace(CONFIG, representation="sequential"))
+    write_cost(store, "20260102-030405-00000001", run="first", tasks=list(TASKS))
     return store

@@ -30,7 +30,7 @@ MADE_BY = re.compile(r"^Made by `queries/(\w+)\.sql`: `(.+)`$", re.MULTILINE)
 SECTIONS = (
     *("Summary", "Collections", "Comparison", "Batch sizes (Figure 7)", "Seeds (Figure 9)"),
     *("Readouts (Figure 10)", "Across spaces and datasets (Figure 11)", "Agreement with the scores of others"),
-    "How to reproduce",
+    *("What it cost", "How to reproduce"),
 )
 
 
@@ -222,7 +222,7 @@ def test_caveats(text: str) -> None:
 def test_sections_without_data_are_left_out(small: Store, tmp_path: Path) -> None:
     path = render_scores(small, "small", tmp_path / "out")
     said = path.read_text(encoding="utf-8")
-    assert tuple(re.findall(r"^## (.+)$", said, re.MULTILINE)) == (*SECTIONS[:3], SECTIONS[-1])
+    assert tuple(re.findall(r"^## (.+)$", said, re.MULTILINE)) == (*SECTIONS[:3], *SECTIONS[-2:])
     files = sorted(one.name for one in path.parent.iterdir())
     assert files == ["small-comparison-nats-sss-cifar10.png", "small.md"]
     assert said.startswith("# Scores: small\n")

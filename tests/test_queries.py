@@ -49,6 +49,14 @@ COLUMNS: Mapping[str, str] = {
     "published": "source place proxy space dataset statistic value",
     "readouts": ("task name images batch_size seed loss pattern to_scalar aggregation kendall spearman networks"),
     "rejections": "reason programs proposals share example detail",
+    "representation_curves": (
+        "representation generation runs best_fitness_mean best_fitness_low best_fitness_high reaching_share_mean "
+        "reaching_share_low reaching_share_high seconds_mean seconds_low seconds_high"
+    ),
+    "representations": (
+        "run representation seed generations best_fitness test_kendall proposed valid_share recognised_share nodes "
+        "instructions reaching_share seconds"
+    ),
     "runs": "run status started seconds generations programs tasks best_fitness seed",
     "scored_collections": (
         "task collection images batch_size seed pattern loss initialisation programs proxies networks trained"

@@ -265,13 +265,14 @@ def test_sections_and_template_agree(store: Store, tmp_path: Path) -> None:
 def test_every_phrase_is_used() -> None:
     folder = Path(__file__).resolve().parents[1] / "reports"
     source = "".join(
-        (folder / name).read_text(encoding="utf-8") for name in ("sections.py", "comparison.py", "search.py")
+        (folder / name).read_text(encoding="utf-8")
+        for name in ("sections.py", "comparison.py", "search.py", "footprint.py", "representations.py")
     )
     unused = {
         key
         for key in phrases()
         if not re.search(rf"""["']{key.removeprefix("title_").removeprefix("picture_")}["']""", source)
-        and not key.startswith(("formula_", "strategy_"))
+        and not key.startswith(("formula_", "strategy_", "representation_"))
     }
     assert unused == set()
     assert phrase("of_more", shown=2, rows=5) == "The first 2 of 5 rows."

@@ -613,7 +613,7 @@ def text(report: Path) -> str:
 
 def test_the_report(kept: Store, report: Path, text: str) -> None:
     titles = ["Summary", "Curves", "Networks to reach the target", "What was searched", "Strategies"]
-    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == [*titles, "How to reproduce"]
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == [*titles, "What it cost", "How to reproduce"]
     assert "$" not in text
     assert f"zcsr search -t {TASK}\n" in text  # the command without the store
     picture = report.parent / re.findall(r"!\[.*\]\((.+)\)", text)[0]
