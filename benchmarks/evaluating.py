@@ -21,6 +21,7 @@ from zcsr.evaluate import Evaluator
 from zcsr.operations import BY_NAME, Operation
 from zcsr.program import Node, Program
 from zcsr.ranking import kendall
+from zcsr.scoring import NETWORKS_TOGETHER
 from zcsr.statistics import Instance, NetworkStatistics
 
 Scores = NDArray[np.float64]
@@ -31,7 +32,7 @@ DECOMPOSITIONS = ("det", "logdet", "eig_ratio", "eig_ratio_sym")
 OF_SHAPES = ("numel", "ones_like", "zeros_like")
 """Operations that do not look at the values of their argument."""
 
-PROFILED = 5
+PROFILED = NETWORKS_TOGETHER
 """Networks of the profile by operation."""
 
 TARGET = 10.0
@@ -75,21 +76,31 @@ class _Run:
 
 
 def _run(setting: Setting, programs: Sequence[Program], archs: Sequence[str]) -> _Run:
-    """Network by network in turns, each way on statistics of its own; loading them is not counted."""
+    """Some networks at a time, in turns, each way on statistics of its own; loading them is not counted.
+
+    The plain loop takes them one by one, ours together, as many as a search does.
+    """
     names = frozenset().union(*(read_tensors(program.root) for program in programs))
     ours, evaluator = cpu(Evaluator, programs)
     plain, read = 0.0, 0
     plain_scores, our_scores = [], []
-    for arch in archs:
-        one, other = (setting.load(setting.task, arch) for _ in range(2))
-        spent, scores = cpu(plain_scores_of, programs, one)
-        plain += spent
-        plain_scores.append(scores)
-        spent, values = cpu(evaluator.scores, other)
+    for group in groups_of(archs):
+        for arch in group:
+            spent, scores = cpu(plain_scores_of, programs, setting.load(setting.task, arch))
+            plain += spent
+            plain_scores.append(scores)
+        loaded = [setting.load(setting.task, arch) for arch in group]
+        spent, values = cpu(evaluator.scores_of, loaded)
         ours += spent
-        our_scores.append(values)
-        read += bytes_read(other, names)
+        our_scores.extend(values)
+        read += sum(bytes_read(statistics, names) for statistics in loaded)
     return _Run(plain, ours, read, np.array(plain_scores), np.array(our_scores))
+
+
+def groups_of(archs: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The networks that a search evaluates together."""
+    for start in range(0, len(archs), NETWORKS_TOGETHER):
+        yield archs[start : start + NETWORKS_TOGETHER]
 
 
 def plain_scores_of(programs: Sequence[Program], statistics: NetworkStatistics) -> list[float]:
@@ -123,6 +134,8 @@ def bytes_read(statistics: NetworkStatistics, names: frozenset[str]) -> int:
 
 LARGEST_DIFFERENCE = 1e-3
 LEAST_TAU = 0.99
+ROUNDING = 1e-5
+"""Of the largest score: what a sum of many numbers in single precision may be off by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +143,7 @@ class Agreement:
     """How one program's scores by two ways agree over networks.
 
     difference: the largest, relative to the greater magnitude, where both are finite; infinite where just one is
-    tau: Kendall's tau-b between the two, NaN where either is the same for all networks
+    tau: Kendall's tau-b between the two, NaN where either is the same for all networks but for rounding
     """
 
     difference: float
@@ -148,7 +161,16 @@ def agreement(one: Scores, other: Scores) -> Agreement:
     scale = np.maximum(np.maximum(np.abs(one[both]), np.abs(other[both])), np.finfo(np.float32).tiny)
     relative = np.abs(one[both] - other[both]) / scale
     unequal = bool((np.isfinite(one) ^ np.isfinite(other)).any())
-    return Agreement(math.inf if unequal else float(relative.max(initial=0.0)), kendall(one[both], other[both]))
+    ranked = _differs(one[both]) and _differs(other[both])
+    return Agreement(
+        math.inf if unequal else float(relative.max(initial=0.0)),
+        kendall(one[both], other[both]) if ranked else math.nan,
+    )
+
+
+def _differs(scores: Scores) -> bool:
+    """Whether the scores of networks differ by more than single precision leaves of equal ones."""
+    return bool(len(scores)) and float(np.ptp(scores)) > ROUNDING * float(np.abs(scores).max())
 
 
 def _agreement(setting: Setting, run: _Run, programs: Sequence[Program], archs: Sequence[str]) -> list[Row]:
@@ -234,7 +256,7 @@ def _profile(setting: Setting, programs: Sequence[Program], archs: Sequence[str]
     loaded = [setting.load(setting.task, arch) for arch in archs]
     with _watched(profile):
         evaluator = Evaluator(programs)
-        profile.whole, _ = cpu(lambda: [evaluator.scores(statistics) for statistics in loaded])
+        profile.whole, _ = cpu(evaluator.scores_of, loaded)
     return profile
 
 

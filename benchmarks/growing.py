@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Sequence
 
+from evaluating import groups_of
 from measuring import Line, apart, cpu, line_through, load_average, median_of, resident_peak
 from rows import Report, Row, Table, seconds, size
 from setting import PROBES, Load, Setting
@@ -62,13 +63,12 @@ def _list(numbers: Sequence[int]) -> str:
 def _seconds_for(setting: Setting, archs: Sequence[str]) -> float:
     """CPU seconds of loading and evaluating these networks, the plans made before; the median of the repeats."""
     evaluator = Evaluator(setting.programs)
-    for arch in archs:
-        evaluator.scores(setting.load(setting.task, arch))
 
     def run() -> None:
-        for arch in archs:
-            evaluator.scores(setting.load(setting.task, arch))
+        for group in groups_of(archs):
+            evaluator.scores_of([setting.load(setting.task, arch) for arch in group])
 
+    run()
     return statistics.median(cpu(run)[0] for _ in range(setting.sizes.repeats))
 
 
@@ -135,7 +135,7 @@ def _workers(setting: Setting) -> Row:
     """Two processes against one, by the clock, once both have started and made their plans."""
     archs = setting.archs(setting.task, setting.sizes.growth[-1])
     probes = {setting.task: archs[:PROBES]}
-    with StatisticsScorer(setting.load, probes, 1, 1) as one, StatisticsScorer(setting.load, probes, 2, 1) as two:
+    with StatisticsScorer(setting.load, probes, 1) as one, StatisticsScorer(setting.load, probes, 2) as two:
         pairs = [
             (_clock(one, setting, archs), _clock(two, setting, archs)) for _ in range(setting.sizes.repeats + 1)
         ]

@@ -72,7 +72,7 @@ class Sizes:
     sql_networks: int = 15_625
     sql_measures: int = 20
     stored_scores: int = 1_000_000
-    growth: tuple[int, ...] = (5, 10, 20, 40)
+    growth: tuple[int, ...] = (10, 20, 40, 80)
 
 
 _DARTS_V2 = (

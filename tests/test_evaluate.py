@@ -376,6 +376,64 @@ def test_a_program_scores_the_same_whatever_stands_beside_it(cell_network: Netwo
             np.testing.assert_array_equal(alone, together)
 
 
+@pytest.fixture(scope="module")
+def cell_networks(cell_network: NetworkStatistics) -> list[NetworkStatistics]:
+    """Real networks, of which the second has no instance in its cells and the last weights of all kinds."""
+    pixels = np.random.default_rng(1).integers(0, 256, (4, 16, 16, 1), dtype=np.uint8)
+    images = ImageSet("noise", pixels, np.arange(4, dtype=np.int64), 10, (0.5,), (0.25,))
+    space = get_space("nasbench201-mini")
+    archs = [space.arch(index) for index in (0, 4000, 9000, 15624)]
+    config = StatisticsConfig(batch_size=2)
+    return [cell_network, *(network_statistics(space, arch, 10, images, config) for arch in archs)]
+
+
+def test_a_network_scores_the_same_whatever_stands_beside_it(cell_networks: list[NetworkStatistics]) -> None:
+    programs = random_programs(400, 13)
+    together = Evaluator(programs).instance_values_of(cell_networks)
+    alone = [Evaluator(programs).instance_values(network) for network in cell_networks]
+    compared = 0
+    for of_one, of_all in zip(alone, together, strict=True):
+        for program, expected, outcome in zip(programs, of_one, of_all, strict=True):
+            if isinstance(expected, EvaluationError):
+                assert str(outcome) == str(expected), str(program)
+            else:
+                np.testing.assert_array_equal(outcome, expected, err_msg=str(program))
+                compared += 1
+    assert compared > 500
+    scores = Evaluator(programs).scores_of(cell_networks)
+    assert scores.shape == (5, 400)
+    np.testing.assert_array_equal(scores[3], Evaluator(programs).scores(cell_networks[3]))
+
+
+def test_no_networks_have_no_scores() -> None:
+    assert Evaluator([parse("fro(T1_D)")]).scores_of([]).shape == (0, 1)
+
+
+def test_shapes_that_do_not_fit_concern_their_own_network_alone() -> None:
+    square, oblong = single(T1_D=[[1.0, 2.0], [3.0, 5.0]]), single(T1_D=[[1.0, 2.0]])
+    (first, second), (third, fourth) = Evaluator([parse("det(T1_D)"), parse("fro(T1_D)")]).instance_values_of(
+        [square, oblong]
+    )
+    np.testing.assert_allclose([first, second], [[-1], [np.sqrt(39)]], rtol=1e-6)
+    assert isinstance(third, EvaluationError)
+    np.testing.assert_allclose(fourth, [np.sqrt(5)], rtol=1e-6)
+
+
+def test_a_decomposition_that_fails_concerns_its_own_network_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(a: Tensor) -> Tensor:
+        if bool((a == 7).any()):
+            raise RuntimeError("the algorithm failed to converge")
+        return a.sum(1)
+
+    monkeypatch.setitem(BY_NAME, "eig_ratio", dataclasses.replace(BY_NAME["eig_ratio"], stacked=failing))
+    networks = [single(T1_D=[1.0, 2.0]), single(T1_D=[7.0, 2.0]), single(T1_D=[3.0, 4.0])]
+    programs = [parse("abs(eig_ratio(T1_D))"), parse("mean(T1_D)")]
+    outcomes = Evaluator(programs).instance_values_of(networks)
+    assert [isinstance(of_one[0], EvaluationError) for of_one in outcomes] == [False, True, False]
+    assert [float(of_one[1][0]) for of_one in outcomes] == [1.5, 4.5, 3.5]
+    assert [float(outcomes[place][0][0]) for place in (0, 2)] == [3.0, 7.0]
+
+
 def test_the_same_call_gives_the_same_bits(statistics: NetworkStatistics) -> None:
     program = parse("fro(sigmoid(logdet(sign(T1G_D))))")
     assert score(program, statistics) == score(program, statistics)

@@ -58,8 +58,8 @@ def test_probe_refuses_shapes_before_it_computes(synthetic, monkeypatch):
     computed = []
     monkeypatch.setattr(
         evaluate.Evaluator,
-        "instance_values",
-        lambda self, _: [computed.append(program) or np.zeros(1) for program in self.programs],
+        "instance_values_of",
+        lambda self, group: [[computed.append(p) or np.zeros(1) for p in self.programs] for _ in group],
     )
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         (refused, accepted) = scorer.probe([WRONG_SHAPE, VALID[0]])
@@ -79,10 +79,10 @@ def test_probe_refuses_what_is_not_finite_on_any_probe_network(synthetic):
 
 
 def test_probe_reports_an_operation_that_fails(synthetic, monkeypatch):
-    def fail(self, statistics):
-        return [evaluate.EvaluationError("no such thing") for _ in self.programs]
+    def fail(self, group):
+        return [[evaluate.EvaluationError("no such thing") for _ in self.programs] for _ in group]
 
-    monkeypatch.setattr(evaluate.Evaluator, "instance_values", fail)
+    monkeypatch.setattr(evaluate.Evaluator, "instance_values_of", fail)
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         (result,) = scorer.probe([VALID[0]])
     assert (result.values, result.reason, result.detail) == (None, "error", "no such thing; in net0 on toy:a")
@@ -113,6 +113,18 @@ def test_each_pending_network_has_its_own_programs(synthetic):
         first, second = scorer.score(pending)
     assert first.tolist() == [evaluate.score(VALID[0], synthetic.load(TASK, "net2"))]
     assert second.tolist() == [evaluate.score(p, synthetic.load("toy:b", "net2")) for p in VALID[1:]]
+
+
+def test_networks_evaluated_together_may_want_different_programs(synthetic):
+    archs = [f"net{number % 10}" for number in range(12)]  # two groups, of which the second has some again
+    wanted = [VALID[: 1 + number % len(VALID)] for number in range(12)]
+    pending = [Pending(TASK, arch, tuple(programs)) for arch, programs in zip(archs, wanted, strict=True)]
+    with StatisticsScorer(synthetic.load, PROBES, workers=2) as scorer:
+        found = [scores.tolist() for scores in scorer.score(pending)]
+    assert found == [
+        [evaluate.score(program, synthetic.load(TASK, arch)) for program in programs]
+        for arch, programs in zip(archs, wanted, strict=True)
+    ]
 
 
 def test_a_network_is_loaded_once_while_it_is_kept(synthetic):

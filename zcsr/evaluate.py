@@ -3,9 +3,11 @@
 The one place where programs run. A score is `aggregation` over instances of `to_scalar` of the root's value
 (EZNAS, section 3.4); values are computed in the statistics' own precision, aggregation is in float64.
 
-An `Evaluator` makes many programs cheap without changing what they compute: see `zcsr.plan`. How instances are
-stacked depends on the network and on the program alone, so the score of a program is the same, bit for bit,
-whatever other programs are evaluated beside it.
+An `Evaluator` makes many programs on many networks cheap without changing what they compute: see `zcsr.plan`. How
+instances are stacked depends on the networks and on the program alone, so the score of a program is the same, bit
+for bit, whatever other programs are evaluated beside it. Nor does it depend on the other networks: the members of a
+stack do not see each other. (To rounding, where a tensor is no multiple of 64 bytes: matrix products may depend on
+where in memory a matrix begins.)
 """
 
 from __future__ import annotations
@@ -99,29 +101,56 @@ class Evaluator:
 
     def scores(self, statistics: NetworkStatistics) -> Values:
         """Return the programs' scores, [programs]; NaN where one is not finite or does not apply."""
-        return np.array(
-            [
-                math.nan if isinstance(values, EvaluationError) else aggregate(values, program.aggregation)
-                for program, values in zip(self.programs, self.instance_values(statistics), strict=True)
-            ],
-            dtype=np.float64,
-        )
+        return self.scores_of((statistics,))[0]
 
     def instance_values(self, statistics: NetworkStatistics) -> list[Outcome]:
         """Return for each program what `instance_values` returns, or the error that it raises."""
-        values = np.empty((len(self.programs), len(statistics.instances)))
-        errors: dict[int, EvaluationError] = {}
+        return self.instance_values_of((statistics,))[0]
+
+    def scores_of(self, networks: Sequence[NetworkStatistics]) -> Values:
+        """Return what `scores` gives for each network, [networks, programs], several times as fast."""
+        return np.array(
+            [
+                [
+                    math.nan if isinstance(values, EvaluationError) else aggregate(values, program.aggregation)
+                    for program, values in zip(self.programs, outcomes, strict=True)
+                ]
+                for outcomes in self.instance_values_of(networks)
+            ],
+            dtype=np.float64,
+        ).reshape(len(networks), len(self.programs))
+
+    def instance_values_of(self, networks: Sequence[NetworkStatistics]) -> list[list[Outcome]]:
+        """Return what `instance_values` gives for each network; instances are stacked across networks."""
+        if not networks:
+            return []
+        instances = [instance for network in networks for instance in network.instances]
+        owners = [place for place, network in enumerate(networks) for _ in network.instances]
+        values = np.empty((len(self.programs), len(instances)))
+        errors: dict[tuple[int, int], tuple[int, EvaluationError]] = {}
         with torch.inference_mode():
             for kinds in self._kinds:
-                for block in blocks(statistics.instances, kinds):
-                    for position, outcome in self._outcomes(kinds, block):
+                for block in blocks(instances, kinds):
+                    for position, part, outcome in self._outcomes(kinds, block, owners):
                         if isinstance(outcome, EvaluationError):
-                            errors.setdefault(position, outcome)
+                            for place in part.places:  # of a network's errors that of its first instance
+                                key = (owners[place], position)
+                                errors[key] = min(errors.get(key, (place, outcome)), (place, outcome), key=_place)
                         else:
-                            values[position, block.places] = outcome
-        return [errors.get(position) or values[position] for position in range(len(self.programs))]
+                            values[position, part.places] = outcome
+        ends = np.cumsum([len(network.instances) for network in networks])
+        return [
+            [
+                errors[(owner, position)][1] if (owner, position) in errors else of_network[position]
+                for position in range(len(self.programs))
+            ]
+            for owner, of_network in enumerate(np.split(values, ends[:-1], axis=1))
+        ]
 
-    def _outcomes(self, kinds: frozenset[str], block: Block) -> Iterable[tuple[int, Outcome]]:
+    def _outcomes(
+        self, kinds: frozenset[str], block: Block, owners: Sequence[int]
+    ) -> Iterable[tuple[int, Block, Outcome]]:
+        """The programs' values on a block, or the errors that they raise; on its parts where torch gives up."""
         positions = self._kinds[kinds]
         key = (kinds, block.shapes)
         if key not in self._plans:
@@ -130,16 +159,28 @@ class Evaluator:
         try:
             found: list[tuple[int, Outcome]] = [*plan.errors.items(), *plan.run(block)]
         except RuntimeError as error:  # a decomposition that does not converge
-            if len(positions) == 1:
-                return [(positions[0], EvaluationError(f"torch cannot compute it: {_first_line(error)}"))]
-            return self._apart(kinds, block)
-        return [(positions[number], outcome) for number, outcome in found]
+            return self._apart(kinds, block, owners, error)
+        return [(positions[number], block, outcome) for number, outcome in found]
 
-    def _apart(self, kinds: frozenset[str], block: Block) -> Iterator[tuple[int, Outcome]]:
-        """Each program by itself, to see which ones fail."""
-        for position in self._kinds[kinds]:
-            for _, outcome in Evaluator((self.programs[position],))._outcomes(kinds, block):
-                yield position, outcome
+    def _apart(
+        self, kinds: frozenset[str], block: Block, owners: Sequence[int], error: RuntimeError
+    ) -> Iterator[tuple[int, Block, Outcome]]:
+        """Each program, and then each network, by itself, to see which ones fail."""
+        positions = self._kinds[kinds]
+        parts = block.split(owners)
+        if len(positions) > 1:
+            for position in positions:
+                for _, part, outcome in Evaluator((self.programs[position],))._outcomes(kinds, block, owners):
+                    yield position, part, outcome
+        elif len(parts) > 1:
+            for part in parts:
+                yield from self._outcomes(kinds, part, owners)
+        else:
+            yield positions[0], block, EvaluationError(f"torch cannot compute it: {_first_line(error)}")
+
+
+def _place(error: tuple[int, EvaluationError]) -> int:
+    return error[0]
 
 
 def _kinds_of(program: Program) -> frozenset[str]:

@@ -169,8 +169,8 @@ class Sizes:
 
     def shape(self, filling: Filling, tensor: str) -> Shape:
         """Return the shape of a tensor by its name."""
-        kind = kind_of(tensor) if filling == "own" else filling
-        if kind == "weight":
+        weight = kind_of(tensor) == "weight" if filling == "own" else filling == "weight"
+        if weight:
             return (self.channels, self.channels, self.kernel, self.kernel)
         return (self.batch, self.channels, self.map, self.map)
 
@@ -203,10 +203,10 @@ def fillings(program: Program) -> tuple[Filling, ...]:
     A program that takes weights (and their gradients) alone, or activations alone, is shown on the other kind too:
     what it makes of a shape does not depend on the name. One that takes both is shown on its own shapes first.
     """
-    kinds = sorted({kind_of(name) for name in program.root.tensors()})
-    if len(kinds) == 2:
+    weights = {kind_of(name) == "weight" for name in program.root.tensors()}
+    if len(weights) == 2:
         return ("own", "weight", "activation")
-    return ("weight", "activation") if kinds == ["weight"] else ("activation", "weight")
+    return ("weight", "activation") if weights == {True} else ("activation", "weight")
 
 
 def responses(program: Program, draws: int = DRAWS, seed: int = 0) -> tuple[Response, ...]:

@@ -206,6 +206,11 @@ def _exp(a: Tensor) -> Tensor:
     return _by_numpy(np.exp, a.clone())
 
 
+def _sigmoid(a: Tensor) -> Tensor:
+    # torch's own gives other bits at the end of a stack than within it.
+    return _by_numpy(np.exp, a.neg()).add_(1.0).reciprocal_()
+
+
 def _nan_to_zero(a: Tensor) -> Tensor:
     return torch.nan_to_num(a, nan=0.0, posinf=math.inf, neginf=-math.inf)
 
@@ -377,7 +382,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(27, "softmax", 1, _softmax, _same,
               "softmax over dimension 1 (dimension 0 of tensors with 0, 1 or 3 dimensions)",
               r"\operatorname{{softmax}}\left({0}\right)"),
-    Operation(28, "sigmoid", 1, torch.sigmoid, _same, "logistic function", r"\sigma\left({0}\right)",
+    Operation(28, "sigmoid", 1, _sigmoid, _same, "logistic function", r"\sigma\left({0}\right)",
               elementwise=True),
     Operation(29, "ones_like", 1, torch.ones_like, _same, "ones in the shape of A",
               r"\mathbf{{1}}\left({0}\right)"),

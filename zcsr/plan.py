@@ -52,12 +52,15 @@ FROM_SHAPE: Mapping[str, Callable[[Shape], float]] = {
 
 
 def kind_of(tensor: str) -> str:
-    """Whether a tensor, by its name, has the shape of a "weight" or of an "activation".
+    """Which shape a tensor has, by its name: that of the "weight", or of the convolution's "input" or "output".
 
     Programs are stacked by the kinds that they take: the sizes of kernels then do not part instances for programs
-    that only look at activations.
+    that only look at activations, nor the number of output channels for those that only look at what comes in.
     """
-    return "weight" if tensor.startswith("T3") else "activation"
+    return _KINDS[tensor.partition("_")[0].removesuffix("G")]
+
+
+_KINDS = {"T1": "input", "T2": "input", "T3": "weight", "T4": "output"}
 
 
 def blocks(instances: Sequence[Instance], kinds: frozenset[str]) -> Iterator[Block]:
@@ -79,13 +82,23 @@ def _shapes(instance: Instance, kinds: frozenset[str]) -> Shapes:
 
 @dataclass(slots=True)
 class Block:
-    """Instances of the same shapes with their places in the network, and which of them share which tensors."""
+    """Instances of the same shapes with their places among all, and which of them share which tensors."""
 
     shapes: Shapes
     places: Sequence[int]
     instances: Sequence[Instance]
     _of_tensor: dict[str, Partition] = field(default_factory=dict)
     _of_tensors: dict[frozenset[str], Partition] = field(default_factory=dict)
+
+    def split(self, owners: Sequence[int]) -> list[Block]:
+        """A block for each owner of any of the instances; `owners` has one for each place."""
+        parts: dict[int, list[int]] = {}
+        for number, place in enumerate(self.places):
+            parts.setdefault(owners[place], []).append(number)
+        return [
+            Block(self.shapes, [self.places[n] for n in part], [self.instances[n] for n in part])
+            for part in parts.values()
+        ]
 
     def partition(self, names: frozenset[str]) -> Partition:
         """Which instances share every one of the tensors of these names."""

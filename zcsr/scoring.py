@@ -11,8 +11,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from zcsr.operations import Shape
     from zcsr.spaces import SearchSpace
 
+Item = TypeVar("Item")
+
 Load = Callable[[str, str], NetworkStatistics]
 """From a task's name and an architecture to its statistics; picklable where there are several workers."""
 
@@ -39,6 +42,9 @@ DEFAULT_MEMORY = 384 << 20
 
 PROBED_TOGETHER = 8
 """Programs that a worker probes at a time."""
+
+NETWORKS_TOGETHER = 10
+"""Networks whose instances are stacked on each other, at most."""
 
 
 class StatisticsScorer:
@@ -78,14 +84,19 @@ class StatisticsScorer:
         First the shapes of all their instances are checked without touching a tensor (reason "shape"); then come
         the values an instance, which must exist ("error") and be finite ("non_finite").
         """
-        return [result for results in self._workers.map(_probe, _batches(programs)) for result in results]
+        return [
+            result
+            for results in self._workers.map(_probe, _batches(programs, PROBED_TOGETHER))
+            for result in results
+        ]
 
     def score(self, pending: Iterable[Pending]) -> Iterator[NDArray[np.float64]]:
         """Yield, for each pending network in order, the scores of its programs, [programs].
 
         NaN where a value in an instance is not finite, and where the program does not apply to the network.
         """
-        return self._workers.map(_score_pending, pending)
+        for scores in self._workers.map(_score_pending, _together(pending)):
+            yield from scores
 
     def scores(self, programs: Sequence[Program], task: str, archs: Sequence[str]) -> NDArray[np.float64]:
         """Return the scores of every program on every network, [programs, networks], NaN as in `score`."""
@@ -142,9 +153,15 @@ def score_networks(
         yield from pool.map(_score_untrained, archs)
 
 
-def _batches(programs: Sequence[Program]) -> Iterator[tuple[Program, ...]]:
-    for start in range(0, len(programs), PROBED_TOGETHER):
-        yield tuple(programs[start : start + PROBED_TOGETHER])
+def _batches(items: Sequence[Item], size: int) -> Iterator[tuple[Item, ...]]:
+    for start in range(0, len(items), size):
+        yield tuple(items[start : start + size])
+
+
+def _together(pending: Iterable[Pending]) -> Iterator[tuple[Pending, ...]]:
+    """Networks of one task that follow each other, as many at a time as are evaluated together."""
+    for _, of_task in groupby(pending, lambda one: one.task):
+        yield from _batches(list(of_task), NETWORKS_TOGETHER)
 
 
 @dataclass(slots=True)
@@ -166,6 +183,21 @@ class _Networks:
             self._make_room()
         self._kept.move_to_end(key)
         return self._kept[key][0]
+
+    def groups(self, networks: Sequence[tuple[str, str]]) -> Iterator[list[NetworkStatistics]]:
+        """Load networks in their order; yield as many at a time as are evaluated together, within the memory."""
+        group: list[NetworkStatistics] = []
+        held = 0
+        for network in networks:
+            statistics = self.statistics(*network)
+            size = _bytes(statistics)
+            if group and (len(group) == NETWORKS_TOGETHER or held + size > self.memory):
+                yield group
+                group, held = [], 0
+            group.append(statistics)
+            held += size
+        if group:
+            yield group
 
     def probe_shapes(self) -> tuple[dict[str, Shape], ...]:
         """Return the different sets of tensor shapes among the instances of the probe networks."""
@@ -200,19 +232,22 @@ def _bytes(statistics: NetworkStatistics) -> int:
 
 
 def _probe(networks: _Networks, programs: tuple[Program, ...]) -> list[ProbeResult]:
-    """Probe network by network, so that each is loaded once even where the memory holds only one."""
+    """Probe group by group, so that each network is loaded once even where the memory holds only one group."""
     refused = _refused_shapes(programs, networks)
     values: dict[Program, list[NDArray[np.float64]]] = {program: [] for program in programs}
-    for task, arch in networks.probes:
+    done = 0
+    for group in networks.groups(networks.probes):
         left = tuple(program for program in values if program not in refused)
-        statistics = networks.statistics(task, arch)
-        outcomes = networks.evaluator(left).instance_values(statistics)
-        for program, outcome in zip(left, outcomes, strict=True):
-            refusal = _refusal(outcome, statistics, task)
-            if refusal is None:
-                values[program].append(evaluate.raised(outcome))
-            else:
-                refused[program] = refusal
+        outcomes = networks.evaluator(left).instance_values_of(group)
+        tasks = [task for task, _ in networks.probes[done : done + len(group)]]
+        done += len(group)
+        for task, statistics, of_network in zip(tasks, group, outcomes, strict=True):
+            for program, outcome in zip(left, of_network, strict=True):
+                refusal = _refusal(outcome, statistics, task)
+                if refusal is None:
+                    values[program].append(evaluate.raised(outcome))
+                else:
+                    refused.setdefault(program, refusal)
     return [refused.get(program) or ProbeResult(np.concatenate(values[program])) for program in programs]
 
 
@@ -240,8 +275,14 @@ def _refusal(outcome: evaluate.Outcome, statistics: NetworkStatistics, task: str
     )
 
 
-def _score_pending(networks: _Networks, pending: Pending) -> NDArray[np.float64]:
-    return networks.evaluator(pending.programs).scores(networks.statistics(pending.task, pending.arch))
+def _score_pending(networks: _Networks, pending: tuple[Pending, ...]) -> list[NDArray[np.float64]]:
+    """The scores that are wanted of each network; all of them are evaluated on all networks, which is quicker."""
+    programs = tuple(dict.fromkeys(program for one in pending for program in one.programs))
+    evaluator = networks.evaluator(programs)
+    groups = networks.groups([(one.task, one.arch) for one in pending])
+    scores = (row for group in groups for row in evaluator.scores_of(group))
+    column = {program: number for number, program in enumerate(programs)}
+    return [row[[column[p] for p in one.programs]] for one, row in zip(pending, scores, strict=True)]
 
 
 @dataclass(slots=True)
