@@ -101,7 +101,8 @@ class Evaluator:
 
     def scores(self, statistics: NetworkStatistics) -> Values:
         """Return the programs' scores, [programs]; NaN where one is not finite or does not apply."""
-        return self.scores_of((statistics,))[0]
+        scores: Values = self.scores_of((statistics,))[0]
+        return scores
 
     def instance_values(self, statistics: NetworkStatistics) -> list[Outcome]:
         """Return for each program what `instance_values` returns, or the error that it raises."""
