@@ -21,6 +21,7 @@ from zcsr.cli.options import (
     StoreOption,
     WorkersOption,
     open_store,
+    open_store_for,
     parse_task,
     statistics_config,
     use_spaces,
@@ -108,7 +109,8 @@ def evolve(
 
     use_spaces(space_file)
     asked = chosen_meter(meter)
-    opened = open_store(store, create=not resume)
+    pairs = [parse_task(one) for one in task or ()]
+    opened = open_store(store) if resume else open_store_for(pairs, store, create=True)
     count = worker_count(workers)
     if resume:
         experiment = Experiment.resume(opened, run or "latest", workers=count)
@@ -139,7 +141,7 @@ def evolve(
         )
         experiment = Experiment.plan(
             opened,
-            _requests(opened, task or [], images, metric),
+            _requests(opened, pairs, images, metric),
             config,
             statistics_config(batch_size, network_seed, pattern, loss),
             test_networks=test_networks,
@@ -147,20 +149,20 @@ def evolve(
             name=run,
             command=["zcsr", *sys.argv[1:]],
         )
-    if experiment.run.info().status == "finished":
+    finished = experiment.run.info().status == "finished"
+    if finished:
         say(f"run {experiment.run.name} is finished; there is nothing to go on with")
     else:
         _run(experiment, asked)
-    _show(experiment)
+    _show(experiment, written=finished)
 
 
-def _requests(store: Store, tasks: Sequence[str], images: str | None, metric: str) -> list[TaskRequest]:
+def _requests(store: Store, tasks: Sequence[tuple[str, str]], images: str | None, metric: str) -> list[TaskRequest]:
     from zcsr.store.experiment import TaskRequest, embedded_requests
 
     if not tasks:
         return embedded_requests(store)
-    pairs = map(parse_task, tasks)
-    return [TaskRequest(space, dataset, images or dataset, metric) for space, dataset in pairs]
+    return [TaskRequest(space, dataset, images or dataset, metric) for space, dataset in tasks]
 
 
 def _run(experiment: Experiment, meter: Meter | None) -> None:
@@ -223,13 +225,16 @@ def _test(experiment: Experiment) -> None:
         experiment.test(programs, report)
 
 
-def _show(experiment: Experiment) -> None:
-    """Print the finalists' table and the report's path."""
+def _show(experiment: Experiment, written: bool) -> None:
+    """Print the finalists' table and the report's path; a report that is `written` already is left as it is."""
     from zcsr.cli.console import data, say
     from zcsr.cli.query import print_named
     from zcsr.reports import render_run
 
     print_named(experiment.store, "finalists", {"run": experiment.run.name})
-    path = render_run(experiment.store, experiment.run.name, experiment.store.root / "reports")
+    folder = experiment.store.root / "reports"
+    path = folder / f"{experiment.run.name}.md"
+    if not (written and path.is_file()):
+        path = render_run(experiment.store, experiment.run.name, folder)
     say("report:")
     data().print(str(path), highlight=False, markup=False, soft_wrap=True)

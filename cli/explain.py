@@ -12,6 +12,7 @@ from zcsr.cli.costs import measured
 from zcsr.cli.options import (
     FootprintOption,
     ImagesOption,
+    ProgramArgument,
     SpaceFileOption,
     StoreOption,
     WorkersOption,
@@ -32,9 +33,7 @@ NETWORKS = 20
 
 
 def explain(
-    program: Annotated[
-        str, typer.Argument(help="Program text, a program's name, or @FILE with the text or JSON of one.")
-    ],
+    program: ProgramArgument,
     task: Annotated[
         str | None,
         typer.Option("--task", "-t", help="Look at networks of SPACE:DATASET as well.", show_default="no networks"),
@@ -51,14 +50,14 @@ def explain(
     store: StoreOption = None,
 ) -> None:
     """Say what a program looks at and what moves its score: sizes of tensors, and real networks with --task."""
-    from zcsr.cli.export import read_program
     from zcsr.cli.failures import cannot_write
+    from zcsr.cli.programs import read_program
     from zcsr.footprint import Footprint
     from zcsr.reports.explain import explain_program, render_explanation
     from zcsr.reports.footprint import read_cost
 
     use_spaces(space_file)
-    given = read_program(program)
+    given = read_program(program, store)
     reckoned = Footprint.of(footprint or ())
     opened = _store(store, needed=task is not None)
     command = _command(program, given, task, images, networks, reckoned)
@@ -114,7 +113,8 @@ def _command(
 ) -> tuple[str, ...]:
     from zcsr.reports.footprint import footprint_flags
 
-    words = ["zcsr", "explain", str(program) if given.startswith("@") else given.strip()]
+    as_text = given.startswith("@") or given.strip().lower() == program.id
+    words = ["zcsr", "explain", str(program) if as_text else given.strip()]
     if task is not None:
         words += ["--task", task, *(() if images is None else ("--images", images))]
         words += [] if networks == NETWORKS else ["--networks", str(networks)]

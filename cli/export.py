@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zcsr.cli.options import ProgramArgument, StoreOption
+
 if TYPE_CHECKING:
     from zcsr.program import Program
 
@@ -17,9 +19,7 @@ SUFFIXES = {".py": "python", ".json": "json", ".tex": "latex", ".txt": "text", "
 
 
 def export(
-    program: Annotated[
-        str, typer.Argument(help="Program text, a program's name, or @FILE with the text or JSON of one.")
-    ],
+    program: ProgramArgument,
     output_format: Annotated[
         str | None,
         typer.Option(
@@ -29,12 +29,14 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write to.", show_default="stdout")
     ] = None,
+    store: StoreOption = None,
 ) -> None:
     """Write a program as a Python file that needs torch alone, as JSON, sympy, LaTeX or text, or as a picture."""
     from zcsr.cli.failures import cannot_write
+    from zcsr.cli.programs import read_program
 
     chosen = _checked_format(output_format, out)
-    given = read_program(program)
+    given = read_program(program, store)
     try:
         if out is not None and chosen in PICTURES:
             from zcsr.reports.tree import tree_figure
@@ -46,22 +48,6 @@ def export(
             sys.stdout.write(_text(given, chosen))
     except OSError as error:
         raise cannot_write(error) from error
-
-
-def read_program(given: str) -> Program:
-    """Return the program of a text, of a name, or of a file after an @, which holds a text or JSON."""
-    from zcsr.errors import InputError
-    from zcsr.export import from_json
-    from zcsr.named import find_program
-
-    if not given.startswith("@"):
-        return find_program(given)
-    try:
-        text = Path(given[1:]).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise InputError(f"cannot read a program from {given[1:] or 'a file without a name'}: {reason}") from None
-    return from_json(text) if text.lstrip().startswith(("{", "[")) else find_program(text)
 
 
 def _checked_format(given: str | None, out: Path | None) -> str:

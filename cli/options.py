@@ -43,6 +43,30 @@ ImagesOption = Annotated[
     str | None,
     typer.Option("--images", help="Stored image set to draw the minibatch from.", show_default="the dataset's own"),
 ]
+SampleOption = Annotated[
+    int | None, typer.Option("--sample", min=1, help="So many networks of the space, drawn at random.")
+]
+SampleSeedOption = Annotated[int, typer.Option("--sample-seed", help="Seed of that draw.")]
+IndicesOption = Annotated[
+    str | None,
+    typer.Option("--indices", help="Networks FIRST:END in the space's order, END left out; may go down."),
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Every network of the space.")]
+ProgramOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--program",
+        "-p",
+        help="Program text, a program's name or id, or @FILE with one of these or JSON; may be repeated.",
+    ),
+]
+ProgramArgument = Annotated[
+    str, typer.Argument(help="Program text, a program's name or id, or @FILE with one of these or JSON.")
+]
+ProxyOption = Annotated[
+    list[str] | None,
+    typer.Option("--proxy", help="Known proxy (`zcsr proxies`), or all; may be repeated."),
+]
 SpaceFileOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -73,6 +97,21 @@ def open_store(path: Path | None, create: bool = False) -> Store:
     from zcsr.store import Store, default_root
 
     return Store.open(path or default_root(), create=create)
+
+
+def open_store_for(tasks: Sequence[tuple[str, str]], path: Path | None, create: bool = False) -> Store:
+    """Return the store an option names, or the default one, to work in on tasks (space, dataset).
+
+    A task of the benchmark that comes with zcsr makes the store where there is none, and has its accuracies put in
+    where the store has none.
+    """
+    from zcsr.cli.console import say
+    from zcsr.store.images import embedded_tasks, install_missing
+
+    opened = open_store(path, create=create or not embedded_tasks().isdisjoint(tasks))
+    for space, dataset in install_missing(opened, tasks):
+        say(f"accuracies of {space}:{dataset} put into the store: they come with zcsr")
+    return opened
 
 
 def use_spaces(files: Sequence[Path] | None) -> None:

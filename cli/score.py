@@ -12,6 +12,8 @@ from zcsr.cli.options import (
     LossOption,
     NetworkSeedOption,
     PatternOption,
+    ProgramOption,
+    ProxyOption,
     StoreOption,
     open_store,
     statistics_config,
@@ -19,6 +21,7 @@ from zcsr.cli.options import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import polars
 
@@ -38,15 +41,8 @@ def score(
         ),
     ],
     images: Annotated[str, typer.Option("--images", help="Stored image set to draw the minibatch from.")],
-    program: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--program", "-p", help="Program text, a program's name, or @FILE with either or JSON; may be repeated."
-        ),
-    ] = None,
-    proxy: Annotated[
-        list[str] | None, typer.Option("--proxy", help="Name of a known proxy; may be repeated.")
-    ] = None,
+    program: ProgramOption = None,
+    proxy: ProxyOption = None,
     height: Annotated[
         int | None, typer.Option("--height", min=1, help="Make the images this high.", show_default="as stored")
     ] = None,
@@ -65,7 +61,7 @@ def score(
 ) -> None:
     """Score one network, that a function in a Python file of yours builds, by programs and known proxies."""
     _check_format(output_format)
-    chosen = _chosen(program or (), proxy or ())
+    chosen = _chosen(program or (), proxy or (), store)
     config = statistics_config(batch_size, network_seed, pattern, loss)
 
     from zcsr.single import scores
@@ -90,9 +86,9 @@ def score(
     _print(_frame(list(chosen), found), output_format)
 
 
-def _chosen(programs: Sequence[str], proxies: Sequence[str]) -> dict[str, Program | Proxy]:
-    """What to score with, by what the rows are called: a program's name or text, or a proxy's name."""
-    from zcsr.cli.export import read_program
+def _chosen(programs: Sequence[str], proxies: Sequence[str], store: Path | None) -> dict[str, Program | Proxy]:
+    """What to score with, by what the rows are called: what a program was given by, or a proxy's name."""
+    from zcsr.cli.programs import proxies_named, read_program
     from zcsr.errors import InputError
     from zcsr.proxies import get_proxy
 
@@ -100,8 +96,8 @@ def _chosen(programs: Sequence[str], proxies: Sequence[str]) -> dict[str, Progra
         raise InputError(
             "say what to score with: --program TEXT or NAME, or --proxy NAME; `zcsr proxies` lists names"
         )
-    chosen: dict[str, Program | Proxy] = {text.strip(): read_program(text.strip()) for text in programs}
-    return chosen | {name: get_proxy(name) for name in proxies}
+    chosen: dict[str, Program | Proxy] = {text.strip(): read_program(text.strip(), store) for text in programs}
+    return chosen | {name: get_proxy(name) for name in proxies_named(proxies)}
 
 
 def _say_what_is_not_finite(names: Sequence[str], found: Sequence[Score]) -> None:

@@ -8,28 +8,21 @@ from typing import Annotated
 import typer
 
 from zcsr.cli.costs import measured
-from zcsr.cli.options import SpaceFileOption, StoreOption, open_store, parse_task, use_spaces
+from zcsr.cli.options import (
+    ProgramOption,
+    ProxyOption,
+    SpaceFileOption,
+    StoreOption,
+    open_store_for,
+    parse_task,
+    use_spaces,
+)
 
 
 def search(
     task: Annotated[str, typer.Option("--task", "-t", help="SPACE:DATASET with accuracies in the store.")],
-    proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--proxy",
-            help="Guide by the stored scores of a known proxy (`zcsr proxies`); may be repeated.",
-            show_default="none",
-        ),
-    ] = None,
-    program: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--program",
-            "-p",
-            help="Guide by the stored scores of a program, by text or name; may be repeated.",
-            show_default="none",
-        ),
-    ] = None,
+    proxy: ProxyOption = None,
+    program: ProgramOption = None,
     scores_of: Annotated[
         list[str] | None,
         typer.Option(
@@ -77,15 +70,15 @@ def search(
 ) -> None:
     """Run random search and aging evolution, without and with proxies, and print how soon each finds a good one.
 
-    Training is a look-up of a stored accuracy; what counts is the number of distinct networks looked up. With a
-    proxy, evolution starts from the networks with the highest scores (warmup), takes the neighbour with the
-    highest score (moves), or both.
+    Training is a look-up of a stored accuracy; what counts is the number of distinct networks looked up. The scores
+    of a --proxy or --program are looked up as well: `zcsr test --task` stores them. With these, evolution starts
+    from the networks with the highest scores (warmup), takes the neighbour with the highest score (moves), or both.
 
     Finished repeats are kept: after Ctrl-C the same command goes on where it stopped.
     """
     from zcsr.cli.console import progress, say
-    from zcsr.cli.export import read_program
     from zcsr.cli.failures import Interrupted
+    from zcsr.cli.programs import proxies_named, read_program
     from zcsr.cli.query import print_named
     from zcsr.search import SearchConfig
     from zcsr.store.search_plan import plan_searches
@@ -101,14 +94,16 @@ def search(
         warmup=warmup,
         moves=moves,
     )
-    opened = open_store(store)
+    pair = parse_task(task)
+    programs = [str(read_program(text, store)) for text in program or ()]
+    opened = open_store_for([pair], store)
     plan = plan_searches(
         opened,
-        *parse_task(task),
+        *pair,
         config,
         metric=metric,
-        proxies=proxy or (),
-        programs=[str(read_program(text)) for text in program or ()],
+        proxies=proxies_named(proxy or ()),
+        programs=programs,
         others=scores_of or (),
         collection=collection,
         scored_only=scored_only,

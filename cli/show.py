@@ -32,7 +32,9 @@ def spaces(space_file: SpaceFileOption = None) -> None:
 
 def _count(space: SearchSpace) -> str:
     """How many architectures a space has; some have more than `len` can say."""
-    size = int(getattr(space, "size", None) or len(space))
+    from zcsr.spaces import space_size
+
+    size = space_size(space)
     return f"{size:,}" if size < 10**12 else f"{size:.1e}"
 
 

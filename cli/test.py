@@ -6,19 +6,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zcsr.cli.archs import chosen_archs
 from zcsr.cli.costs import chosen_meter, measured
 from zcsr.cli.options import (
+    AllOption,
     BatchSizeOption,
     ImagesOption,
+    IndicesOption,
     InitialisationOption,
     LossOption,
     MeterOption,
     NetworkSeedOption,
     PatternOption,
+    ProgramOption,
+    ProxyOption,
+    SampleOption,
+    SampleSeedOption,
     SpaceFileOption,
     StoreOption,
     WorkersOption,
     open_store,
+    open_store_for,
     parse_task,
     statistics_config,
     use_spaces,
@@ -31,7 +39,6 @@ if TYPE_CHECKING:
     from zcsr.meter import Meter
     from zcsr.program import Program
     from zcsr.scoring import Measures
-    from zcsr.spaces import SearchSpace
     from zcsr.statistics import StatisticsConfig
     from zcsr.store import Collection, Store
 
@@ -41,34 +48,15 @@ def test(
         str | None,
         typer.Argument(help="Name of a run, or latest; with --task, its finalists.", show_default="latest"),
     ] = None,
-    program: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--program",
-            "-p",
-            help="Program text, the name of a published one, or @FILE with either or JSON; may be repeated.",
-            show_default="the run's finalists",
-        ),
-    ] = None,
-    proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--proxy",
-            help="With --task: a known proxy (`zcsr proxies`), or all; may be repeated.",
-            show_default="none",
-        ),
-    ] = None,
+    program: ProgramOption = None,
+    proxy: ProxyOption = None,
     task: Annotated[
         str | None, typer.Option("--task", "-t", help="Test on SPACE:DATASET instead, apart from any run.")
     ] = None,
-    sample: Annotated[
-        int | None, typer.Option("--sample", min=1, help="With --task: this many networks drawn at random.")
-    ] = None,
-    sample_seed: Annotated[int, typer.Option("--sample-seed", help="Seed of that draw.")] = 0,
-    indices: Annotated[
-        str | None,
-        typer.Option("--indices", help="With --task: FIRST:END in the space's order, END left out; may go down."),
-    ] = None,
+    sample: SampleOption = None,
+    sample_seed: SampleSeedOption = 0,
+    indices: IndicesOption = None,
+    every: AllOption = False,
     images: ImagesOption = None,
     batch_size: BatchSizeOption = 1,
     network_seed: NetworkSeedOption = 0,
@@ -82,30 +70,44 @@ def test(
 ) -> None:
     """Score programs on a run's test networks, or on any networks of a --task, and print how they rank them.
 
-    With --task, a run's finalists, programs and known proxies are scored together: a network is built once for all
-    of them. Scores are kept as they come: after Ctrl-C the same command goes on where it stopped.
+    Without --task, a run's test networks are scored by the programs, or by its finalists where none are given.
+    With --task, a run's finalists, programs and known proxies are scored together, on the networks that --sample,
+    --indices or --all choose: a network is built once for all of them. Scores are kept as they come: after Ctrl-C
+    the same command goes on where it stopped.
     """
-    from zcsr.cli.export import read_program
     from zcsr.cli.failures import Interrupted
+    from zcsr.cli.programs import read_program
     from zcsr.errors import InputError
     from zcsr.spaces import get_space
 
     use_spaces(space_file)
+    if task is None and (proxy or sample is not None or indices is not None or every):
+        raise InputError(
+            "--proxy, --sample, --indices and --all take a --task as well; without one, programs are tested on the "
+            "test networks of a run"
+        )
     asked = chosen_meter(meter)
-    opened = open_store(store)
-    programs = [read_program(text) for text in program or ()]
+    count = worker_count(workers)
     try:
         if task is None:
-            if proxy:
-                raise InputError("--proxy takes a --task as well; a run's test networks are for its programs")
-            _test_run(opened, run or "latest", programs, worker_count(workers), asked)
+            opened = open_store(store)
+            programs = [read_program(text, store) for text in program or ()]
+            _test_run(opened, run or "latest", programs, count, asked)
         else:
-            collection = _collection(
-                task, images, statistics_config(batch_size, network_seed, pattern, loss, initialisation)
+            config = statistics_config(batch_size, network_seed, pattern, loss, initialisation)
+            collection = _collection(task, images, config)
+            archs = chosen_archs(
+                get_space(collection.space),
+                "say which networks to test on: --sample N, --indices FIRST:END or --all, one of these",
+                sample=sample,
+                sample_seed=sample_seed,
+                indices=indices,
+                every=every,
             )
-            archs = _archs(get_space(collection.space), sample, sample_seed, indices)
+            programs = [read_program(text, store) for text in program or ()]
+            opened = open_store_for([(collection.space, collection.dataset)], store)
             measures = _measures(opened, run, programs, proxy or ())
-            _test_task(opened, collection, measures, archs, worker_count(workers), asked)
+            _test_task(opened, collection, measures, archs, count, asked)
     except KeyboardInterrupt:
         raise Interrupted("interrupted; scores are kept, and the same command goes on with them") from None
 
@@ -131,14 +133,13 @@ def _test_run(store: Store, name: str, programs: Sequence[Program], workers: int
 
 
 def _measures(store: Store, run: str | None, programs: Sequence[Program], proxies: Sequence[str]) -> Measures:
+    from zcsr.cli.programs import proxies_named
     from zcsr.errors import InputError
-    from zcsr.proxies import proxy_names
     from zcsr.scoring import Measures
     from zcsr.store.experiment import Experiment
 
     of_run = [f.program for f in Experiment.resume(store, run, workers=1).finalists()] if run else []
-    names = proxy_names() if "all" in proxies else proxies
-    measures = Measures(tuple(dict.fromkeys((*of_run, *programs))), tuple(dict.fromkeys(names)))
+    measures = Measures(tuple(dict.fromkeys((*of_run, *programs))), proxies_named(proxies))
     if not len(measures):
         raise InputError("say what to test: a RUN, --program 'TEXT' or --proxy NAME")
     return measures
@@ -170,20 +171,3 @@ def _collection(task: str, images: str | None, config: StatisticsConfig) -> Coll
 
     space, dataset = parse_task(task)
     return Collection.of(space, dataset, images or dataset, config)
-
-
-def _archs(space: SearchSpace, sample: int | None, seed: int, indices: str | None) -> list[str]:
-    """The architectures that --sample or --indices name."""
-    import random
-
-    from zcsr.errors import InputError
-
-    if (sample is None) == (indices is None):
-        raise InputError("say which networks to test on: --sample N or --indices FIRST:END, one of the two")
-    if indices is None:
-        return space.sample(sample or 0, random.Random(seed))
-    first, colon, end = indices.partition(":")
-    if not (colon and first.isdecimal() and end.isdecimal() and first != end):
-        raise InputError(f"--indices takes FIRST:END, such as 0:100 or 15624:15424, not '{indices}'")
-    step = 1 if int(first) < int(end) else -1
-    return [space.arch(index) for index in range(int(first), int(end), step)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,12 +18,25 @@ from zcsr.cli.options import (
     worker_count,
 )
 
+if TYPE_CHECKING:
+    from zcsr.spaces import SearchSpace
+
+NETWORKS = 200
+
 
 def train(
     space: Annotated[str, typer.Argument(help="Search space; `zcsr spaces` lists them.")],
     dataset: Annotated[str, typer.Argument(help="Dataset, which fixes resolution and number of classes.")],
     images: ImagesOption = None,
-    networks: Annotated[int, typer.Option("--networks", min=1, help="Architectures, drawn at random.")] = 200,
+    networks: Annotated[
+        int | None,
+        typer.Option(
+            "--networks",
+            min=1,
+            help="Architectures, drawn at random.",
+            show_default=f"{NETWORKS}, or all where the space has fewer",
+        ),
+    ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each, with seeds 0, 1, ...")] = 1,
     sample_seed: Annotated[int, typer.Option("--sample-seed", help="Seed of the draw of architectures.")] = 0,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")] = 4,
@@ -58,7 +71,8 @@ def train(
     use_spaces(space_file)
     config = TrainingConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     request = TrainRequest(space, dataset, images or dataset, train_images, test_images, config)
-    archs = get_space(space).sample(networks, random.Random(sample_seed))
+    known = get_space(space)
+    archs = known.sample(_count(known, networks), random.Random(sample_seed))
     asked = chosen_meter(meter)
     opened = open_store(store, create=True)
     count = worker_count(workers)
@@ -79,3 +93,16 @@ def train(
     say(f"{done.trained} trainings in {done.seconds:.0f} s, {done.already} were there already")
     if seeds > 1:
         print_named(opened, "reliability", {"task": f"{space}:{dataset}"})
+
+
+def _count(space: SearchSpace, networks: int | None) -> int:
+    """How many architectures to train."""
+    from zcsr.errors import InputError
+    from zcsr.spaces import space_size
+
+    size = space_size(space)
+    if networks is not None and networks > size:
+        raise InputError(
+            f"--networks is at most {size:,}, the number of architectures of {space.name}, not {networks}"
+        )
+    return min(NETWORKS, size) if networks is None else networks

@@ -23,7 +23,7 @@ from zcsr.reports.phrases import phrase, template
 from zcsr.reports.render import BLANK_LINES
 from zcsr.reports.results import Answer, query_command
 from zcsr.reports.sections import answered, made_by, picture
-from zcsr.spaces import get_space
+from zcsr.spaces import get_space, space_size
 from zcsr.store import Store, query
 from zcsr.store.costs import without_store
 from zcsr.store.searches import SearchInfo, find_search
@@ -159,7 +159,7 @@ def caveats(results: SearchResults) -> Iterator[str]:
     if row["metric"] == "test":
         yield phrase("caveat_search_same")
     space = get_space(row["task"].partition(":")[0])
-    size = int(getattr(space, "size", None) or len(space))
+    size = space_size(space)
     if row["architectures"] < size:
         yield phrase("caveat_search_part", architectures=f"{row['architectures']:,}", size=f"{size:,}")
     if not results.ask("search_scores").frame.is_empty():

@@ -6,7 +6,6 @@ arch, seed, accuracy (percent, 0 to 100), source. Importing the same table again
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections import Counter
@@ -19,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from zcsr.errors import InputError, StoreError
+from zcsr.errors import InputError, StoreError, nearest
 from zcsr.spaces import SearchSpace, dataset_shape, get_space
 from zcsr.store.atomic import is_temporary, write_parquet
 from zcsr.store.store import Store
@@ -261,8 +260,7 @@ def check_column(table: Path, frame: pl.DataFrame, column: str) -> None:
     """Raise InputError, with the nearest one, where a table has no such column."""
     if column in frame.columns:
         return
-    near = difflib.get_close_matches(column, frame.columns, n=1)
-    suggestion = f"; did you mean {near[0]!r}?" if near else ""
+    suggestion = nearest(column, frame.columns)
     raise InputError(f"{table} has no column {column!r}: it has {', '.join(frame.columns)}{suggestion}")
 
 

@@ -12,7 +12,7 @@ import hashlib
 import importlib.resources
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -24,7 +24,7 @@ import polars as pl
 
 from zcsr.errors import InputError, StoreError
 from zcsr.images import PUBLISHED_NORMALISATION, ImageSet, pool_and_pad
-from zcsr.store.accuracies import install_accuracies
+from zcsr.store.accuracies import accuracy_tables, install_accuracies
 from zcsr.store.atomic import is_temporary, parse_json_object, write_json, write_parquet
 from zcsr.store.image_files import LABEL, PIXELS, read_images
 from zcsr.store.store import Store
@@ -32,6 +32,7 @@ from zcsr.store.store import Store
 _DATA_PACKAGE = "zcsr.data"
 _IMAGES_PREFIX = "images-"
 _ACCURACIES_PREFIX = "accuracies-"
+_TASK = ("space", "dataset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +132,27 @@ def embedded(data: Traversable | None = None) -> Embedded:
 
 def install_embedded(store: Store, *, data: Traversable | None = None) -> None:
     """Copy the embedded accuracies into the store; what is there already stays as it is."""
-    for name in embedded(data).accuracies:
-        content = _data(data).joinpath(f"{_ACCURACIES_PREFIX}{name}.parquet").read_bytes()
-        install_accuracies(store, pl.read_parquet(io.BytesIO(content)), name)
+    for name, frame in _embedded_accuracies(data):
+        install_accuracies(store, frame, name)
+
+
+def embedded_tasks(*, data: Traversable | None = None) -> frozenset[tuple[str, str]]:
+    """The tasks (space, dataset) that the package brings accuracies of."""
+    return frozenset(
+        task for _, frame in _embedded_accuracies(data) for task in frame.select(_TASK).unique().rows()
+    )
+
+
+def install_missing(
+    store: Store, tasks: Iterable[tuple[str, str]], *, data: Traversable | None = None
+) -> tuple[tuple[str, str], ...]:
+    """Copy the embedded accuracies of those of the tasks that the store has none of; returns these tasks."""
+    there = {(space, dataset) for space, dataset, _ in accuracy_tables(store)}
+    missing = tuple(task for task in dict.fromkeys(tasks) if task in embedded_tasks(data=data) - there)
+    for name, frame in _embedded_accuracies(data):
+        for space, dataset in missing:
+            install_accuracies(store, frame.filter(space=space, dataset=dataset), name)
+    return missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +188,13 @@ def _metadata(file: Traversable) -> Mapping[str, Any]:
 
 def _data(data: Traversable | None) -> Traversable:
     return importlib.resources.files(_DATA_PACKAGE) if data is None else data
+
+
+def _embedded_accuracies(data: Traversable | None) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Each embedded table of accuracies, after its name."""
+    for name in embedded(data).accuracies:
+        content = _data(data).joinpath(f"{_ACCURACIES_PREFIX}{name}.parquet").read_bytes()
+        yield name, pl.read_parquet(io.BytesIO(content))
 
 
 def _between(names: Iterable[str], prefix: str) -> list[str]:

@@ -20,14 +20,13 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 import polars as pl
 
-from zcsr.errors import InputError, StoreError
+from zcsr.errors import InputError, StoreError, nearest
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.records import Generation
 from zcsr.program import Program
@@ -186,9 +185,8 @@ def open_run(store: Store, run: str = LATEST) -> RunStore:
     if run == LATEST:
         return RunStore(store.runs_dir / list_runs(store)[-1].name)
     if run not in names:
-        close = get_close_matches(run, names, n=1)
-        hint = f"did you mean {close[0]}?" if close else "`zcsr query runs` lists them"
-        raise InputError(f"no run named '{run}' in the store {store.root}; {hint}")
+        hint = nearest(run, names, otherwise="; `zcsr query runs` lists them", quoted=False)
+        raise InputError(f"no run named '{run}' in the store {store.root}{hint}")
     return RunStore(store.runs_dir / run)
 
 

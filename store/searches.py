@@ -16,14 +16,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import polars as pl
 
 import zcsr
-from zcsr.errors import InputError, StoreError
+from zcsr.errors import InputError, StoreError, nearest
 from zcsr.search import Strategy, best_so_far, search
 from zcsr.store.atomic import exclusive, is_temporary, read_json_object, sweep_temporary, write_json, write_parquet
 from zcsr.store.buffer import Buffer
@@ -101,9 +100,8 @@ def find_search(store: Store, name: str = LATEST) -> SearchInfo:
         infos = [_info(store.searches_dir / one) for one in names]
         return max(infos, key=lambda info: (info.started, info.name))
     if name not in names:
-        close = get_close_matches(name, names, n=1)
-        hint = f"did you mean {close[0]}?" if close else "`zcsr query searches` lists them"
-        raise InputError(f"no search named '{name}' in the store {store.root}; {hint}")
+        hint = nearest(name, names, otherwise="; `zcsr query searches` lists them", quoted=False)
+        raise InputError(f"no search named '{name}' in the store {store.root}{hint}")
     return _info(store.searches_dir / name)
 
 

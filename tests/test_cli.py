@@ -181,6 +181,26 @@ def test_a_finished_run_is_shown_again_and_left_alone(evolved: tuple[Path, Resul
     assert files(store) == before
 
 
+def test_a_program_is_tested_by_the_id_that_a_table_shows(evolved: tuple[Path, Result]) -> None:
+    store = evolved[0]
+    sql = "SELECT DISTINCT program, text FROM scores JOIN programs USING (run, program) WHERE role = 'test' LIMIT 1"
+    program, text = pl.read_csv(io.StringIO(done("query", sql, "-f", "csv", store=store).out)).row(0)
+    by_id, by_text = (done("test", "whole", "-p", given, store=store) for given in (program, text))
+    assert by_id.out == by_text.out
+    assert text in by_id.out
+
+
+def test_the_report_of_a_finished_run_is_written_again_only_where_it_is_gone(evolved: tuple[Path, Result]) -> None:
+    store, said = evolved
+    report = store / "reports" / "whole.md"
+    report.write_text("with a note of my own")
+    assert done("evolve", "--resume", "--run", "whole", store=store).out == said.out
+    assert report.read_text() == "with a note of my own"
+    report.unlink()
+    assert done("evolve", "--resume", "--run", "whole", store=store).out == said.out
+    assert report.read_text().startswith("# Run whole\n")
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -24,6 +24,7 @@ from torch import nn
 
 from zcsr.cli import main
 from zcsr.errors import InputError, StoreError
+from zcsr.program import parse
 from zcsr.reports import render_search
 from zcsr.search import STRATEGIES, Landscape, SearchConfig, Strategy, best_so_far, mean_interval, search
 from zcsr.spaces import DatasetShape, ListedSpace, get_space
@@ -572,6 +573,23 @@ def test_the_command(kept: Store) -> None:
     assert (kept.searches_dir / "said" / "steps.parquet").read_bytes() == before
     code, out, _ = zcsr("report", "--search", "said", *store)
     assert (code, Path(out.strip()).name) == (0, "said.md")
+
+
+def test_a_program_by_its_id_guides_the_same_search(tmp_path: Path) -> None:
+    store = made_store(tmp_path / "store")
+    program = parse("fro(T1_D)")
+    keys = ("made", "nasbench201", "cifar10", program.id, str(program))
+    rows = [(*keys, arch, score) for arch, score in values(ARCHS, "program").items()]
+    frame = pl.DataFrame(rows, schema=SCORES_SCHEMA, orient="row")
+    write_parquet(frame, store.scores_dir / "made" / "made.parquet")
+    said = [
+        zcsr("search", "--task", TASK, "--program", given, *SMALL, "--store", str(store.root))
+        for given in (str(program), program.id)
+    ]
+    assert said[0][0] == 0, said[0][2]
+    assert said[0][1] == said[1][1]
+    assert "fro(T1_D)" in said[1][1]
+    assert len(search_names(store)) == 1
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,12 @@ from zcsr.store.accuracies import accuracies
 from zcsr.store.images import (
     Embedded,
     embedded,
+    embedded_tasks,
     image_names,
     images_hash,
     import_images,
     install_embedded,
+    install_missing,
     load_images,
     stored_images_hash,
 )
@@ -248,6 +250,15 @@ def test_embedded_data(store: Store, tmp_path: Path) -> None:
     install_embedded(store, data=data)
     assert file.stat().st_mtime_ns == stamp
     assert accuracies(store, "nasbench201-mini", "fashion-mnist").accuracies.tolist() == [10.0]
+
+    task = ("nasbench201-mini", "fashion-mnist")
+    assert embedded_tasks(data=data) == {task}
+    fresh = Store.open(tmp_path / "fresh", create=True)
+    assert install_missing(fresh, [("darts-mini", "fashion-mnist")], data=data) == ()
+    assert not fresh.accuracies_dir.exists()
+    assert install_missing(fresh, [task, task, ("nasbench201", "cifar10")], data=data) == (task,)
+    assert accuracies(fresh, *task).accuracies.tolist() == [10.0]
+    assert install_missing(fresh, [task], data=data) == ()
 
     mine = import_images(store, parquet(tmp_path / "x.parquet", pixels(seed=3)), name="tiny")
     assert same(load_images(store, "tiny", data=data), mine)

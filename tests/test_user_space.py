@@ -429,6 +429,16 @@ def test_a_network_that_fails_is_one_line(arch: str, messages: list[str], store:
     assert_refused(zcsr(*words, store=store.root), *messages)
 
 
+def test_a_space_below_the_usual_number_of_networks_is_trained_whole(store: Store, folder: Path) -> None:
+    images = ("--train-images", "64", "--test-images", "16", "--epochs", "1", "--batch-size", "64")
+    words = ("train", "tiny", "stripes", *images, "--workers", "1", "--space-file", str(folder / "tiny.py"))
+    assert "12 were there already" in done(*words, store=store.root).err
+    assert_refused(
+        zcsr(*words, "--networks", "13", store=store.root),
+        "--networks is at most 12, the number of architectures of tiny, not 13",
+    )
+
+
 def test_a_training_that_fails_names_the_network(tmp_path: Path) -> None:
     path = tmp_path / "space.py"
     path.write_text(f"{HEAD}SPACE = ListedSpace('own', ['forward'], build, SHAPES)\n")

@@ -5,6 +5,9 @@ A message is one line that says what was wrong, what was seen, what is allowed a
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class ZcsrError(Exception):
     """Base of every error that zcsr reports without a traceback (exit code 1)."""
@@ -41,3 +44,16 @@ class ShapeError(ProgramError):
 
 class EvaluationError(ProgramError):
     """A program that fails on the tensors of a network it was given (exit code 2)."""
+
+
+def nearest(name: str, known: Iterable[str], *, otherwise: str = "", quoted: bool = True, count: int = 1) -> str:
+    """Return what a message suggests instead of an unknown name, such as "; did you mean 'fro'?".
+
+    It names the nearest of the known names, at most `count`, whatever the case of their letters; the answer is
+    `otherwise` where none is near.
+    """
+    spellings = {one.lower(): one for one in known}
+    near = [spellings[one] for one in difflib.get_close_matches(name.lower(), spellings, n=count)]
+    if not near:
+        return otherwise
+    return f"; did you mean {' or '.join(repr(one) if quoted else one for one in near)}?"

@@ -11,12 +11,11 @@ Graphics cards are not in it.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from zcsr.errors import InputError
+from zcsr.errors import InputError, nearest
 
 PAPER_GRAMS = 358.6
 """Grams of CO2e that EZNAS (NeurIPS 2022) reports for one evolution, 24 hours on an Intel Xeon Gold 6242."""
@@ -88,8 +87,7 @@ def _read(pair: str) -> tuple[str, float]:
     if not equals:
         raise InputError(f"a footprint's parameter is name=value, such as {NAMES[-1]}=230, not '{pair}'")
     if name not in NAMES:
-        close = difflib.get_close_matches(name, NAMES, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = nearest(name, NAMES, quoted=False)
         raise InputError(f"a footprint has no parameter '{name}' (it has {', '.join(NAMES)}){hint}")
     try:
         return name, float(text)

@@ -7,14 +7,13 @@ value of the root becomes one number per instance, and how instances become one 
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
-from zcsr.errors import ProgramError
+from zcsr.errors import ProgramError, nearest
 from zcsr.operations import BY_NAME, Shape
 
 ToScalar = Literal["mean", "l2"]
@@ -140,11 +139,8 @@ def _check_choice(what: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _unknown_name(name: str) -> str:
-    known = [*BY_NAME, *TENSOR_NAMES]
-    by_lower = {entry.lower(): entry for entry in known}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    hint = f"did you mean {by_lower[close[0]]}?" if close else "`zcsr operations` lists the operations and tensors"
-    return f"unknown name '{name}'; {hint}"
+    listed = "; `zcsr operations` lists the operations and tensors"
+    return f"unknown name '{name}'{nearest(name, [*BY_NAME, *TENSOR_NAMES], otherwise=listed, quoted=False)}"
 
 
 class _Token(NamedTuple):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from zcsr.errors import InputError
+from zcsr.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from zcsr.proxies.proxy import Proxy
@@ -43,8 +42,7 @@ def proxy_names() -> tuple[str, ...]:
 def get_proxy(name: str) -> Proxy:
     """Return a known proxy; InputError, with the nearest name, for any other."""
     if name not in _MODULE_OF:
-        near = difflib.get_close_matches(name, _MODULE_OF, n=1)
-        suggestion = f"; did you mean {near[0]!r}?" if near else ""
+        suggestion = nearest(name, _MODULE_OF)
         raise InputError(f"unknown proxy {name!r}: the known ones are {', '.join(_MODULE_OF)}{suggestion}")
     found: Proxy = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     return found

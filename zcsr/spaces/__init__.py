@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
-from zcsr.errors import InputError
+from zcsr.errors import InputError, nearest
 from zcsr.spaces import own
 from zcsr.spaces.listed import ListedSpace
 from zcsr.spaces.own import Origin, SpaceFile
-from zcsr.spaces.protocol import DatasetShape, SearchSpace, dataset_shape
+from zcsr.spaces.protocol import DatasetShape, SearchSpace, dataset_shape, space_size
 
 __all__ = [
     "DatasetShape",
@@ -23,6 +22,7 @@ __all__ = [
     "space_files",
     "space_names",
     "space_origin",
+    "space_size",
     "use_space_files",
 ]
 
@@ -147,7 +147,6 @@ def _built_in(name: str) -> SearchSpace:
 
 def _unknown(name: str) -> str:
     known = space_names()
-    near = difflib.get_close_matches(name, known, n=1)
-    suggestion = f"; did you mean {near[0]!r}?" if near else ""
     own_file = "; a space of your own is known once its file is named with --space-file or ZCSR_SPACES"
-    return f"unknown search space {name!r}: the known ones are {', '.join(known)}{suggestion or own_file}"
+    suggestion = nearest(name, known, otherwise=own_file)
+    return f"unknown search space {name!r}: the known ones are {', '.join(known)}{suggestion}"

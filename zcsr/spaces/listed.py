@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from zcsr.errors import InputError
+from zcsr.errors import InputError, nearest
 from zcsr.spaces.protocol import DatasetShape, SearchSpace
 
 if TYPE_CHECKING:
@@ -60,8 +59,7 @@ class ListedSpace:
     def index(self, arch: str) -> int:
         """The 0-based position in the list; InputError, with the nearest one, for an unknown architecture."""
         if arch not in self._positions:
-            near = difflib.get_close_matches(arch, self._archs, n=1)
-            suggestion = f"; did you mean {near[0]!r}?" if near else ""
+            suggestion = nearest(arch, self._archs)
             raise InputError(f"{arch!r} is no architecture of {self.name}, which lists {len(self)}{suggestion}")
         return self._positions[arch]
 

@@ -7,7 +7,6 @@ is the sum of the edges that enter it. An architecture is written node by node, 
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import random
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from types import MappingProxyType
 
 from torch import Tensor, nn
 
-from zcsr.errors import InputError
+from zcsr.errors import InputError, nearest
 from zcsr.spaces import DatasetShape
 from zcsr.spaces.blocks import ReluConvNorm
 
@@ -64,10 +63,8 @@ def _parse_node(arch: str, node: str, target: int) -> list[str]:
 def _parse_edge(arch: str, edge: str, source: int, target: int) -> str:
     operation, _, written_source = edge.partition("~")
     if operation not in OPERATIONS:
-        near = difflib.get_close_matches(operation, OPERATIONS, n=1)
-        suggestion = f"; did you mean {near[0]!r}?" if near else ""
-        known = ", ".join(OPERATIONS)
-        raise _malformed(arch, f"{operation!r} is no operation; the operations are {known}{suggestion}")
+        known = ", ".join(OPERATIONS) + nearest(operation, OPERATIONS)
+        raise _malformed(arch, f"{operation!r} is no operation; the operations are {known}")
     if written_source != str(source):
         raise _malformed(arch, f"edge {source} of node {target} is {edge!r}, it must read '{operation}~{source}'")
     return operation

@@ -7,7 +7,6 @@ CIFAR-100.
 
 from __future__ import annotations
 
-import difflib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Final
 
 from torch import nn
 
-from zcsr.errors import InputError
+from zcsr.errors import InputError, nearest
 from zcsr.spaces import DatasetShape
 from zcsr.spaces.nasbench201 import CellNetwork, nasbench201
 
@@ -98,10 +97,8 @@ class NatsSss:
         unknown = [(number, text) for number, text in enumerate(layers, 1) if text not in widths]
         if unknown:
             number, text = unknown[0]
-            near = difflib.get_close_matches(text, widths, n=1)
-            suggestion = f"; did you mean {near[0]!r}?" if near else ""
-            known = ", ".join(widths)
-            raise self._malformed(arch, f"c{number} is {text!r}; the channel counts are {known}{suggestion}")
+            known = ", ".join(widths) + nearest(text, widths)
+            raise self._malformed(arch, f"c{number} is {text!r}; the channel counts are {known}")
         return [widths[text] for text in layers]
 
     def _malformed(self, arch: str, problem: str) -> InputError:

@@ -7,12 +7,11 @@ which stand one after the other; the cell's output concatenates the nodes that `
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from zcsr.errors import InputError
+from zcsr.errors import InputError, nearest
 
 INPUTS = 2
 """Outputs of earlier cells that a cell takes; its own nodes are numbered from here."""
@@ -140,10 +139,8 @@ def _parse_pair(name: str, texts: Sequence[str], node: int, rules: Rules) -> Pai
 def _parse_edge(name: str, text: str, node: int, rules: Rules) -> Edge:
     operation, _, source = text.partition("~")
     if operation not in rules.operations:
-        near = difflib.get_close_matches(operation, rules.operations, n=1)
-        suggestion = f"; did you mean {near[0]!r}?" if near else ""
-        known = ", ".join(rules.operations)
-        raise _Malformed(f"{operation!r} in {name} is no operation; the operations are {known}{suggestion}")
+        known = ", ".join(rules.operations) + nearest(operation, rules.operations)
+        raise _Malformed(f"{operation!r} in {name} is no operation; the operations are {known}")
     return Edge(operation, _number(f"the input of {text!r} in node {node} of {name}", source, range(node)))
 
 

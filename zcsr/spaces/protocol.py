@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from zcsr.errors import InputError
+from zcsr.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,8 +59,12 @@ def dataset_shape(space: SearchSpace, dataset: str) -> DatasetShape:
     """What a data set asks of a space's networks; InputError, with the nearest name, where the space lacks it."""
     if dataset in space.datasets:
         return space.datasets[dataset]
-    near = difflib.get_close_matches(dataset, space.datasets, n=1)
-    suggestion = f"; did you mean {near[0]!r}?" if near else ""
     raise InputError(
-        f"space {space.name} has no dataset {dataset!r}: it has {', '.join(space.datasets)}{suggestion}"
+        f"space {space.name} has no dataset {dataset!r}: it has {', '.join(space.datasets)}"
+        f"{nearest(dataset, space.datasets)}"
     )
+
+
+def space_size(space: SearchSpace) -> int:
+    """The number of a space's architectures, which may be more than `len` is able to say."""
+    return int(getattr(space, "size", None) or len(space))

@@ -1,0 +1,56 @@
+"""Programs and known proxies, as a user gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zcsr.program import Program
+
+
+def read_program(given: str, store: Path | None) -> Program:
+    """Return the program of a text, a name, an id, or a file after an @, which holds one of these or JSON.
+
+    `store` is the folder that an option names; it is opened, and must be there, for ids alone.
+    """
+    from zcsr.errors import InputError
+    from zcsr.export import from_json
+
+    if not given.startswith("@"):
+        return _found(given, store)
+    try:
+        text = Path(given[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise InputError(f"cannot read a program from {given[1:] or 'a file without a name'}: {reason}") from None
+    return from_json(text) if text.lstrip().startswith(("{", "[")) else _found(text, store)
+
+
+def proxies_named(given: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the known proxies that an option names, each once; all of them for "all"."""
+    from zcsr.proxies import proxy_names
+
+    return tuple(dict.fromkeys(proxy_names() if "all" in given else given))
+
+
+def _found(text: str, store: Path | None) -> Program:
+    from zcsr.named import UnknownId, find_program
+
+    try:
+        return find_program(text)
+    except UnknownId as unknown:
+        return _looked_up(unknown.id, store)
+
+
+def _looked_up(id: str, path: Path | None) -> Program:
+    from zcsr.cli.options import open_store
+    from zcsr.errors import StoreError
+    from zcsr.store.programs import program_of_id
+
+    try:
+        store = open_store(path)
+    except StoreError as error:
+        raise StoreError(f"cannot look up {id}, the id of a program: {error}") from None
+    return program_of_id(store, id)
