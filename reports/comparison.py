@@ -32,6 +32,7 @@ from zcsr.store.functions import MANY, REPEATS, REPEATS_OF_MANY
 NAME = "scores"
 FEW_NETWORKS = 500
 DRAWN_LINES = 12
+FEW_WAYS = 2
 TAU = "Kendall's tau-b"
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -76,6 +77,8 @@ def render_scores(
     out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / f"{name}.md"
     parts = sections(scores, out_dir / name, footprint) | {"notes": notes.strip()}
+    if notes.strip():
+        parts["report_command"] += " --notes NOTES.md"
     text = template("comparison").substitute(parts)
     path.write_text(BLANK_LINES.sub("\n\n", text), encoding="utf-8")
     return path
@@ -382,7 +385,7 @@ def seeds(scores: Scores, pictures: Path) -> str:
 
 
 def readouts(scores: Scores, pictures: Path) -> str:
-    """Figure 10: tau of each way of reading an expression out."""
+    """Figure 10: tau of each way of reading an expression out; pictured where there are more than a few ways."""
 
     def draw(frame: pl.DataFrame, path: Path) -> None:
         way = pl.concat_str("pattern", "to_scalar", "aggregation", separator=", ").alias("way")
@@ -390,7 +393,9 @@ def readouts(scores: Scores, pictures: Path) -> str:
         ways = sorted(frame["way"].unique(), key=lambda one: tuple(part != "mean" for part in one.split(", ")))
         ways.sort(key=lambda one: not one.startswith("rcb"))
         panels = []
-        for title, group in _groups(frame, ("task", "images", "batch_size", "seed", "loss")):
+        by_conditions = ("task", "images", "batch_size", "seed", "loss")
+        many = frame.filter(pl.col("way").n_unique().over(by_conditions) > FEW_WAYS)
+        for title, group in _groups(frame if many.is_empty() else many, by_conditions):
             labels = group["name"].unique(maintain_order=True).to_list()
             present = set(group["way"])
             series = [

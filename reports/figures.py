@@ -208,8 +208,11 @@ def lines_figure(path: Path, panels: Sequence[LinePanel], position: str, label: 
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
         for axes, panel in zip(grid, panels, strict=False):
             places = range(len(panel.positions))
-            for name, values in panel.lines.items():
-                axes.plot(places, values, label=short(name), markersize=5, **_line_style(names.index(name)))
+            for name, line in panel.lines.items():
+                # A line goes on over a position that it has no value at.
+                there = [place for place in places if math.isfinite(line[place])]
+                values = [line[place] for place in there]
+                axes.plot(there, values, label=short(name), markersize=5, **_line_style(names.index(name)))
             axes.set_xticks(places, [str(one) for one in panel.positions])
             axes.set_xlabel(position)
             axes.set_title(panel.title, loc="left")
@@ -237,12 +240,12 @@ def matrix_figure(
             if math.isfinite(value):
                 colour = "white" if abs(value) > 0.6 else "black"
                 axes.text(column, row, number(value, 2), ha="center", va="center", color=colour, fontsize=8)
+        axes.xaxis.tick_top()  # first, as labels above the squares are others than below
         axes.set_xticks(range(len(columns)), columns, fontsize=9)
         if len(columns) > 4:
             for name in axes.get_xticklabels():
                 name.set(rotation=40, ha="left", rotation_mode="anchor")
         axes.set_yticks(range(len(rows)), [short(row) for row in rows], fontsize=9)
-        axes.xaxis.tick_top()
         axes.tick_params(length=0)
         axes.grid(visible=False)
         for side in axes.spines.values():
