@@ -23,7 +23,7 @@ from torch import Tensor
 
 from zcsr.errors import EvaluationError
 from zcsr.operations import BY_NAME
-from zcsr.plan import Block, Plan, blocks, kind_of, shape_of, tensor_named
+from zcsr.plan import Block, Instances, Plan, kind_of, shape_of, tensor_named
 from zcsr.program import Aggregation, Node, Program
 
 if TYPE_CHECKING:
@@ -125,13 +125,13 @@ class Evaluator:
         """Return what `instance_values` gives for each network; instances are stacked across networks."""
         if not networks:
             return []
-        instances = [instance for network in networks for instance in network.instances]
+        instances = Instances(instance for network in networks for instance in network.instances)
         owners = [place for place, network in enumerate(networks) for _ in network.instances]
-        values = np.empty((len(self.programs), len(instances)))
+        values = np.empty((len(self.programs), len(owners)))
         errors: dict[tuple[int, int], tuple[int, EvaluationError]] = {}
         with torch.inference_mode():
             for kinds in self._kinds:
-                for block in blocks(instances, kinds):
+                for block in instances.blocks(kinds):
                     for position, part, outcome in self._outcomes(kinds, block, owners):
                         if isinstance(outcome, EvaluationError):
                             for place in part.places:  # of a network's errors that of its first instance

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from zcsr.errors import EvaluationError, ShapeError
 from zcsr.operations import BY_NAME, Shape
-from zcsr.program import Node, Program, ToScalar
+from zcsr.program import TENSOR_NAMES, Node, Program, ToScalar
 
 if TYPE_CHECKING:
     from zcsr.statistics import Instance
@@ -57,27 +58,40 @@ def kind_of(tensor: str) -> str:
     Programs are stacked by the kinds that they take: the sizes of kernels then do not part instances for programs
     that only look at activations, nor the number of output channels for those that only look at what comes in.
     """
-    return _KINDS[tensor.partition("_")[0].removesuffix("G")]
+    return _KIND_OF[tensor]
 
 
 _KINDS = {"T1": "input", "T2": "input", "T3": "weight", "T4": "output"}
+_KIND_OF = {name: _KINDS[name.partition("_")[0].removesuffix("G")] for name in TENSOR_NAMES}
 
 
-def blocks(instances: Sequence[Instance], kinds: frozenset[str]) -> Iterator[Block]:
-    """Instances whose tensors of these kinds have the same shapes, as many at a time as a block takes."""
-    alike: dict[Shapes, list[int]] = {}
-    for place, instance in enumerate(instances):
-        alike.setdefault(_shapes(instance, kinds), []).append(place)
-    for shapes, places in alike.items():
-        largest = max((math.prod(shape) for _, shape in shapes), default=1)
-        together = max(1, BLOCK_ELEMENTS // max(1, largest))
-        for start in range(0, len(places), together):
-            taken = places[start : start + together]
-            yield Block(shapes, taken, [instances[place] for place in taken])
+class Instances:
+    """Instances of one network or several, whose shapes are looked at once."""
+
+    def __init__(self, instances: Iterable[Instance]) -> None:
+        self._instances = tuple(instances)
+        self._shapes = [_shapes_by_kind(instance) for instance in self._instances]
+
+    def blocks(self, kinds: frozenset[str]) -> Iterator[Block]:
+        """Instances whose tensors of these kinds have the same shapes, as many at a time as a block takes."""
+        order = sorted(kinds)
+        alike: dict[tuple[Shapes, ...], list[int]] = {}
+        for place, shapes in enumerate(self._shapes):
+            alike.setdefault(tuple(shapes[kind] for kind in order), []).append(place)
+        for parts, places in alike.items():
+            shapes_of_block = tuple(chain.from_iterable(parts))
+            largest = max((math.prod(shape) for _, shape in shapes_of_block), default=1)
+            together = max(1, BLOCK_ELEMENTS // max(1, largest))
+            for start in range(0, len(places), together):
+                taken = places[start : start + together]
+                yield Block(shapes_of_block, taken, [self._instances[place] for place in taken])
 
 
-def _shapes(instance: Instance, kinds: frozenset[str]) -> Shapes:
-    return tuple((name, tuple(tensor.shape)) for name, tensor in instance.raw.items() if kind_of(name) in kinds)
+def _shapes_by_kind(instance: Instance) -> dict[str, Shapes]:
+    shapes: dict[str, list[tuple[str, Shape]]] = {kind: [] for kind in _KINDS.values()}
+    for name, tensor in instance.raw.items():
+        shapes[kind_of(name)].append((name, tuple(tensor.shape)))
+    return {kind: tuple(of_kind) for kind, of_kind in shapes.items()}
 
 
 @dataclass(slots=True)

@@ -176,21 +176,24 @@ class _Networks:
     _evaluator: evaluate.Evaluator = field(default_factory=lambda: evaluate.Evaluator(()))
 
     def statistics(self, task: str, arch: str) -> NetworkStatistics:
+        return self._held(task, arch)[0]
+
+    def _held(self, task: str, arch: str) -> tuple[NetworkStatistics, int]:
+        """A network's statistics, and the bytes that they take."""
         key = (task, arch)
         if key not in self._kept:
             statistics = self.load(task, arch)
             self._kept[key] = (statistics, _bytes(statistics))
             self._make_room()
         self._kept.move_to_end(key)
-        return self._kept[key][0]
+        return self._kept[key]
 
     def groups(self, networks: Sequence[tuple[str, str]]) -> Iterator[list[NetworkStatistics]]:
         """Load networks in their order; yield as many at a time as are evaluated together, within the memory."""
         group: list[NetworkStatistics] = []
         held = 0
         for network in networks:
-            statistics = self.statistics(*network)
-            size = _bytes(statistics)
+            statistics, size = self._held(*network)
             if group and (len(group) == NETWORKS_TOGETHER or held + size > self.memory):
                 yield group
                 group, held = [], 0
