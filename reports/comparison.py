@@ -33,6 +33,7 @@ NAME = "scores"
 FEW_NETWORKS = 500
 DRAWN_LINES = 12
 FEW_WAYS = 2
+ENOUGH_NETWORKS = 1000
 TAU = "Kendall's tau-b"
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -103,7 +104,9 @@ def sections(scores: Scores, pictures: Path, footprint: Footprint = GREEN_ALGORI
         "caveats": "\n".join(f"- {_unwrapped(one)}" for one in caveats(scores)),
         "collections": answered(scores.ask("scored_collections")),
         "commands": commands(scores),
-        "compared": phrase("compared", repeats=REPEATS, fewer=REPEATS_OF_MANY, many=MANY),
+        "compared": phrase(
+            "compared", enough=f"{ENOUGH_NETWORKS:,}", repeats=REPEATS, fewer=REPEATS_OF_MANY, many=MANY
+        ),
         "comparison": "\n\n".join(_task_comparison(scores, task, pictures) for task in _tasks(scores)),
         "batch_sizes": batch_sizes(scores, pictures),
         "seeds": seeds(scores, pictures),
@@ -133,13 +136,17 @@ def shown_collections(scores: Scores, task: str) -> list[Row]:
     """The collections of a task to compare, the largest first.
 
     For each batch size and each way of drawing the weights the one with the most networks that have an accuracy,
-    unless these are fewer than half of the largest whose weights are drawn so; of equal ones that of the pattern
-    rcb, the loss ones, the lowest seed and the most measures.
+    unless these are fewer than `ENOUGH_NETWORKS` and than half of the largest whose weights are drawn so; of equal
+    ones that of the pattern rcb, the loss ones, the lowest seed and the most measures.
     """
     ordered = sorted((row for row in _trained(scores) if row["task"] == task), key=_prominence)
     largest = {_rules(row): row["trained"] for row in reversed(ordered)}
     first = {(row["batch_size"], _rules(row)): row for row in reversed(ordered)}
-    return [row for row in ordered if row in first.values() and 2 * row["trained"] >= largest[_rules(row)]]
+    return [
+        row
+        for row in ordered
+        if row in first.values() and row["trained"] >= min(ENOUGH_NETWORKS, largest[_rules(row)] / 2)
+    ]
 
 
 def _rules(row: Row) -> str:

@@ -181,6 +181,8 @@ def dots_figure(path: Path, panels: Sequence[DotPanel], label: str) -> Path:
     """
     names = list(dict.fromkeys(series.name for panel in panels for series in panel.series))
     heights = [0.9 + len(panel.labels) * _row_height(panel) for panel in panels]
+    # A name beside its marker takes up to so many of some hundred characters.
+    columns = max(1, min(4, 100 // (max(map(len, names), default=0) + 8)))
 
     def draw(figure: Figure) -> None:
         grid = figure.subplots(len(panels), squeeze=False, sharex=True, height_ratios=heights).ravel()
@@ -188,9 +190,9 @@ def dots_figure(path: Path, panels: Sequence[DotPanel], label: str) -> Path:
             _dots(axes, panel, names)
         grid[-1].set_xlabel(label)
         if len(names) > 1:
-            _legend(figure, grid, columns=4)
+            _legend(figure, grid, columns=columns)
 
-    return _save(path, sum(heights) + (0.4 + 0.25 * math.ceil(len(names) / 4)), draw)
+    return _save(path, sum(heights) + (0.4 + 0.25 * math.ceil(len(names) / columns)), draw)
 
 
 def lines_figure(path: Path, panels: Sequence[LinePanel], position: str, label: str) -> Path:
