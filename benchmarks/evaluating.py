@@ -15,7 +15,7 @@ import torch
 from measuring import Pair, bandwidth, cpu, median_of
 from numpy.typing import NDArray
 from rows import Report, Row, Table, seconds
-from setting import Setting
+from setting import Setting, groups_of
 
 from zcsr.evaluate import Evaluator
 from zcsr.operations import BY_NAME, Operation
@@ -95,12 +95,6 @@ def _run(setting: Setting, programs: Sequence[Program], archs: Sequence[str]) ->
         our_scores.extend(values)
         read += sum(bytes_read(statistics, names) for statistics in loaded)
     return _Run(plain, ours, read, np.array(plain_scores), np.array(our_scores))
-
-
-def groups_of(archs: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The networks that a search evaluates together."""
-    for start in range(0, len(archs), NETWORKS_TOGETHER):
-        yield archs[start : start + NETWORKS_TOGETHER]
 
 
 def plain_scores_of(programs: Sequence[Program], statistics: NetworkStatistics) -> list[float]:

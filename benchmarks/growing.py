@@ -6,10 +6,9 @@ import statistics
 import time
 from collections.abc import Sequence
 
-from evaluating import groups_of
 from measuring import Line, apart, cpu, line_through, load_average, median_of, resident_peak
 from rows import Report, Row, Table, seconds, size
-from setting import PROBES, Load, Setting
+from setting import PROBES, Load, Setting, groups_of
 
 from zcsr.evaluate import Evaluator
 from zcsr.program import parse

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from zcsr.evolve.memory import Memory, Recognised
 from zcsr.evolve.variation import random_programs
 from zcsr.parallel import available_workers
 from zcsr.program import Program
-from zcsr.scoring import StatisticsScorer
+from zcsr.scoring import NETWORKS_TOGETHER, StatisticsScorer
 from zcsr.spaces import dataset_shape, get_space
 from zcsr.statistics import NetworkStatistics, StatisticsConfig
 from zcsr.store.collect import collect
@@ -100,6 +100,12 @@ QUICK = Sizes(
     stored_scores=100_000,
     growth=(2, 4, 6),
 )
+
+
+def groups_of(archs: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The networks that a search evaluates together."""
+    for start in range(0, len(archs), NETWORKS_TOGETHER):
+        yield archs[start : start + NETWORKS_TOGETHER]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,12 @@ next opened for writing.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,7 @@ from zcsr.store.store import SCHEMA_VERSION, Store
 from zcsr.store.summaries import SUMMARY_SCHEMA, difference, summaries
 
 MAX_SHARD = 32
+_LARGE_BYTES = 64 << 20
 _JSON_NAME = "collection.json"
 _SUMMARY = "summary-"
 _VALUES = "values-"
@@ -159,6 +162,8 @@ class CollectionStore:
         encoded ones in memory. InputError for more than 32, or an architecture given twice.
         """
         shard = _encode(self.collection, statistics)
+        if any(network.nbytes > _LARGE_BYTES for network in shard.networks):
+            _give_memory_back()
         while True:
             shard = shard.without(self.archs())
             if not shard.archs:
@@ -407,6 +412,12 @@ class _Shard:
         pairs = zip(self.networks, self.summaries, strict=True)
         left = [(network, summary) for network, summary in pairs if network.arch not in archs]
         return _Shard(tuple(network for network, _ in left), tuple(summary for _, summary in left))
+
+
+def _give_memory_back() -> None:
+    """Give what was freed back to the system, where the C library can: writing takes memory from another pool."""
+    with suppress(Exception):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _encode(collection: Collection, statistics: Iterable[NetworkStatistics]) -> _Shard:

@@ -37,7 +37,7 @@ Item = TypeVar("Item")
 Load = Callable[[str, str], NetworkStatistics]
 """From a task's name and an architecture to its statistics; picklable where there are several workers."""
 
-DEFAULT_MEMORY = 384 << 20
+DEFAULT_MEMORY = 320 << 20
 """Bytes of statistics that each worker keeps."""
 
 PROBED_TOGETHER = 8

@@ -1,7 +1,7 @@
 """The candidates of one generation: proposed in batches, judged in order, admitted until the population is full.
 
-A proposal is refused by shapes before any tensor is touched, and never repaired, so valid programs are distributed as
-those of the representation are, given that they are valid.
+A proposal is refused by shapes before any tensor is touched, and never repaired, so valid programs are distributed
+as those of the representation are, given that they are valid.
 
 Batches have fixed sizes and judging follows the order of proposal, so the outcome does not depend on how many
 workers run the probes.
