@@ -24,6 +24,7 @@ from zcsr.explain import (
     Twin,
     choose_networks,
     described,
+    filling_of,
     named_twins,
     read_formula,
     read_networks,
@@ -31,7 +32,6 @@ from zcsr.explain import (
     responses,
 )
 from zcsr.named import named_programs
-from zcsr.plan import kind_of
 from zcsr.program import Program, parse
 from zcsr.recognise import explain, program_keys
 from zcsr.reports.figures import CurvePanel, curves_figure, shares_figure
@@ -311,7 +311,7 @@ def inputs_line(formula: Formula) -> str:
     )
     passes = "forward and backward" if any(use.gradient for use in formula.tensors) else "forward"
     count = "one pass" if len(formula.inputs) == 1 else f"{len(formula.inputs)} passes"
-    kinds = {kind_of(use.name) for use in formula.tensors}
+    kinds = {filling_of(use.name) for use in formula.tensors}
     shapes = "weights and activations" if len(kinds) == 2 else f"{kinds.pop()}s"
     return f"Their shapes are those of {shapes}. It takes {count}, {passes}, of {listed}."
 

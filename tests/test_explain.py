@@ -42,7 +42,13 @@ from zcsr.images import ImageSet
 from zcsr.named import find_program
 from zcsr.program import TENSOR_NAMES, Program, parse
 from zcsr.recognise import program_keys
-from zcsr.reports.explain import archive_twins, explain_program, networks_of_task, render_explanation
+from zcsr.reports.explain import (
+    archive_twins,
+    explain_program,
+    inputs_line,
+    networks_of_task,
+    render_explanation,
+)
 from zcsr.spaces import get_space
 from zcsr.statistics import NetworkStatistics, StatisticsConfig, network_statistics, untrained
 from zcsr.store import Store
@@ -454,3 +460,15 @@ def test_bad_input_is_one_line(
     assert (done, out) == (code, "")
     assert message in err
     assert err.splitlines()[-1].startswith("zcsr: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes"),
+    [
+        ("add(T1_D, T4_D)", "activations"),
+        ("fro(T3G_N)", "weights"),
+        ("add(fro(T3), T2_D)", "weights and activations"),
+    ],
+)
+def test_the_report_says_whose_shapes_a_program_takes(text: str, shapes: str) -> None:
+    assert inputs_line(read_formula(parse(text))).startswith(f"Their shapes are those of {shapes}. ")

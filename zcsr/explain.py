@@ -169,8 +169,7 @@ class Sizes:
 
     def shape(self, filling: Filling, tensor: str) -> Shape:
         """Return the shape of a tensor by its name."""
-        weight = kind_of(tensor) == "weight" if filling == "own" else filling == "weight"
-        if weight:
+        if (filling_of(tensor) if filling == "own" else filling) == "weight":
             return (self.channels, self.channels, self.kernel, self.kernel)
         return (self.batch, self.channels, self.map, self.map)
 
@@ -203,10 +202,15 @@ def fillings(program: Program) -> tuple[Filling, ...]:
     A program that takes weights (and their gradients) alone, or activations alone, is shown on the other kind too:
     what it makes of a shape does not depend on the name. One that takes both is shown on its own shapes first.
     """
-    weights = {kind_of(name) == "weight" for name in program.root.tensors()}
-    if len(weights) == 2:
+    kinds = {filling_of(name) for name in program.root.tensors()}
+    if len(kinds) == 2:
         return ("own", "weight", "activation")
-    return ("weight", "activation") if weights == {True} else ("activation", "weight")
+    return ("weight", "activation") if kinds == {"weight"} else ("activation", "weight")
+
+
+def filling_of(tensor: str) -> Filling:
+    """Return whether a tensor, by its name, has the shape of a weight or of an activation."""
+    return "weight" if kind_of(tensor) == "weight" else "activation"
 
 
 def responses(program: Program, draws: int = DRAWS, seed: int = 0) -> tuple[Response, ...]:
