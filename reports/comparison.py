@@ -112,6 +112,7 @@ def sections(scores: Scores, pictures: Path, footprint: Footprint = GREEN_ALGORI
         "seeds": seeds(scores, pictures),
         "readouts": readouts(scores, pictures),
         "cross_space": cross_space(scores, pictures),
+        "rank_sums": _section(scores.ask("rank_sums"), "rank_sums"),
         "agreement": agreement(scores),
         "cost": cost_section(read_cost(scores.store, footprint, run="", kind="test")),
         "report_command": shlex.join(

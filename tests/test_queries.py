@@ -7,7 +7,7 @@ import math
 import random
 import re
 import statistics
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -73,8 +73,10 @@ COLUMNS: Mapping[str, str] = {
         "program text best_fitness best_mean_tau generation generations size height normal_form sympy recognised_by"
     ),
 }
+GIVEN = {"rank_sums": {"proxies": "naswot,params"}}  # nothing in these stores is of AZ-NAS
 OF_SCORES = {
-    *("agreement", "batch_sizes", "comparison", "cross_space_scores", "readouts", "scored_collections", "seeds"),
+    *("agreement", "batch_sizes", "comparison", "cross_space_scores"),
+    *("rank_sums", "readouts", "scored_collections", "seeds"),
 }
 
 
@@ -139,7 +141,7 @@ def test_columns_are_the_same_on_an_empty_and_on_a_filled_store(
     empty: Store, store: Store, compared: Store, name: str
 ) -> None:
     nothing = named(empty, name)
-    something = named(compared if name in OF_SCORES else store, name)
+    something = named(compared if name in OF_SCORES else store, name, GIVEN.get(name))
     assert nothing.columns == something.columns == COLUMNS.get(name, " ".join(nothing.columns)).split()
     assert nothing.height == 0 or name == "published"  # which comes with zcsr
     assert something.height > 0
@@ -575,6 +577,36 @@ def test_readouts(compared: Store, invented: ModuleType) -> None:
     assert found == pytest.approx(expected, abs=1e-12)
     plain = [row for row in rows(compared, "readouts") if row["name"] == invented.PLAIN]
     assert {row["batch_size"] for row in plain} == {16}  # elsewhere it was read out in one way only
+
+
+def naive_rank_sum(scores: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> dict[str, float]:
+    """The sum of the logarithms of the shares of networks that are not better, ties at the middle of theirs."""
+    shared = sorted(set.intersection(*(set(scores[name]) for name in names)))
+    sums = dict.fromkeys(shared, 0.0)
+    for name in names:
+        values = {arch: scores[name][arch] if math.isfinite(scores[name][arch]) else -math.inf for arch in shared}
+        for arch in shared:
+            worse = sum(other < values[arch] for other in values.values())
+            equal = sum(other == values[arch] for other in values.values())
+            sums[arch] += math.log((worse + (equal + 1) / 2) / len(shared))
+    return sums
+
+
+@pytest.mark.parametrize("names", [("naswot", "params"), ("flops", "grad_norm", "naswot", "params")])
+def test_rank_sums(compared: Store, invented: ModuleType, names: tuple[str, ...]) -> None:
+    found = {row["collection"]: row for row in rows(compared, "rank_sums", proxies=", ".join(names))}
+    expected = {one.id: scores for one, scores in invented.collections().items() if set(names) <= set(scores)}
+    assert set(found) == set(expected)
+    assert len(found) >= 3
+    for collection, scores in expected.items():
+        row = found[collection]
+        sums = naive_rank_sum(scores, names)
+        accuracies = invented.mean_accuracies(row["task"])
+        assert row["kendall"] == pytest.approx(naive_tau(sums, accuracies, sums), abs=1e-12)
+        assert row["kendall_low"] < row["kendall"] < row["kendall_high"]
+        assert (row["networks"], row["proxies"]) == (len(sums), " ".join(names))
+        assert row["published_kendall"] is None
+    assert rows(compared, "rank_sums") == []  # nobody scored AZ-NAS's four
 
 
 def test_cross_space_scores(compared: Store, invented: ModuleType) -> None:
