@@ -227,7 +227,7 @@ def _command(scores: Scores, row: Row) -> Iterator[str]:
     if _rules(row) != "eznas":
         yield from ("--initialisation", row["initialisation"])
     everything = row["networks"] == _size(row["task"].partition(":")[0])
-    yield from ("--indices", f"0:{row['networks']}") if everything else ("--sample", str(row["networks"]))
+    yield from ("--all",) if everything else ("--sample", str(row["networks"]))
     names = scores.ask("scored_programs", collection=row["collection"]).frame["name"].to_list()
     proxies = [name for name in proxy_names() if name in names]
     for name in names:

@@ -15,7 +15,7 @@ from zcsr.named import find_program, named_programs
 from zcsr.proxies import get_proxy
 from zcsr.ranking import kendall
 from zcsr.search import MOVING, STRATEGIES, WARM, Landscape, SearchConfig, Strategy, check_search
-from zcsr.spaces import dataset_shape, get_space, space_size
+from zcsr.spaces import dataset_shape, get_space
 from zcsr.store.accuracies import accuracies, accuracy_tables
 from zcsr.store.index import query
 from zcsr.store.store import Store
@@ -263,9 +263,7 @@ def _too_few(store: Store, task: str, found: _Found, source: str, count: int, ne
 
 
 def _command(task: str, found: _Found, collection: Iterable[str] = ()) -> str:
-    space = get_space(task.partition(":")[0])
-    size = space_size(space)
-    return shlex.join(("zcsr", "test", "--task", task, *found.flags, "--indices", f"0:{size}", *collection))
+    return shlex.join(("zcsr", "test", "--task", task, *found.flags, "--all", *collection))
 
 
 def _collection_flags(store: Store, task: str, collection: str) -> Iterator[str]:
