@@ -14,19 +14,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from zcsr import queries
 from zcsr.errors import InputError
 from zcsr.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.proxies import proxy_names
 from zcsr.reports.figures import DotPanel, LinePanel, Series, dots_figure, lines_figure, matrix_figure
 from zcsr.reports.footprint import cost_section, footprint_flags, read_cost
 from zcsr.reports.markdown import MISSING, Formatter, code, number, shortened_code
-from zcsr.reports.phrases import phrase, template
-from zcsr.reports.render import BLANK_LINES
-from zcsr.reports.results import Answer, query_command
+from zcsr.reports.phrases import phrase
+from zcsr.reports.render import write_markdown
+from zcsr.reports.results import Answer, ask, query_command
 from zcsr.reports.sections import answered, picture
 from zcsr.spaces import get_space
-from zcsr.store import Store, query
+from zcsr.store import Store
 from zcsr.store.functions import MANY, REPEATS, REPEATS_OF_MANY
 
 NAME = "scores"
@@ -53,9 +52,7 @@ class Scores:
         """The answer of a named query."""
         command = query_command(name, parameters)
         if command not in self._answers:
-            entry = queries.load(name)
-            frame = query(self.store, entry.sql, entry.values(parameters))
-            self._answers[command] = Answer(name, frame, shlex.join(command))
+            self._answers[command] = ask(self.store, name, parameters)
         return self._answers[command]
 
 
@@ -80,9 +77,7 @@ def render_scores(
     parts = sections(scores, out_dir / name, footprint) | {"notes": notes.strip()}
     if notes.strip():
         parts["report_command"] += " --notes NOTES.md"
-    text = template("comparison").substitute(parts)
-    path.write_text(BLANK_LINES.sub("\n\n", text), encoding="utf-8")
-    return path
+    return write_markdown(path, "comparison", parts)
 
 
 def checked_name(name: str) -> str:

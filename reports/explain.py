@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from zcsr import queries
 from zcsr.explain import (
     BATCH_SIZES,
     DRAWS,
@@ -37,9 +36,8 @@ from zcsr.recognise import explain, program_keys
 from zcsr.reports.figures import CurvePanel, curves_figure, shares_figure
 from zcsr.reports.footprint import Cost, cost_section
 from zcsr.reports.markdown import code, escape, shortened_code, table
-from zcsr.reports.phrases import template
-from zcsr.reports.render import BLANK_LINES
-from zcsr.reports.results import query_command
+from zcsr.reports.render import write_markdown
+from zcsr.reports.results import ask, query_command
 from zcsr.reports.sections import picture
 from zcsr.reports.tree import tree_figure
 from zcsr.spaces import get_space
@@ -51,7 +49,6 @@ from zcsr.store import (
     list_collections,
     load_images,
     open_collection,
-    query,
 )
 
 SHOWN_TWINS = 20
@@ -110,8 +107,7 @@ def archive_twins(program: Program, store: Store) -> pl.DataFrame:
     Columns: text, runs (how many have it), best_fitness (in any of them), reason (in words). Those that aggregate
     instances in another way are left out, whatever keys they share.
     """
-    entry = queries.load("same_programs")
-    found = query(store, entry.sql, entry.values(_keys(program)))
+    found = ask(store, "same_programs", _keys(program)).frame
     rows = [
         (row["text"], row["runs"], row["best_fitness"], explain(program, parse(row["text"])))
         for row in found.to_dicts()
@@ -273,9 +269,7 @@ def render_explanation(explanation: Explanation, out_dir: Path) -> Path:
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / f"{explanation.name}.md"
-    text = template("explain").substitute(_sections(explanation, out_dir / explanation.name))
-    path.write_text(BLANK_LINES.sub("\n\n", text), encoding="utf-8")
-    return path
+    return write_markdown(path, "explain", _sections(explanation, out_dir / explanation.name))
 
 
 def _sections(explanation: Explanation, pictures: Path) -> dict[str, str]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
-from zcsr import queries
 from zcsr.footprint import GREEN_ALGORITHMS, PAPER_GRAMS, Footprint
 from zcsr.reports.markdown import MISSING, Formatter, significant, table
 from zcsr.reports.phrases import phrase
-from zcsr.reports.results import Answer, query_command
-from zcsr.store import Store, query
+from zcsr.reports.results import Answer, ask
+from zcsr.store import Store
 
 WHOSE = ("run", "search", "program")
 """The columns of the query that a report leaves out, since it is about one of them or none."""
@@ -32,9 +30,7 @@ class Cost:
 def read_cost(store: Store, footprint: Footprint = GREEN_ALGORITHMS, **whose: str) -> Cost:
     """What the sessions of a run, search, program or kind of command cost; `whose` are parameters of the query."""
     given = whose | {name: spelled(value) for name, value in footprint.changed().items()}
-    entry = queries.load("footprint")
-    frame = query(store, entry.sql, entry.values(given))
-    return Cost(Answer(entry.name, frame, shlex.join(query_command(entry.name, given))), footprint)
+    return Cost(ask(store, "footprint", given), footprint)
 
 
 def cost_section(cost: Cost | None) -> str:

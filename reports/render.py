@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from zcsr.footprint import GREEN_ALGORITHMS, Footprint
@@ -12,7 +13,7 @@ from zcsr.reports.sections import sections
 from zcsr.store import Store
 
 # A part without content leaves more than one blank line.
-BLANK_LINES = re.compile(r"\n{3,}")
+_BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def render_run(store: Store, run: str, out_dir: Path, footprint: Footprint = GREEN_ALGORITHMS) -> Path:
@@ -24,6 +25,10 @@ def render_run(store: Store, run: str, out_dir: Path, footprint: Footprint = GRE
     results = read_run(store, run)
     out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / f"{results.run}.md"
-    text = template("run").substitute(sections(results, out_dir / results.run, footprint))
-    path.write_text(BLANK_LINES.sub("\n\n", text), encoding="utf-8")
+    return write_markdown(path, "run", sections(results, out_dir / results.run, footprint))
+
+
+def write_markdown(path: Path, name: str, parts: Mapping[str, str]) -> Path:
+    """Write the template `name`, filled with its parts, of which some may be empty; returns `path`."""
+    path.write_text(_BLANK_LINES.sub("\n\n", template(name).substitute(parts)), encoding="utf-8")
     return path

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from zcsr import queries
 from zcsr.errors import InputError
 from zcsr.evolve import EvolveConfig
 from zcsr.footprint import GREEN_ALGORITHMS, Footprint
@@ -21,11 +20,11 @@ from zcsr.reports.comparison import checked_name
 from zcsr.reports.figures import Band, BandPanel, bands_figure
 from zcsr.reports.footprint import cost_words, footprint_flags, read_cost
 from zcsr.reports.markdown import MISSING, Formatter, code, number, significant, table
-from zcsr.reports.phrases import phrase, template
-from zcsr.reports.render import BLANK_LINES
-from zcsr.reports.results import Answer, query_command
+from zcsr.reports.phrases import phrase
+from zcsr.reports.render import write_markdown
+from zcsr.reports.results import Answer, ask
 from zcsr.reports.sections import answered, chance_deviation, made_by, picture
-from zcsr.store import RunInfo, RunTask, Store, open_run, query
+from zcsr.store import RunInfo, RunTask, Store, open_run
 from zcsr.store.costs import without_store
 
 NAME = "representations"
@@ -49,10 +48,7 @@ class Compared:
 
     def ask(self, name: str) -> Answer:
         """The answer of a named query for these runs."""
-        entry = queries.load(name)
-        given = {"runs": ",".join(info.name for info in self.infos)}
-        frame = query(self.store, entry.sql, entry.values(given))
-        return Answer(name, frame, shlex.join(query_command(name, given)))
+        return ask(self.store, name, {"runs": ",".join(info.name for info in self.infos)})
 
     @property
     def representations(self) -> list[str]:
@@ -87,9 +83,7 @@ def render_representations(
     compared = read_runs(store, runs)
     out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / f"{name}.md"
-    text = template("representations").substitute(sections(compared, out_dir / name, footprint))
-    path.write_text(BLANK_LINES.sub("\n\n", text), encoding="utf-8")
-    return path
+    return write_markdown(path, "representations", sections(compared, out_dir / name, footprint))
 
 
 def sections(compared: Compared, pictures: Path, footprint: Footprint = GREEN_ALGORITHMS) -> dict[str, str]:

@@ -10,10 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from zcsr import queries
 from zcsr.evolve import EvolveConfig
 from zcsr.ranking import bootstrap_interval, kendall
-from zcsr.store import Store, open_run, query
+from zcsr.store import Store, named, open_run
 from zcsr.store.costs import without_store
 
 BOOTSTRAP_SEED = 0
@@ -53,10 +52,7 @@ class RunResults:
         given: dict[str, object] = {"run": self.run} | parameters
         command = query_command(name, given)
         if command not in self._answers:
-            entry = queries.load(name)
-            self._answers[command] = Answer(
-                name, query(self.store, entry.sql, entry.values(given)), shlex.join(command)
-            )
+            self._answers[command] = ask(self.store, name, given)
         return self._answers[command]
 
     def best(self) -> Mapping[str, object] | None:
@@ -96,6 +92,11 @@ def read_run(store: Store, run: str) -> RunResults:
     """
     info = open_run(store, run).info()
     return RunResults(store, info.name, info.status, info.seconds, info.config, without_store(info.command))
+
+
+def ask(store: Store, name: str, given: Mapping[str, object]) -> Answer:
+    """The answer of a named query with these parameters."""
+    return Answer(name, named(store, name, given), shlex.join(query_command(name, given)))
 
 
 def query_command(name: str, parameters: Mapping[str, object]) -> tuple[str, ...]:

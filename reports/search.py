@@ -14,17 +14,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from zcsr import queries
 from zcsr.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.reports.figures import SearchPanel, search_figure, short
 from zcsr.reports.footprint import cost_section, footprint_flags, read_cost
 from zcsr.reports.markdown import MISSING, Formatter, cell, code, number, shortened_code
-from zcsr.reports.phrases import phrase, template
-from zcsr.reports.render import BLANK_LINES
-from zcsr.reports.results import Answer, query_command
+from zcsr.reports.phrases import phrase
+from zcsr.reports.render import write_markdown
+from zcsr.reports.results import Answer, ask
 from zcsr.reports.sections import answered, made_by, picture
 from zcsr.spaces import get_space, space_size
-from zcsr.store import Store, query
+from zcsr.store import Store
 from zcsr.store.costs import without_store
 from zcsr.store.searches import SearchInfo, find_search
 
@@ -52,7 +51,7 @@ class SearchResults:
 
     def ask(self, name: str, **parameters: object) -> Answer:
         """The answer of a named query for this search."""
-        return _asked(self.store, name, {"search": self.info.name} | parameters)
+        return ask(self.store, name, {"search": self.info.name} | parameters)
 
     @property
     def planned(self) -> int:
@@ -67,7 +66,7 @@ def read_search(store: Store, search: str) -> SearchResults:
     Raises InputError when there is no such search.
     """
     info = find_search(store, search)
-    return SearchResults(store, info, _asked(store, "searches", {"search": info.name}).frame.row(0, named=True))
+    return SearchResults(store, info, ask(store, "searches", {"search": info.name}).frame.row(0, named=True))
 
 
 def render_search(store: Store, search: str, out_dir: Path, footprint: Footprint = GREEN_ALGORITHMS) -> Path:
@@ -80,9 +79,7 @@ def render_search(store: Store, search: str, out_dir: Path, footprint: Footprint
     name = results.info.name
     out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / f"{name}.md"
-    text = template("search").substitute(sections(results, out_dir / name, footprint))
-    path.write_text(BLANK_LINES.sub("\n\n", text), encoding="utf-8")
-    return path
+    return write_markdown(path, "search", sections(results, out_dir / name, footprint))
 
 
 def sections(results: SearchResults, pictures: Path, footprint: Footprint = GREEN_ALGORITHMS) -> dict[str, str]:
@@ -246,9 +243,3 @@ def reproduce(results: SearchResults) -> str:
 
 def _percent(value: float) -> str:
     return f"{value:g}"
-
-
-def _asked(store: Store, name: str, parameters: Mapping[str, object]) -> Answer:
-    entry = queries.load(name)
-    frame = query(store, entry.sql, entry.values(parameters))
-    return Answer(name, frame, shlex.join(query_command(name, parameters)))

@@ -148,7 +148,8 @@ def install_missing(
 ) -> tuple[tuple[str, str], ...]:
     """Copy the embedded accuracies of those of the tasks that the store has none of; returns these tasks."""
     there = {(space, dataset) for space, dataset, _ in accuracy_tables(store)}
-    missing = tuple(task for task in dict.fromkeys(tasks) if task in embedded_tasks(data=data) - there)
+    lacking = embedded_tasks(data=data) - there
+    missing = tuple(task for task in dict.fromkeys(tasks) if task in lacking)
     for name, frame in _embedded_accuracies(data):
         for space, dataset in missing:
             install_accuracies(store, frame.filter(space=space, dataset=dataset), name)

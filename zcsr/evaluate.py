@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -135,8 +136,8 @@ class Evaluator:
                     for position, part, outcome in self._outcomes(kinds, block, owners):
                         if isinstance(outcome, EvaluationError):
                             for place in part.places:  # of a network's errors that of its first instance
-                                key = (owners[place], position)
-                                errors[key] = min(errors.get(key, (place, outcome)), (place, outcome), key=_place)
+                                key, found = (owners[place], position), (place, outcome)
+                                errors[key] = min(errors.get(key, found), found, key=itemgetter(0))
                         else:
                             values[position, part.places] = outcome
         ends = np.cumsum([len(network.instances) for network in networks])
@@ -178,10 +179,6 @@ class Evaluator:
                 yield from self._outcomes(kinds, part, owners)
         else:
             yield positions[0], block, EvaluationError(f"torch cannot compute it: {_first_line(error)}")
-
-
-def _place(error: tuple[int, EvaluationError]) -> int:
-    return error[0]
 
 
 def _kinds_of(program: Program) -> frozenset[str]:

@@ -1,14 +1,39 @@
-"""What several proxies share: the loss, the layers that they look at, and gradients that are never missing."""
+"""What several proxies share: the loss, the layers, gradients that are never missing, and a look at calls."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from zcsr.errors import InputError
+
+
+class Watch(TorchFunctionMode):
+    """Takes the calls of torch's functions, of modules or not, while a network runs inside of it."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        return self.call(func, args, kwargs or {})
+
+    def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Return what the network is to get from a call, which `func(*args, **options)` makes as it is."""
+        raise NotImplementedError
+
+
+def first_input(args: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
+    """Return the tensor that a call takes first, by its place or by its name."""
+    taken: Tensor = args[0] if args else options["input"]
+    return taken
 
 
 def weighted_layers(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
+from zcsr.proxies._common import Watch, first_input
 from zcsr.proxies.proxy import proxy
 
 
@@ -33,23 +33,16 @@ def naswot(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa
     return float(torch.linalg.slogdet(kernel).logabsdet)
 
 
-class _Agreements(TorchFunctionMode):
+class _Agreements(Watch):
     """Counts, while a network runs, in how many units of its ReLUs two images are alike."""
 
     def __init__(self, images: Tensor) -> None:
         super().__init__()
         self.kernel = images.new_zeros(len(images), len(images), dtype=torch.float64)
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        options = kwargs or {}
+    def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         if _rectifies(func, args, options):
-            self._count(args[0] if args else options["input"])
+            self._count(first_input(args, options))
         return func(*args, **options)
 
     def _count(self, inputs: Tensor) -> None:

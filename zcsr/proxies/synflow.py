@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from zcsr.proxies._common import gradients, layer_weights, total
+from zcsr.proxies._common import Watch, first_input, gradients, layer_weights, total
 from zcsr.proxies.proxy import proxy
 
 
@@ -38,18 +37,10 @@ def synflow(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noq
     return total([(weight * slope).abs() for weight, slope in zip(weights, slopes, strict=True)])
 
 
-class _WithoutBatchNorm(TorchFunctionMode):
+class _WithoutBatchNorm(Watch):
     """Makes every batch normalisation, of a module or not, return its input."""
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        options = kwargs or {}
+    def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         if func is F.batch_norm:
-            inputs: Tensor = args[0] if args else options["input"]
-            return inputs.clone()  # what follows may work in place
+            return first_input(args, options).clone()  # what follows may work in place
         return func(*args, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from zcsr.errors import InputError
+from zcsr.proxies._common import Watch, first_input
 from zcsr.proxies._weights import he_fan_in, redraw
 from zcsr.proxies.proxy import proxy
 
@@ -124,7 +124,7 @@ def _takes(network: nn.Module, images: Tensor) -> bool:
     return True
 
 
-class _Codes(TorchFunctionMode):
+class _Codes(Watch):
     """Which units of each ReLU are on, for each of `count` inputs, seen while a network runs."""
 
     def __init__(self, count: int) -> None:
@@ -132,16 +132,9 @@ class _Codes(TorchFunctionMode):
         self._count = count
         self._packed: list[npt.NDArray[np.uint8]] = []
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        options = kwargs or {}
+    def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         if func in _RELUS:
-            taken = args[0] if args else options["input"]
+            taken = first_input(args, options)
             if len(taken) == self._count:
                 self._packed.append(np.packbits((taken.flatten(1) > 0).numpy(), axis=1))
         return func(*args, **options)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
+from zcsr.proxies._common import Watch, first_input
 from zcsr.proxies._weights import redraw, standard_normal
 from zcsr.proxies.proxy import proxy
 
@@ -50,7 +50,7 @@ def _observe(network: nn.Module, inputs: Tensor) -> _Observation:
     return observation
 
 
-class _Observation(TorchFunctionMode):
+class _Observation(Watch):
     """The features of a network, and what its BatchNorms divide by, seen while it runs."""
 
     features: Tensor
@@ -61,17 +61,10 @@ class _Observation(TorchFunctionMode):
         self._classified: Tensor | None = None
         self._pooled_from: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        options = kwargs or {}
+    def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         output = func(*args, **options)
         if func in _OBSERVED:
-            taken = args[0] if args else options["input"]
+            taken = first_input(args, options)
             if func is F.linear:
                 self._classified = taken
             elif func is F.batch_norm:
