@@ -166,9 +166,9 @@ def cpu_seconds() -> float:
 
     Where the system has no `/proc`, a worker counts once it has ended.
     """
-    times = os.times()  # before the workers: one that ends in between is then missing, not counted twice
-    ended = times.user + times.system + times.children_user + times.children_system
-    return ended + sum(map(_cpu_seconds_of, _workers()))
+    own = time.process_time()
+    ended = _cpu_seconds_of_ended()  # before the workers: one that ends in between is missing, not counted twice
+    return own + ended + sum(map(_cpu_seconds_of, _workers()))
 
 
 def peak_bytes(workers: int) -> float:
@@ -188,6 +188,15 @@ def peak_bytes(workers: int) -> float:
 def _workers() -> Iterator[int]:
     """The ids of the processes that this one started to work with and that have not ended."""
     return (process.pid for process in multiprocessing.active_children() if process.pid is not None)
+
+
+def _cpu_seconds_of_ended() -> float:
+    """CPU seconds of the children that have ended: `os.times` knows them too, but counts in ticks of 10 ms."""
+    if resource is None:
+        times = os.times()
+        return times.children_user + times.children_system
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _cpu_seconds_of(process: int) -> float:
