@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         write_accuracies,
     )
     from zcsr.store.collect import CollectReport
-    from zcsr.store.images import Embedded, embedded, image_names, import_images, install_embedded, load_images
+    from zcsr.store.images import Embedded, embedded, image_names, import_images, load_images
     from zcsr.store.index import connect, named, query, rebuild, verify
     from zcsr.store.runs import RunInfo, RunStore, RunTask, TestScore, create_run, list_runs, open_run, run_names
     from zcsr.store.statistics import (
@@ -50,7 +50,6 @@ __all__ = [
     "image_names",
     "import_accuracies",
     "import_images",
-    "install_embedded",
     "list_collections",
     "list_runs",
     "load_images",
@@ -68,7 +67,7 @@ __all__ = [
 _HOMES = {
     "accuracies": ("AccuracyTable", "ImportReport", "accuracy_tables", "import_accuracies", "write_accuracies"),
     "collect": ("CollectReport",),
-    "images": ("Embedded", "embedded", "image_names", "import_images", "install_embedded", "load_images"),
+    "images": ("Embedded", "embedded", "image_names", "import_images", "load_images"),
     "index": ("connect", "named", "query", "rebuild", "verify"),
     "runs": ("RunInfo", "RunStore", "RunTask", "TestScore", "create_run", "list_runs", "open_run", "run_names"),
     "statistics": ("Collection", "CollectionStore", "list_collections", "open_collection", "read_collection"),

@@ -150,6 +150,12 @@ def measured(store: Store, space: str, dataset: str, metric: str = "test") -> fr
     return frozenset(pair for file in files for pair in _read_stored(file).select("arch", "seed").iter_rows())
 
 
+def sources(store: Store, space: str, dataset: str, metric: str = "test") -> tuple[str, ...]:
+    """Where the accuracies of a task are from, sorted; StoreError when a file cannot be read."""
+    files = _files(store.accuracies_dir / space / dataset, metric)
+    return tuple(sorted({source for file in files for source in _read_stored(file)["source"].unique()}))
+
+
 def accuracy_tables(store: Store) -> list[tuple[str, str, str]]:
     """What accuracies there are: sorted (space, dataset, metric)."""
     found = set()

@@ -25,10 +25,10 @@ from zcsr.program import Program
 from zcsr.scoring import Measures, StatisticsScorer, score_networks
 from zcsr.spaces import get_space
 from zcsr.statistics import NetworkStatistics, StatisticsConfig
-from zcsr.store.accuracies import accuracies, accuracy_tables
+from zcsr.store.accuracies import accuracies
 from zcsr.store.buffer import Buffer
 from zcsr.store.collect import CollectReport, collect
-from zcsr.store.images import embedded, install_embedded, load_images
+from zcsr.store.images import embedded_tasks, install_missing, load_images
 from zcsr.store.runs import RunStore, RunTask, Status, TestScore, create_run, open_run
 from zcsr.store.space_files import check_spaces
 from zcsr.store.statistics import Collection, CollectionStore, open_collection
@@ -61,11 +61,10 @@ class TaskRequest:
 
 
 def embedded_requests(store: Store) -> list[TaskRequest]:
-    """Return the tasks of the benchmark that comes with zcsr, after putting its accuracies into the store."""
-    install_embedded(store)
-    images = set(embedded().images)
-    tables = [table for table in accuracy_tables(store) if table[1] in images and table[2] == "test"]
-    return [TaskRequest(space, dataset, dataset, metric) for space, dataset, metric in tables]
+    """The tasks of the benchmark that comes with zcsr, whose accuracies are put into the store if it has none."""
+    tasks = sorted(embedded_tasks())
+    install_missing(store, tasks)
+    return [TaskRequest(space, dataset, dataset) for space, dataset in tasks]
 
 
 class Experiment:

@@ -130,12 +130,6 @@ def embedded(data: Traversable | None = None) -> Embedded:
     )
 
 
-def install_embedded(store: Store, *, data: Traversable | None = None) -> None:
-    """Copy the embedded accuracies into the store; what is there already stays as it is."""
-    for name, frame in _embedded_accuracies(data):
-        install_accuracies(store, frame, name)
-
-
 def embedded_tasks(*, data: Traversable | None = None) -> frozenset[tuple[str, str]]:
     """The tasks (space, dataset) that the package brings accuracies of."""
     return frozenset(
@@ -146,8 +140,11 @@ def embedded_tasks(*, data: Traversable | None = None) -> frozenset[tuple[str, s
 def install_missing(
     store: Store, tasks: Iterable[tuple[str, str]], *, data: Traversable | None = None
 ) -> tuple[tuple[str, str], ...]:
-    """Copy the embedded accuracies of those of the tasks that the store has none of; returns these tasks."""
-    there = {(space, dataset) for space, dataset, _ in accuracy_tables(store)}
+    """Copy the embedded accuracies of those of the tasks that the store has none of; returns these tasks.
+
+    A task with accuracies of one's own keeps them alone, as a mean over both would rank by neither.
+    """
+    there = {(space, dataset) for space, dataset, metric in accuracy_tables(store) if metric == "test"}
     lacking = embedded_tasks(data=data) - there
     missing = tuple(task for task in dict.fromkeys(tasks) if task in lacking)
     for name, frame in _embedded_accuracies(data):

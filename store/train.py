@@ -15,7 +15,7 @@ from zcsr.errors import InputError
 from zcsr.images import ImageSet
 from zcsr.parallel import Workers
 from zcsr.spaces import dataset_shape, get_space
-from zcsr.store.accuracies import measured, write_accuracies
+from zcsr.store.accuracies import measured, sources, write_accuracies
 from zcsr.store.atomic import read_json_object, write_json
 from zcsr.store.buffer import Buffer
 from zcsr.store.images import load_images
@@ -68,11 +68,12 @@ def train(
     What the store has already is left out, so a call that was interrupted is taken up by calling again. An
     accuracy is a function of the request, the architecture and the seed, for any number of workers. Raises
     InputError where the space, dataset or images do not fit, and where the store's networks of this space and
-    dataset were trained in another way: such accuracies cannot stand in one table.
+    dataset were trained in another way or elsewhere: such accuracies cannot stand in one table.
     """
     started = time.monotonic()
     images = load_images(store, request.images)
     _check_counts(request, images)
+    _check_sources(store, request)
     _check_settings(store, request)
     known = measured(store, request.space, request.dataset, METRIC)
     missing = [(arch, seed) for seed in seeds for arch in archs if (arch, seed) not in known]
@@ -123,6 +124,16 @@ def _train(work: _Training, item: tuple[str, int]) -> dict[str, Any]:
         "seed": seed,
         "accuracy": result.accuracy,
     }
+
+
+def _check_sources(store: Store, request: TrainRequest) -> None:
+    """Refuse to train beside accuracies that came from elsewhere, with settings of which nothing is known."""
+    task = f"{request.space}:{request.dataset}"
+    if others := [name for name in sources(store, request.space, request.dataset, METRIC) if name != SOURCE]:
+        raise InputError(
+            f"this store has accuracies of {task} from {', '.join(others)}, which may be trained in another way: "
+            "train into another store (--store)"
+        )
 
 
 def _check_settings(store: Store, request: TrainRequest) -> None:

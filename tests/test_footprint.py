@@ -561,7 +561,7 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     few = ("--budget", "5", "--repeats", "1", "--population", "3", "--tournament", "2")
     done("search", "--task", TASK, *few, "--name", "s", store=store)
     short = ("--epochs", "1", "--train-images", "16", "--test-images", "16", "--batch-size", "8", "--networks", "1")
-    done("train", "nasbench201-mini", "fashion-mnist", *short, *one, store=store)
+    done("train", "nats-sss-mini", "fashion-mnist", *short, *one, store=store)
     done("explain", "fro(T1_D)", "--task", TASK, "--networks", "2", *one, store=store)
     return store
 
@@ -572,7 +572,8 @@ def test_every_command_that_computes_is_measured(worked: Path) -> None:
     assert frame["run"].to_list() == ["small", "small", None, None, None, None, None]
     assert frame["search"].to_list() == [None, None, None, None, "s", None, None]
     assert frame["program"].drop_nulls().to_list() == [parse("fro(T1_D)").id]
-    assert all(tasks == [TASK] for tasks in frame["tasks"].to_list())
+    trained = "nats-sss-mini:fashion-mnist"
+    assert frame["tasks"].to_list() == [[trained if kind == "train" else TASK] for kind in frame["kind"]]
     assert frame["cpu_seconds"].min() >= 0
     assert (frame["cpu_seconds"] > 0).sum() >= 5
     assert frame["seconds"].min() > 0

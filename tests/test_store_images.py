@@ -17,7 +17,9 @@ import pytest
 
 from zcsr.errors import InputError, StoreError
 from zcsr.images import PUBLISHED_NORMALISATION, ImageSet
-from zcsr.store.accuracies import accuracies
+from zcsr.spaces import get_space
+from zcsr.store.accuracies import accuracies, write_accuracies
+from zcsr.store.experiment import embedded_requests
 from zcsr.store.images import (
     Embedded,
     embedded,
@@ -25,7 +27,6 @@ from zcsr.store.images import (
     image_names,
     images_hash,
     import_images,
-    install_embedded,
     install_missing,
     load_images,
     stored_images_hash,
@@ -244,13 +245,6 @@ def test_embedded_data(store: Store, tmp_path: Path) -> None:
     assert embedded(data) == Embedded(images=("tiny",), accuracies=("mini",))
     assert image_names(store, data=data) == ("tiny",)
     assert same(load_images(store, "tiny", data=data), expected)
-    install_embedded(store, data=data)
-    (file,) = store.accuracies_dir.rglob("*.parquet")
-    stamp = file.stat().st_mtime_ns
-    install_embedded(store, data=data)
-    assert file.stat().st_mtime_ns == stamp
-    assert accuracies(store, "nasbench201-mini", "fashion-mnist").accuracies.tolist() == [10.0]
-
     task = ("nasbench201-mini", "fashion-mnist")
     assert embedded_tasks(data=data) == {task}
     fresh = Store.open(tmp_path / "fresh", create=True)
@@ -258,10 +252,31 @@ def test_embedded_data(store: Store, tmp_path: Path) -> None:
     assert not fresh.accuracies_dir.exists()
     assert install_missing(fresh, [task, task, ("nasbench201", "cifar10")], data=data) == (task,)
     assert accuracies(fresh, *task).accuracies.tolist() == [10.0]
+    (file,) = fresh.accuracies_dir.rglob("*.parquet")
+    stamp = file.stat().st_mtime_ns
     assert install_missing(fresh, [task], data=data) == ()
+    assert file.stat().st_mtime_ns == stamp
+
+    own = Store.open(tmp_path / "own", create=True)
+    write_accuracies(own, [{**row, "metric": "valid", "accuracy": 20.0}], source="own")
+    assert install_missing(own, [task], data=data) == (task,)  # of the tests there was none
+    other = Store.open(tmp_path / "tested", create=True)
+    write_accuracies(other, [{**row, "seed": 1, "accuracy": 30.0}], source="own")
+    assert install_missing(other, [task], data=data) == ()
+    assert accuracies(other, *task).accuracies.tolist() == [30.0]
 
     mine = import_images(store, parquet(tmp_path / "x.parquet", pixels(seed=3)), name="tiny")
     assert same(load_images(store, "tiny", data=data), mine)
+
+
+def test_the_embedded_benchmark_does_not_mix_with_accuracies_of_ones_own(store: Store) -> None:
+    space = get_space("darts-mini")
+    row = {"space": space.name, "dataset": "fashion-mnist", "metric": "test", "seed": 0, "accuracy": 42.0}
+    write_accuracies(store, [{**row, "arch": space.arch(7)}], source="own")
+    requests = embedded_requests(store)
+    assert {(request.space, request.dataset) for request in requests} == embedded_tasks()
+    assert accuracies(store, "darts-mini", "fashion-mnist").accuracies.tolist() == [42.0]
+    assert len(accuracies(store, "nats-sss-mini", "fashion-mnist").archs) == 200
 
 
 def test_embedded_data_of_the_package_can_be_listed(store: Store) -> None:

@@ -12,7 +12,7 @@ import pytest
 from zcsr.errors import InputError
 from zcsr.spaces import get_space
 from zcsr.store import Store, query
-from zcsr.store.accuracies import accuracies, measured
+from zcsr.store.accuracies import accuracies, measured, write_accuracies
 from zcsr.store.images import import_images
 from zcsr.store.train import TrainRequest, train
 from zcsr.training import TrainingConfig
@@ -80,6 +80,17 @@ def test_another_way_to_train_is_refused_and_more_seeds_are_not(store: Store) ->
     ):
         with pytest.raises(InputError, match=said):
             train(store, other, ARCHS, range(3))
+    assert rows(store) == before
+
+
+def test_accuracies_from_elsewhere_are_not_trained_beside(store: Store) -> None:
+    row = {"space": "nasbench201-mini", "dataset": "fashion-mnist", "arch": ARCHS[0], "seed": 0, "accuracy": 50.0}
+    write_accuracies(store, [{**row, "metric": "valid"}], source="theirs")
+    train(store, REQUEST, ARCHS[:1], [0])  # another metric is another table
+    write_accuracies(store, [{**row, "metric": "test", "seed": 7}], source="theirs")
+    before = rows(store)
+    with pytest.raises(InputError, match=r"accuracies of nasbench201-mini:fashion-mnist from theirs, .*--store"):
+        train(store, REQUEST, ARCHS, [0])
     assert rows(store) == before
 
 
