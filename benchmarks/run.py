@@ -3,12 +3,14 @@
     .venv/bin/python benchmarks/run.py [--only NAME ...] [--quick] [--out FILE]
 
 Everything is made in a temporary folder. Times are CPU seconds of one process with one torch thread, medians of
-repeats in which reference and zcsr take turns, unless the table says otherwise.
+repeats in which reference and zcsr take turns, unless the table says otherwise. What is in memory when a benchmark
+starts takes no part in its garbage collection, as in zcsr's worker processes.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import platform
@@ -42,7 +44,10 @@ def measure(names: Sequence[str], sizes: Sizes, folder: Path, images: Path | Non
     for name in names:
         started = time.perf_counter()
         print(f"{name} ...", end="", file=sys.stderr, flush=True)
-        reports.append(importlib.import_module(name).measure(setting))
+        module = importlib.import_module(name)
+        gc.collect()
+        gc.freeze()  # as in a worker, and so that nobody pays for looking through what earlier benchmarks left
+        reports.append(module.measure(setting))
         print(f" {time.perf_counter() - started:.0f} s", file=sys.stderr)
     loads = f"Load averages (1, 5, 15 minutes): {load_before} before, {load_average()} after."
     return f"{document(reports)}\n\nMeasured with {setting.materials}. {loads}"

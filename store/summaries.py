@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import torch
 from torch import Tensor
 
 from zcsr.program import TENSOR_NAMES
 from zcsr.statistics import NetworkStatistics
 
 Values = npt.NDArray[np.float64]
+Stack = npt.NDArray[np.floating]
+"""Tensors, [tensors, elements], in their own precision."""
 
 CANCELLED = 1e-3
 """Of the mean square: a smaller variance is not trusted as its difference from the squared mean."""
@@ -75,9 +78,12 @@ def _measured(raw: Mapping[str, Tensor], name: str) -> _Measured:
     return (raw[name], raw[f"{name[:-1]}D"]) if name.endswith("_P") else (raw[name],)
 
 
-def _as_seen(measured: _Measured) -> Tensor:
-    # Not the instance's own difference, which it would keep: together they are a third of a network's memory.
-    return measured[0] - measured[1] if len(measured) > 1 else measured[0]
+def _as_seen(alike: Sequence[_Measured]) -> Stack:
+    """Tensors of one shape as programs see them, [tensors, elements]."""
+    # Not the instances' own differences, which they would keep: together they are a third of a network's memory.
+    seen = [of[0] - of[1] if len(of) > 1 else of[0] for of in alike]
+    stack: Stack = torch.stack(seen).detach().reshape(len(seen), seen[0].numel()).numpy()
+    return stack
 
 
 def _summarised(distinct: Mapping[_Key, _Measured]) -> Iterator[tuple[_Key, tuple[Any, ...]]]:
@@ -86,18 +92,15 @@ def _summarised(distinct: Mapping[_Key, _Measured]) -> Iterator[tuple[_Key, tupl
     for key, measured in distinct.items():
         alike.setdefault(tuple(measured[0].shape), []).append(key)
     for shape, keys in alike.items():
+        text = "x".join(map(str, shape)) or "scalar"
         together = max(1, STACKED_ELEMENTS // max(1, math.prod(shape)))
         for start in range(0, len(keys), together):
             taken = keys[start : start + together]
-            stack = np.empty((len(taken), math.prod(shape)))
-            with np.errstate(invalid="ignore"):  # signalling NaNs
-                for row, key in zip(stack, taken, strict=True):
-                    row[:] = _as_seen(distinct[key]).detach().numpy().ravel()
-            for key, columns in zip(taken, summarise(stack), strict=True):
-                yield key, ("x".join(map(str, shape)) or "scalar", *columns)
+            for key, columns in zip(taken, summarise(_as_seen([distinct[key] for key in taken])), strict=True):
+                yield key, (text, *columns)
 
 
-def summarise(stack: Values) -> list[tuple[Any, ...]]:
+def summarise(stack: Stack) -> list[tuple[Any, ...]]:
     """The columns of `SUMMARY_SCHEMA` from numel on for each tensor of a stack, [tensors, elements].
 
     `std` is the population's, `l1` the sum of absolute values, `l2` the root of the sum of squares. From `mean` to
@@ -105,31 +108,34 @@ def summarise(stack: Values) -> list[tuple[Any, ...]]:
     """
     count = stack.shape[1]
     with np.errstate(all="ignore"):
-        if count and np.isfinite(stack.sum(1)).all():
-            return [(count, *moments, 0) for moments in _moments(stack)]
-        return [_of_finite(tensor) for tensor in stack]
+        wide = stack.astype(np.float64)
+        sums = wide.sum(1)
+        if count and np.isfinite(sums).all():
+            return [(count, *moments, 0) for moments in _moments(stack, wide, sums)]
+        return [_of_finite(tensor) for tensor in wide]
 
 
 def _of_finite(tensor: Values) -> tuple[Any, ...]:
-    finite = tensor[np.isfinite(tensor)]
-    moments = next(_moments(finite[np.newaxis])) if finite.size else (None,) * 8
+    finite = tensor[np.isfinite(tensor)][np.newaxis]
+    moments = next(_moments(finite, finite, finite.sum(1))) if finite.size else (None,) * 8
     return (tensor.size, *moments, tensor.size - finite.size)
 
 
-def _moments(stack: Values) -> Iterator[tuple[float, ...]]:
+def _moments(stack: Stack, wide: Values, sums: Values) -> Iterator[tuple[float, ...]]:
+    """The moments of tensors that are finite; `wide` holds the same numbers, and `sums` their sums."""
     count = stack.shape[1]
-    means = stack.sum(1) / count
-    scratch = np.square(stack)
+    means = sums / count
+    scratch = np.square(wide)
     squares = scratch.sum(1) / count
     variances = squares - means * means
     for place in np.flatnonzero(variances < squares * CANCELLED):
-        variances[place] = np.square(stack[place] - means[place]).sum() / count
+        variances[place] = np.square(wide[place] - means[place]).sum() / count
     columns = (
         means,
         np.sqrt(variances),
         stack.min(1),
         stack.max(1),
-        np.abs(stack, out=scratch).sum(1),
+        np.abs(wide, out=scratch).sum(1),
         np.sqrt(squares * count),
         _shares(stack > 0),
         _shares(stack == 0),

@@ -183,6 +183,19 @@ def test_tensors_that_differ_in_the_sign_of_zero_stay_apart(store: Store) -> Non
     assert raw["T3"] is not raw["T4_D"]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("count", [1, 7, 8, 17, 4099])
+def test_the_rule_of_a_relu_changes_negative_numbers_alone(dtype: torch.dtype, count: int) -> None:
+    smallest = torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
+    numbers = torch.cat([SPECIAL.to(dtype), torch.tensor([-smallest, smallest, -2 * smallest, -1.0], dtype=dtype)])
+    for start in range(len(numbers)):
+        tensor = numbers.roll(start).repeat(1 + count // len(numbers))[:count].clone()
+        values = tensor.numpy()
+        with np.errstate(invalid="ignore"):
+            expected = np.where(values < 0, np.zeros_like(values), values)
+        assert encoding._relu(tensor).numpy().tobytes() == expected.tobytes()
+
+
 @pytest.mark.parametrize("piece", [1, 40, 41, 100, 1000])
 def test_pieces_of_any_size(store: Store, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "PIECE_BYTES", piece)

@@ -432,6 +432,11 @@ def test_a_network_that_fails_is_one_line(arch: str, messages: list[str], store:
 def test_a_space_below_the_usual_number_of_networks_is_trained_whole(store: Store, folder: Path) -> None:
     images = ("--train-images", "64", "--test-images", "16", "--epochs", "1", "--batch-size", "64")
     words = ("train", "tiny", "stripes", *images, "--workers", "1", "--space-file", str(folder / "tiny.py"))
+    assert_refused(
+        zcsr(*words, store=store.root), "has accuracies of tiny:stripes from accuracies", "another store (--store)"
+    )
+    shutil.rmtree(store.accuracies_dir)
+    assert "12 trainings in" in done(*words, store=store.root).err
     assert "12 were there already" in done(*words, store=store.root).err
     assert_refused(
         zcsr(*words, "--networks", "13", store=store.root),

@@ -33,7 +33,7 @@ from zcsr.initialise import initialise, random_stream, seeded
 from zcsr.parallel import one_thread
 from zcsr.program import INPUTS, TENSOR_NAMES
 from zcsr.spaces.own import own_code
-from zcsr.trace import Call, Found, Pattern, Rules, Separable, Trace
+from zcsr.trace import Call, Found, Pattern, Rules, Separable, Trace, holders_of
 
 if TYPE_CHECKING:
     from zcsr.images import ImageSet
@@ -200,9 +200,8 @@ def collect(
     _check_choice("loss", loss, get_args(Loss))
     _check_choice("separable", separable, get_args(Separable))
     _check_inputs(inputs)
-    return _instances(
-        {which: _run(model, inputs[which], Rules(pattern, separable), _Objective(loss, labels)) for which in passes}
-    )
+    network, rules, objective = _Network(model), Rules(pattern, separable), _Objective(loss, labels)
+    return _instances({which: _run(network, inputs[which], rules, objective) for which in passes})
 
 
 def network_statistics(
@@ -259,7 +258,7 @@ def untrained(space: SearchSpace, arch: str, classes: int, images: ImageSet, con
         batch, labels = images.minibatch(config.batch_size, config.seed, shape.height, shape.width)
         inputs = draw_inputs(batch, config.seed, config.noise_variance)
         dtype = _PRECISIONS[config.dtype]
-        model = _build(space, arch, classes, batch.shape[1], config).to(dtype)
+        model = _of_type(_build(space, arch, classes, batch.shape[1], config), dtype)
         typed = {which: tensor.to(dtype) for which, tensor in inputs.items()}
     return Untrained(space, arch, model, typed, labels, config)
 
@@ -304,10 +303,17 @@ def _dataset_shape(space: SearchSpace, classes: int) -> DatasetShape:
 def _build(space: SearchSpace, arch: str, classes: int, channels: int, config: StatisticsConfig) -> nn.Module:
     weights = random_stream(config.seed, "weights")
     with seeded(weights.initial_seed()):
-        model = space.build(arch, classes, channels).float()
+        model = _of_type(space.build(arch, classes, channels), torch.float32)
     if config.initialisation == "eznas":
         initialise(model, weights)
     return model
+
+
+def _of_type(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The model with floating-point tensors of this type: `model.to` takes its time also where they are."""
+    tensors = (t for module in model.modules() for t in (*module._parameters.values(), *module._buffers.values()))
+    fits = all(tensor is None or tensor.dtype == dtype or not tensor.is_floating_point() for tensor in tensors)
+    return model if fits else model.to(dtype)
 
 
 # --- one pass ---------------------------------------------------------------------------------------------------
@@ -348,13 +354,13 @@ class _Measured:
     tensors: Mapping[str, Tensor]
 
 
-def _run(model: nn.Module, batch: Tensor, rules: Rules, objective: _Objective) -> list[_Measured]:
-    with torch.inference_mode(False), torch.enable_grad(), _left_as_it_was(model), seeded():
+def _run(network: _Network, batch: Tensor, rules: Rules, objective: _Objective) -> list[_Measured]:
+    with torch.inference_mode(False), torch.enable_grad(), network.left_as_it_was(), seeded():
         # A leaf would refuse operations in place, and the caller's tensor must not have them.
         image = batch.detach().clone().requires_grad_().clone()
-        trace = Trace(model)
+        trace = Trace(network.holders)
         with trace:
-            logits = trace.current(model(image))
+            logits = trace.current(network.model(image))
         trace.check_recorded()
         return _measure(rules.find(trace, image), objective.of(logits))
 
@@ -423,10 +429,14 @@ def _gradients(objective: Tensor, tensors: Mapping[int, Tensor]) -> dict[int, Te
     for key, tensor in tensors.items():
         gradient = taken.get(key)
         if gradient is None:  # nothing leads from the tensor to the output
-            gradients[key] = zeros.setdefault(tensor.shape, tensor.new_zeros(tensor.shape))
+            if tensor.shape not in zeros:
+                zeros[tensor.shape] = tensor.new_zeros(tensor.shape)
+            gradients[key] = zeros[tensor.shape]
         else:
             place = (gradient.data_ptr(), gradient.shape, gradient.stride())
-            gradients[key] = owned.setdefault(place, _owned(gradient))
+            if place not in owned:
+                owned[place] = _owned(gradient)
+            gradients[key] = owned[place]
     return gradients
 
 
@@ -476,26 +486,33 @@ def _raw(by_input: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
 # --- leaving no trace -------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _left_as_it_was(model: nn.Module) -> Iterator[None]:
-    """All modules in evaluation mode, so that nothing draws; modes and buffers are put back at the end."""
-    modes = [(module, module.training) for module in model.modules()]
-    buffers = [
-        (module, name, buffer, buffer.detach().clone())
-        for module, _ in modes
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
-    for module, _ in modes:
-        _set_mode(module, False)
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            _set_mode(module, mode)
-        for module, name, buffer, values in buffers:
-            module._buffers[name] = buffer
-            _restore(buffer, values)
+class _Network:
+    """A network with what its passes may change of it and how its parameters are called, looked up once for all."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.holders = holders_of(model)
+        self._modes = [(module, module.training) for module in model.modules()]
+        self._buffers = [
+            (module, name, buffer, buffer.detach().clone())
+            for module, _ in self._modes
+            for name, buffer in module._buffers.items()
+            if buffer is not None
+        ]
+
+    @contextmanager
+    def left_as_it_was(self) -> Iterator[None]:
+        """All modules in evaluation mode, so that nothing draws; modes and buffers are put back at the end."""
+        for module, _ in self._modes:
+            _set_mode(module, False)
+        try:
+            yield
+        finally:
+            for module, mode in self._modes:
+                _set_mode(module, mode)
+            for module, name, buffer, values in self._buffers:
+                module._buffers[name] = buffer
+                _restore(buffer, values)
 
 
 def _set_mode(module: nn.Module, training: bool) -> None:

@@ -37,19 +37,28 @@ class Convolution(Call):
     module: str
 
 
-class Trace(TorchFunctionMode):
-    """Records the calls that instances consist of, by the identity of the tensors they give."""
+def holders_of(model: nn.Module) -> dict[int, str]:
+    """The path of the module that holds a parameter, by the parameter's identity."""
+    return {
+        id(parameter): path
+        for path, module in model.named_modules()
+        for parameter in module._parameters.values()
+        if parameter is not None
+    }
 
-    def __init__(self, model: nn.Module) -> None:
+
+class Trace(TorchFunctionMode):
+    """Records the calls that instances consist of, by the identity of the tensors they give.
+
+    `holders` has, by the identity of a parameter, the path of the module that holds it: `holders_of` the network.
+    """
+
+    def __init__(self, holders: Mapping[int, str]) -> None:
         super().__init__()
         self.relus: dict[int, Call] = {}
         self.convolutions: dict[int, Convolution] = {}
         self.norms: dict[int, Call] = {}
-        self._holders = {
-            id(parameter): path
-            for path, module in model.named_modules()
-            for parameter in module.parameters(recurse=False)
-        }
+        self._holders = holders
         self._stand_ins: dict[int, tuple[Tensor, Tensor]] = {}
         self._recorded: dict[int, tuple[Tensor, int]] = {}
         self._overwritten: dict[int, tuple[Tensor, Tensor]] = {}
