@@ -48,6 +48,7 @@ def measure(names: Sequence[str], sizes: Sizes, folder: Path, images: Path | Non
         gc.collect()
         gc.freeze()  # as in a worker, and so that nobody pays for looking through what earlier benchmarks left
         reports.append(module.measure(setting))
+        gc.unfreeze()
         print(f" {time.perf_counter() - started:.0f} s", file=sys.stderr)
     loads = f"Load averages (1, 5, 15 minutes): {load_before} before, {load_average()} after."
     return f"{document(reports)}\n\nMeasured with {setting.materials}. {loads}"

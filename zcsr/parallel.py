@@ -6,6 +6,7 @@ with more, and sums would depend on the number of threads. So results are the sa
 
 from __future__ import annotations
 
+import atexit
 import gc
 import multiprocessing
 import os
@@ -180,6 +181,7 @@ def _initialise(spaces: Sequence[SpaceFile], setup: Callable[[], Any]) -> None:
     use_space_files(spaces)
     _state = setup()
     gc.freeze()  # what a worker starts with stays, and looking through it takes 100 ms every few networks
+    atexit.register(gc.unfreeze)  # else packages report as leaked what never became garbage
 
 
 def _call(function: Callable[[Any, I], R], item: I) -> R:
