@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from hypothesis import settings
 torch.set_num_threads(1)
 settings.register_profile("zcsr", deadline=None)
 settings.load_profile("zcsr")
+
+# Whoever runs the tests may have a store and spaces of their own.
+for name in ("ZCSR_STORE", "ZCSR_SPACES"):
+    os.environ.pop(name, None)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

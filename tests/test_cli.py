@@ -11,8 +11,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,8 @@ import numpy as np
 import polars as pl
 import pytest
 import typer
+from commands import Result, done, zcsr
 
-from zcsr.cli import main
 from zcsr.cli.app import app
 from zcsr.spaces import get_space
 
@@ -34,36 +32,6 @@ SCRIPT = "from zcsr.cli import main; main()"
 INDIVIDUALS = "SELECT * EXCLUDE (run) FROM individuals WHERE run = $run ORDER BY ALL"
 SCORES = "SELECT * EXCLUDE (run) FROM scores WHERE run = $run ORDER BY ALL"
 STATUS = "SELECT status FROM runs WHERE run = $run"
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        return self.err.splitlines()
-
-
-def zcsr(*words: str, store: Path | None = None) -> Result:
-    """Run the command in this process, as the installed script does."""
-    out, err = io.StringIO(), io.StringIO()
-    argv = ["zcsr", *words, *(["--store", str(store)] if store else [])]
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", argv)
-        with pytest.raises(SystemExit) as stop:
-            main()
-    code = stop.value.code
-    assert isinstance(code, int)
-    return Result(code, out.getvalue(), err.getvalue())
-
-
-def done(*words: str, store: Path | None = None) -> Result:
-    result = zcsr(*words, store=store)
-    assert result.code == 0, result.err
-    return result
 
 
 def rows(store: Path, sql: str, run: str) -> str:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import io
 import re
 import shlex
 import struct
-import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from commands import zcsr
 from scipy import stats
 
 from zcsr import queries
-from zcsr.cli import main
 from zcsr.errors import InputError
 from zcsr.reports import render_scores
 from zcsr.reports.comparison import Scores, batch_sizes, sections, shown_collections
@@ -291,17 +288,6 @@ def test_a_name_that_is_no_file_name_is_refused(small: Store, tmp_path: Path) ->
 def test_labels_keep_the_beginning_and_the_end(name: str, shown: str) -> None:
     assert short(name) == shown
     assert len(short(name)) <= LABEL_WIDTH
-
-
-def zcsr(*words: str) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["zcsr", *words])
-        with pytest.raises(SystemExit) as stop:
-            main()
-    code = stop.value.code
-    assert isinstance(code, int)
-    return code, out.getvalue(), err.getvalue()
 
 
 def test_the_command_writes_the_report_and_prints_its_path(small: Store) -> None:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import io
 import math
 import random
 import re
 import struct
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from commands import zcsr
 from scipy import stats
 
-from zcsr.cli import main
 from zcsr.evolve.records import Individual, ProgramRecord
 from zcsr.explain import (
     DEPTHS,
@@ -402,20 +399,9 @@ def test_a_report_on_a_program_without_a_name_or_a_store(tmp_path: Path) -> None
 # The command -----------------------------------------------------------------------------------------------------
 
 
-def run(*words: str) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["zcsr", *words])
-        patch.delenv("ZCSR_STORE", raising=False)
-        with pytest.raises(SystemExit) as stop:
-            main()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code, out.getvalue(), err.getvalue()
-
-
 def test_it_prints_all_that_is_known(store: Store) -> None:
     task = ("--task", "nasbench201-mini:fashion-mnist", "--networks", "2", "--workers", "1")
-    code, out, err = run("explain", "eznas-a", *task, "--store", str(store.root))
+    code, out, err = zcsr("explain", "eznas-a", *task, "--store", str(store.root))
     assert code == 0
     assert out.startswith("fro(sigmoid(logdet(sign(T1G_D))))\n")
     for part in ("└─ T1G_D", r"\log\det", "-> l2 -> mean", "[64, 64, k, k]", "highest at 7", "FLOPs", "0.9 to 1.0"):
@@ -425,7 +411,7 @@ def test_it_prints_all_that_is_known(store: Store) -> None:
 
 def test_without_a_store_it_says_so_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    code, out, err = run("explain", "mul(fro(T2_N), fro(T2_N))")
+    code, out, err = zcsr("explain", "mul(fro(T2_N), fro(T2_N))")
     assert code == 0
     assert "topprog: The same normal form" in out
     assert err.startswith("no store at ")
@@ -433,7 +419,7 @@ def test_without_a_store_it_says_so_and_goes_on(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_report_goes_to_a_folder(tmp_path: Path, store: Store) -> None:
-    code, out, _ = run("explain", "topprog", "--out", str(tmp_path / "reports"), "--store", str(store.root))
+    code, out, _ = zcsr("explain", "topprog", "--out", str(tmp_path / "reports"), "--store", str(store.root))
     assert (code, out) == (0, f"{tmp_path / 'reports' / 'topprog.md'}\n")
     text = (tmp_path / "reports" / "topprog.md").read_text(encoding="utf-8")
     assert "zcsr explain topprog --out DIR" in text
@@ -456,7 +442,7 @@ def test_bad_input_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    done, out, err = run(*words)
+    done, out, err = zcsr(*words)
     assert (done, out) == (code, "")
     assert message in err
     assert err.splitlines()[-1].startswith("zcsr: ")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import io
 import json
 import math
 import random
@@ -13,7 +12,6 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -25,12 +23,12 @@ import reference
 import sympy
 import torch
 import torch.nn.functional as F
+from commands import zcsr as run
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 import zcsr
 from zcsr import single
-from zcsr.cli import main
 from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluate import Evaluator, apply_node
 from zcsr.export import formula_source, from_json, to_json, to_python, to_sympy
@@ -468,16 +466,6 @@ def test_pictures_are_the_same_bytes_each_time(tmp_path: Path) -> None:
 
 
 # The command -----------------------------------------------------------------------------------------------------
-
-
-def run(*words: str) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["zcsr", *words])
-        with pytest.raises(SystemExit) as stop:
-            main()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code, out.getvalue(), err.getvalue()
 
 
 def test_formats_go_to_stdout_or_to_a_file(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import json
 import multiprocessing
 import random
@@ -14,16 +13,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import polars as pl
 import pytest
+from commands import done, zcsr
 
 from zcsr import queries
-from zcsr.cli import main
 from zcsr.errors import InputError, StoreError
 from zcsr.footprint import GREEN_ALGORITHMS, PAPER_GRAMS, Footprint
 from zcsr.meter import open_meter
@@ -516,22 +514,6 @@ def test_the_report_of_an_explanation(samples: ModuleType, empty: Store, tmp_pat
 TASK = "nasbench201-mini:fashion-mnist"
 
 
-def zcsr(*words: str, store: Path) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["zcsr", *words, "--store", str(store)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code, out.getvalue(), err.getvalue()
-
-
-def done(*words: str, store: Path) -> str:
-    code, out, err = zcsr(*words, store=store)
-    assert code == 0, err
-    return out
-
-
 @pytest.fixture(scope="module")
 def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store in which every command that is measured has run once."""
@@ -590,12 +572,12 @@ def test_the_report_that_a_run_ends_with_says_what_it_cost(worked: Path) -> None
 
 def test_commands_take_parameters_of_the_footprint(worked: Path, tmp_path: Path) -> None:
     flags = ("--footprint", "carbon_intensity=1000", "--footprint", "watts_per_core=0", "--out", str(tmp_path))
-    path = Path(done("report", "small", *flags, store=worked).strip())
+    path = Path(done("report", "small", *flags, store=worked).out.strip())
     assert command_of(section(path)) == {"run": "small", "watts_per_core": "0", "carbon_intensity": "1000"}
     explain = ("explain", "fro(T1_D)", "--task", TASK, "--networks", "2", "--workers", "1")
     again = tmp_path / "copy"
     shutil.copytree(worked, again)
-    path = Path(done(*explain, *flags, store=again).strip())
+    path = Path(done(*explain, *flags, store=again).out.strip())
     given = command_of(section(path))
     assert given == {"program": parse("fro(T1_D)").id, "watts_per_core": "0", "carbon_intensity": "1000"}
     assert named(Store.open(again), "footprint", given)["sessions"].to_list() == [2]

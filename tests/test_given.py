@@ -5,16 +5,14 @@ from __future__ import annotations
 import importlib
 import io
 import random
-import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import polars as pl
 import pytest
+from commands import zcsr
 
-from zcsr.cli import main
 from zcsr.cli.archs import chosen_archs
 from zcsr.cli.programs import proxies_named, read_program
 from zcsr.errors import InputError, nearest
@@ -27,17 +25,6 @@ from zcsr.store import Store, query
 UNKNOWN = "0123456789ab"
 EMBEDDED = "nasbench201-mini:fashion-mnist"
 SHAPES = {"stripes": DatasetShape(classes=4, channels=1, height=16, width=16)}
-
-
-def zcsr(*words: str, store: Path | None = None) -> tuple[int, str, str]:
-    """Run the command in this process: exit code, stdout, stderr."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["zcsr", *words, *(["--store", str(store)] if store else [])])
-        with pytest.raises(SystemExit) as stop:
-            main()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code, out.getvalue(), err.getvalue()
 
 
 def refused(*words: str, store: Path | None = None, code: int = 2) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
-import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import polars as pl
 import pytest
+from commands import zcsr
 
-from zcsr.cli import main
 from zcsr.errors import InputError, StoreError
 from zcsr.spaces import get_space
 from zcsr.store import Store, query, verify
@@ -157,23 +154,13 @@ def test_a_damaged_file_is_told(store: Store, tmp_path: Path) -> None:
         import_scores(store, path, source="others", **ON)
 
 
-def run(*words: str) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["zcsr", *words])
-        with pytest.raises(SystemExit) as stop:
-            main()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code, out.getvalue(), err.getvalue()
-
-
 def test_the_command(bad: Path, tmp_path: Path) -> None:
     root = tmp_path / "store"
     words = ("import", "scores", str(bad), "--source", "others", "--space", "nasbench201", "--dataset", "cifar10")
     columns = ("--column", "snip", "--column", "zen", "--store", str(root))
-    code, _, err = run(*words, *columns)
+    code, _, err = zcsr(*words, *columns)
     assert (code, len(err.splitlines())) == (2, 1)
-    assert run(*words, *columns, "--skip-bad") == (
+    assert zcsr(*words, *columns, "--skip-bad") == (
         0,
         "",
         "5 rows taken, 5 skipped; 1 skipped: score not a number; 2 skipped: unknown architecture; "

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import math
 import random
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from commands import zcsr as run
 from torch import Tensor, nn
 
 import zcsr
 from zcsr import proxies
-from zcsr.cli import main
 from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluate import score as score_of_statistics
 from zcsr.images import ImageSet
@@ -318,16 +316,6 @@ def module(tmp_path: Path) -> Path:
         "nn.BatchNorm2d(4), nn.Flatten())\n"
     )
     return path
-
-
-def run(*words: str, store: Path) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["zcsr", *words, "--store", str(store)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code, out.getvalue(), err.getvalue()
 
 
 IMAGES = ("--images", "fashion-mnist")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import random
 import re
 import statistics
 import struct
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,10 +16,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from commands import zcsr
 from scipy import stats
 from torch import nn
 
-from zcsr.cli import main
 from zcsr.errors import InputError, StoreError
 from zcsr.program import parse
 from zcsr.reports import render_search
@@ -544,17 +541,6 @@ def test_a_collection_must_be_named_where_there_are_several(tmp_path: Path) -> N
 
 
 # The command and the report
-
-
-def zcsr(*words: str) -> tuple[int, str, str]:
-    """Run the command in this process: exit code, stdout, stderr."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["zcsr", *words])
-        with pytest.raises(SystemExit) as stop:
-            main()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code, out.getvalue(), err.getvalue()
 
 
 SMALL = ("--budget", "20", "--repeats", "2", "--population", "5", "--tournament", "2", "--warmup", "9")

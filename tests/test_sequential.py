@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import io
 import itertools
 import json
 import math
@@ -15,7 +14,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -24,11 +22,11 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
+from commands import zcsr
 from scipy import stats
 from torch import Tensor
 
 import zcsr.evolve.breeding as breeding
-from zcsr.cli import main
 from zcsr.errors import InputError, ProgramError, StoreError
 from zcsr.evolve import EvolveConfig, Generation, TaskData, choose_probes, evolve
 from zcsr.evolve.candidate import Candidate
@@ -802,16 +800,6 @@ def test_other_seeds_are_a_caveat(store: Store, tmp_path: Path) -> None:
 
 
 # The command -----------------------------------------------------------------------------------------------------
-
-
-def zcsr(*words: str) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["zcsr", *words])
-        with pytest.raises(SystemExit) as stop:
-            main()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code, out.getvalue(), err.getvalue()
 
 
 def test_several_runs_make_one_report(store: Store, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import random
 import re
@@ -13,17 +12,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from commands import Result, done, zcsr
 from torch import nn
 
-from zcsr.cli import main
 from zcsr.errors import InputError
 from zcsr.evolve import EvolveConfig
 from zcsr.program import parse
@@ -52,30 +49,6 @@ INDIVIDUALS = "SELECT * EXCLUDE (run) FROM individuals WHERE run = $run ORDER BY
 SCORES = f"SELECT * EXCLUDE (run) FROM scores WHERE run = $run AND program <> '{parse('mean(T3)').id}' ORDER BY ALL"
 SHAPES = {"stripes": DatasetShape(classes=4, channels=1, height=16, width=16)}
 SEARCH = EvolveConfig(networks_per_task=6, draw=4, generations=2, population=8, mu=4, lambda_=8, max_depth=4)
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-
-def zcsr(*words: str, store: Path | None = None) -> Result:
-    """Run the command in this process, as the installed script does."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["zcsr", *words, *(["--store", str(store)] if store else [])])
-        with pytest.raises(SystemExit) as stop:
-            main()
-    assert isinstance(stop.value.code, int)
-    return Result(stop.value.code, out.getvalue(), err.getvalue())
-
-
-def done(*words: str, store: Path | None = None) -> Result:
-    result = zcsr(*words, store=store)
-    assert result.code == 0, result.err
-    return result
 
 
 def assert_refused(result: Result, *messages: str) -> None:
