@@ -131,10 +131,9 @@ def accuracies(store: Store, space: str, dataset: str, metric: str = "test") -> 
     InputError when there are none, naming what there is; StoreError when a file cannot be read.
     """
     known = get_space(space)
-    files = _files(store.accuracies_dir / space / dataset, metric)
-    if not files:
+    frame = measurements(store, space, dataset, metric)
+    if frame.is_empty():
         raise InputError(_none_message(store, space, dataset, metric))
-    frame = pl.concat([_read_stored(file) for file in files])
     means = frame.group_by("arch").agg(pl.col("accuracy").mean())
     order = sorted(means.rows(), key=lambda row: known.index(row[0]))
     return AccuracyTable(
@@ -144,16 +143,13 @@ def accuracies(store: Store, space: str, dataset: str, metric: str = "test") -> 
     )
 
 
-def measured(store: Store, space: str, dataset: str, metric: str = "test") -> frozenset[tuple[str, int]]:
-    """The (architecture, seed) pairs whose accuracy the store has; StoreError when a file cannot be read."""
-    files = _files(store.accuracies_dir / space / dataset, metric)
-    return frozenset(pair for file in files for pair in _read_stored(file).select("arch", "seed").iter_rows())
+def measurements(store: Store, space: str, dataset: str, metric: str = "test") -> pl.DataFrame:
+    """Every accuracy of a task that the store has, with the columns of `SCHEMA`: a row a network, seed and source.
 
-
-def sources(store: Store, space: str, dataset: str, metric: str = "test") -> tuple[str, ...]:
-    """Where the accuracies of a task are from, sorted; StoreError when a file cannot be read."""
+    StoreError when a file cannot be read.
+    """
     files = _files(store.accuracies_dir / space / dataset, metric)
-    return tuple(sorted({source for file in files for source in _read_stored(file)["source"].unique()}))
+    return pl.concat(map(_read_stored, files)) if files else pl.DataFrame(schema=SCHEMA)
 
 
 def accuracy_tables(store: Store) -> list[tuple[str, str, str]]:

@@ -145,12 +145,14 @@ def install_missing(
     A task with accuracies of one's own keeps them alone, as a mean over both would rank by neither.
     """
     there = {(space, dataset) for space, dataset, metric in accuracy_tables(store) if metric == "test"}
-    lacking = embedded_tasks(data=data) - there
-    missing = tuple(task for task in dict.fromkeys(tasks) if task in lacking)
-    for name, frame in _embedded_accuracies(data):
-        for space, dataset in missing:
-            install_accuracies(store, frame.filter(space=space, dataset=dataset), name)
-    return missing
+    lacking = [task for task in dict.fromkeys(tasks) if task not in there]
+    installed: dict[tuple[str, str], None] = {}
+    for name, frame in _embedded_accuracies(data) if lacking else ():
+        for space, dataset in lacking:
+            if len(rows := frame.filter(space=space, dataset=dataset)):
+                install_accuracies(store, rows, name)
+                installed[space, dataset] = None
+    return tuple(installed)
 
 
 @dataclass(frozen=True, slots=True)

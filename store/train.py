@@ -15,7 +15,7 @@ from zcsr.errors import InputError
 from zcsr.images import ImageSet
 from zcsr.parallel import Workers
 from zcsr.spaces import dataset_shape, get_space
-from zcsr.store.accuracies import measured, sources, write_accuracies
+from zcsr.store.accuracies import measurements, write_accuracies
 from zcsr.store.atomic import read_json_object, write_json
 from zcsr.store.buffer import Buffer
 from zcsr.store.images import load_images
@@ -73,9 +73,10 @@ def train(
     started = time.monotonic()
     images = load_images(store, request.images)
     _check_counts(request, images)
-    _check_sources(store, request)
+    there = measurements(store, request.space, request.dataset, METRIC)
+    _check_sources(request, there["source"].unique().sort().to_list())
     _check_settings(store, request)
-    known = measured(store, request.space, request.dataset, METRIC)
+    known = frozenset(there.select("arch", "seed").iter_rows())
     missing = [(arch, seed) for seed in seeds for arch in archs if (arch, seed) not in known]
     total = len(archs) * len(seeds)
     already = total - len(missing)
@@ -126,13 +127,12 @@ def _train(work: _Training, item: tuple[str, int]) -> dict[str, Any]:
     }
 
 
-def _check_sources(store: Store, request: TrainRequest) -> None:
+def _check_sources(request: TrainRequest, sources: Sequence[str]) -> None:
     """Refuse to train beside accuracies that came from elsewhere, with settings of which nothing is known."""
-    task = f"{request.space}:{request.dataset}"
-    if others := [name for name in sources(store, request.space, request.dataset, METRIC) if name != SOURCE]:
+    if others := [name for name in sources if name != SOURCE]:
         raise InputError(
-            f"this store has accuracies of {task} from {', '.join(others)}, which may be trained in another way: "
-            "train into another store (--store)"
+            f"this store has accuracies of {request.space}:{request.dataset} from "
+            f"{', '.join(others)}, which may be trained in another way: train into another store (--store)"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -11,7 +10,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,9 @@ from typing import Any
 import polars as pl
 import pytest
 import typer
+from commands import zcsr
 
 from zcsr import queries
-from zcsr.cli import main
 from zcsr.cli.app import app
 from zcsr.named import named_programs
 from zcsr.operations import OPERATIONS
@@ -283,18 +281,15 @@ class Shell:
         settings = dict(setting.split("=", 1) for setting in match["settings"].split())
         if words[1] in WITH_WORKERS:
             words += ["--workers", "1"]
-        out, err = io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
-            patch.setattr(sys, "argv", words)
             for name, value in ({"ZCSR_STORE": str(self.store)} | settings).items():
                 patch.setenv(name, value)
-            with pytest.raises(SystemExit) as stop:
-                main()
-        assert stop.value.code == 0, f"{line}: {err.getvalue()}"
-        self.ran.append(Ran(line, out.getvalue(), err.getvalue()))
+            result = zcsr(*words[1:])
+        assert result.code == 0, f"{line}: {result.err}"
+        self.ran.append(Ran(line, result.out, result.err))
         if match["rest"]:
-            self._bash(f"cat {match['rest']}", out.getvalue())
+            self._bash(f"cat {match['rest']}", result.out)
 
     def _bash(self, line: str, given: str = "") -> str:
         path = f"{self._python}{os.pathsep}{os.environ['PATH']}"

@@ -12,7 +12,7 @@ import pytest
 from zcsr.errors import InputError
 from zcsr.spaces import get_space
 from zcsr.store import Store, query
-from zcsr.store.accuracies import accuracies, measured, write_accuracies
+from zcsr.store.accuracies import accuracies, measurements, write_accuracies
 from zcsr.store.images import import_images
 from zcsr.store.train import TrainRequest, train
 from zcsr.training import TrainingConfig
@@ -36,6 +36,11 @@ def store(tmp_path: Path) -> Store:
     store = Store.open(tmp_path / "store", create=True)
     import_images(store, tmp_path / "stripes.npz", name="stripes")
     return store
+
+
+def measured(store: Store, space: str, dataset: str) -> frozenset[tuple[str, int]]:
+    """The (architecture, seed) pairs whose accuracy the store has."""
+    return frozenset(measurements(store, space, dataset).select("arch", "seed").iter_rows())
 
 
 def rows(store: Store) -> list[tuple[object, ...]]:

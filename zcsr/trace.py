@@ -47,7 +47,24 @@ def holders_of(model: nn.Module) -> dict[int, str]:
     }
 
 
-class Trace(TorchFunctionMode):
+class Watch(TorchFunctionMode):
+    """Takes the calls of torch's functions, of modules or not, while a network runs inside of it."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        return self.call(func, args, kwargs or {})
+
+    def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Return what the network gets from a call: what the function gives, unless a subclass says otherwise."""
+        return func(*args, **options)
+
+
+class Trace(Watch):
     """Records the calls that instances consist of, by the identity of the tensors they give.
 
     `holders` has, by the identity of a parameter, the path of the module that holds it: `holders_of` the network.
@@ -63,14 +80,8 @@ class Trace(TorchFunctionMode):
         self._recorded: dict[int, tuple[Tensor, int]] = {}
         self._overwritten: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        options = kwargs or {}
+    def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Record a call of those that instances consist of; return what the network gets."""
         if self._overwritten:
             args = tuple(self.current(arg) for arg in args)
             options = {name: self.current(option) for name, option in options.items()}

@@ -1,33 +1,15 @@
-"""What several proxies share: the loss, the layers, gradients that are never missing, and a look at calls."""
+"""What several proxies share: the loss, the layers, gradients that are never missing, and what a call takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from zcsr.errors import InputError
-
-
-class Watch(TorchFunctionMode):
-    """Takes the calls of torch's functions, of modules or not, while a network runs inside of it."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        return self.call(func, args, kwargs or {})
-
-    def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Return what the network is to get from a call, which `func(*args, **options)` makes as it is."""
-        raise NotImplementedError
 
 
 def first_input(args: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
