@@ -13,14 +13,15 @@ from rows import Report, Row, seconds, size
 from setting import Setting
 from torch import Tensor, nn
 
-from zcsr.images import ImageSet
-from zcsr.parallel import one_thread
+from zcsr.engine.processes import one_thread
+from zcsr.networks.images import ImageSet
+from zcsr.networks.instances import NetworkStatistics
+from zcsr.networks.untrained import Untrained, network_statistics, untrained
 from zcsr.spaces import get_space
-from zcsr.statistics import NetworkStatistics, Untrained, network_statistics, untrained
-from zcsr.store.collect import CollectReport, collect
-from zcsr.store.images import load_images
-from zcsr.store.statistics import Collection, open_collection
-from zcsr.store.store import Store
+from zcsr.store.jobs.collecting import CollectReport, collect
+from zcsr.store.kept.collections import Collection, open_collection
+from zcsr.store.kept.images import load_images
+from zcsr.store.kept.store import Store
 
 TARGET_SECONDS = 0.12
 TARGET_BYTES = 20e6

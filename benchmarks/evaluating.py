@@ -1,4 +1,4 @@
-"""Many programs on many networks: together (`zcsr.evaluate.Evaluator`), and by the plain loop over instances."""
+"""Many programs on many networks: together (`Evaluator`), and by the plain loop over instances."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from rows import Report, Row, Table, seconds
 from setting import Setting, groups_of
 
-from zcsr.evaluate import Evaluator
-from zcsr.operations import BY_NAME, Operation
-from zcsr.program import Node, Program
+from zcsr.evaluation.evaluate import Evaluator
+from zcsr.evaluation.many_networks import NETWORKS_TOGETHER
+from zcsr.language.operations import BY_NAME, Operation
+from zcsr.language.program import Node, Program
+from zcsr.networks.instances import Instance, NetworkStatistics
 from zcsr.ranking import kendall
-from zcsr.scoring import NETWORKS_TOGETHER
-from zcsr.statistics import Instance, NetworkStatistics
 
 Scores = NDArray[np.float64]
 

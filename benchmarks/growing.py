@@ -10,10 +10,10 @@ from measuring import Line, apart, cpu, line_through, load_average, median_of, r
 from rows import Report, Row, Table, seconds, size
 from setting import PROBES, Load, Setting, groups_of
 
-from zcsr.evaluate import Evaluator
-from zcsr.program import parse
-from zcsr.scoring import StatisticsScorer
-from zcsr.statistics import NetworkStatistics
+from zcsr.evaluation.evaluate import Evaluator
+from zcsr.evaluation.many_networks import StatisticsScorer
+from zcsr.language.program import parse
+from zcsr.networks.instances import NetworkStatistics
 
 TARGET_R2 = 0.98
 TARGET_WORKERS = 1.7

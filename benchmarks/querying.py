@@ -14,14 +14,14 @@ from rows import Report, Row, seconds
 from scipy import stats
 from setting import ACCURACY_COLUMNS, Setting
 
+from zcsr.networks.untrained import StatisticsConfig
 from zcsr.proxies import proxy_names
 from zcsr.spaces import get_space
-from zcsr.statistics import StatisticsConfig
-from zcsr.store.accuracies import write_accuracies
-from zcsr.store.index import connect, named, rebuild
-from zcsr.store.scores import SCHEMA, WRITTEN_TOGETHER
-from zcsr.store.statistics import Collection
-from zcsr.store.store import Store
+from zcsr.store.jobs.testing import SCHEMA, WRITTEN_TOGETHER
+from zcsr.store.kept.accuracies import write_accuracies
+from zcsr.store.kept.collections import Collection
+from zcsr.store.kept.store import Store
+from zcsr.store.sql.index import connect, named, rebuild
 
 TASKS = tuple(task for task in ACCURACY_COLUMNS if task.startswith("nasbench201:"))
 

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zcsr.program import Node, Program
-from zcsr.statistics import NetworkStatistics
+from zcsr.language.program import Node, Program
+from zcsr.networks.instances import NetworkStatistics
 
 
 def step(a: Tensor) -> Tensor:

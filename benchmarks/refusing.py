@@ -12,14 +12,15 @@ from rows import Report, Row, seconds
 from setting import PROBES, Setting
 
 from zcsr.errors import ProgramError
+from zcsr.evaluation.many_networks import StatisticsScorer
 from zcsr.evolve import EvolveConfig
-from zcsr.evolve.variation import random_programs
-from zcsr.operations import Shape
-from zcsr.program import Program, infer_shape
-from zcsr.scoring import StatisticsScorer
+from zcsr.evolve.trees import random_programs
+from zcsr.language.operations import Shape
+from zcsr.language.program import Program, infer_shape
+from zcsr.networks.instances import Instance, NetworkStatistics
+from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
-from zcsr.statistics import Instance, NetworkStatistics, StatisticsConfig, network_statistics
-from zcsr.store.images import load_images
+from zcsr.store.kept.images import load_images
 
 TARGET_SECONDS = 1e-3
 

@@ -16,11 +16,11 @@ from rows import Report, Row, seconds
 from scipy import stats
 from setting import Load, Setting
 
+from zcsr.evaluation.many_networks import StatisticsScorer
 from zcsr.evolve import EvolveConfig, Generation, TaskData, choose_probes, evolve
-from zcsr.evolve.variation import Candidate, children, random_programs, select
-from zcsr.program import Program
-from zcsr.scoring import StatisticsScorer
-from zcsr.statistics import NetworkStatistics
+from zcsr.evolve.trees import Candidate, children, random_programs, select
+from zcsr.language.program import Program
+from zcsr.networks.instances import NetworkStatistics
 
 TARGET = 100.0
 

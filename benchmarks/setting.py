@@ -13,18 +13,19 @@ import numpy as np
 import polars as pl
 import torch
 
+from zcsr.engine.processes import available_workers
+from zcsr.evaluation.many_networks import NETWORKS_TOGETHER, StatisticsScorer
 from zcsr.evolve import EvolveConfig, TaskData
 from zcsr.evolve.memory import Memory, Recognised
-from zcsr.evolve.variation import random_programs
-from zcsr.parallel import available_workers
-from zcsr.program import Program
-from zcsr.scoring import NETWORKS_TOGETHER, StatisticsScorer
+from zcsr.evolve.trees import random_programs
+from zcsr.language.program import Program
+from zcsr.networks.instances import NetworkStatistics
+from zcsr.networks.untrained import StatisticsConfig
 from zcsr.spaces import dataset_shape, get_space
-from zcsr.statistics import NetworkStatistics, StatisticsConfig
-from zcsr.store.collect import collect
-from zcsr.store.images import embedded, import_images
-from zcsr.store.statistics import Collection, CollectionStore, open_collection
-from zcsr.store.store import Store
+from zcsr.store.jobs.collecting import collect
+from zcsr.store.kept.collections import Collection, CollectionStore, open_collection
+from zcsr.store.kept.images import embedded, import_images
+from zcsr.store.kept.store import Store
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Where real images and accuracies are looked for when none are named."""

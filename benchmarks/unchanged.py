@@ -1,7 +1,7 @@
 """What must not change when only the structure of the code does: hashes of what fixed commands compute.
 
-`python benchmarks/unchanged.py --out FILE.json` runs, in a store of its own, the embedded default search with seed 0
-as trees and as sequences, tests every named program on 50 NAS-Bench-201 networks, and asks every named query. It
+`python benchmarks/unchanged.py --out FILE.json` runs, in a store of its own, the embedded default search with seed
+0 as trees and as sequences, tests every named program on 50 NAS-Bench-201 networks, and asks every named query. It
 writes a hash of each answer as CSV, and of each table that holds what was computed, without times and what follows
 from them. `--against FILE.json` compares with what was written before. The accuracies and images of NAS-Bench-201
 are read from the folder given by `--data`.
@@ -32,7 +32,18 @@ MEASURED = frozenset(
 """Columns that hold times, or follow from them."""
 
 TABLES = (
-    *("accuracies", "collections", "runs", "tasks", "split", "counters", "individuals", "taus", "genotypes", "draws"),
+    *(
+        "accuracies",
+        "collections",
+        "runs",
+        "tasks",
+        "split",
+        "counters",
+        "individuals",
+        "taus",
+        "genotypes",
+        "draws",
+    ),
     *("programs", "rejections", "network_scores", "scores"),
 )
 RUNS = {"trees": (), "sequences": ("--representation", "sequential")}
@@ -55,7 +66,9 @@ def main() -> int:
         return 0
     before = json.loads(args.against.read_text(encoding="utf-8"))
     changed = [name for name in sorted({*before, *hashes}) if before.get(name) != hashes.get(name)]
-    print(f"{len(hashes) - len(changed)} of {len(hashes)} equal" + "".join(f"\nchanged: {name}" for name in changed))
+    print(
+        f"{len(hashes) - len(changed)} of {len(hashes)} equal" + "".join(f"\nchanged: {name}" for name in changed)
+    )
     return 1 if changed else 0
 
 
@@ -64,8 +77,8 @@ def computed(store: Path, data: Path, rows: Path | None) -> dict[str, str]:
     for name, flags in RUNS.items():
         zcsr(store, "evolve", "--seed", "0", "--run", name, *flags)
     zcsr(store, "import", "images", str(data / "cifar10_train256_lossless.parquet"), "--name", "cifar10")
-    zcsr(store, "import", "accuracies", str(data / "nb201.parquet"), "--space", "nasbench201", "--dataset", "cifar10",
-         "--arch-column", "arch_str", "--accuracy-column", "cifar10_test_200")  # fmt: skip
+    zcsr(store, "import", "accuracies", str(data / "nb201.parquet"), "--space", "nasbench201", "--dataset",
+         "cifar10", "--arch-column", "arch_str", "--accuracy-column", "cifar10_test_200")  # fmt: skip
     programs = pl.read_csv(
         zcsr(store, "query", "SELECT name FROM named_programs ORDER BY name", "--format", "csv").encode()
     )["name"].to_list()
@@ -74,7 +87,7 @@ def computed(store: Path, data: Path, rows: Path | None) -> dict[str, str]:
     answers = {}
     for name in query_names():
         for run in RUNS if "$run" in (Path("queries") / f"{name}.sql").read_text(encoding="utf-8") else ("",):
-            flags = ("--param", f"run={run}") if run else ()
+            flags = ("--parameter", f"run={run}") if run else ()
             answers[f"query {name} {run}".strip()] = zcsr(store, "query", name, *flags, "--format", "csv")
     for name in TABLES:
         answers[f"table {name}"] = zcsr(store, "query", f"SELECT * FROM {name} ORDER BY ALL", "--format", "csv")

@@ -52,7 +52,7 @@ def collect(
     from zcsr.cli.failures import Interrupted
     from zcsr.spaces import get_space
     from zcsr.store import Collection
-    from zcsr.store.collect import collect as collect_into
+    from zcsr.store.jobs.collecting import collect as collect_into
 
     use_spaces(space_file)
     archs = chosen_archs(

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zcsr.meter import Meter
+    from zcsr.cost.meter import Meter
     from zcsr.store import Store
-    from zcsr.store.costs import Session
+    from zcsr.store.kept.costs import Session
 
 
 def measured(
@@ -25,7 +25,7 @@ def measured(
     meter: Meter | None = None,
 ) -> Session:
     """Return a context manager that keeps what its body costs as a session of the command `kind`."""
-    from zcsr.store.costs import Session, Work
+    from zcsr.store.kept.costs import Session, Work
 
     words = ("zcsr", *sys.argv[1:])
     work = Work(kind, words, run, search, program, tuple(tasks), tuple(collections), workers)
@@ -34,6 +34,6 @@ def measured(
 
 def chosen_meter(name: str | None) -> Meter | None:
     """Return the meter that an option names."""
-    from zcsr.meter import open_meter
+    from zcsr.cost.meter import open_meter
 
     return None if name is None else open_meter(name)

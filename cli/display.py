@@ -23,7 +23,7 @@ from zcsr.cli.console import duration, is_live
 
 if TYPE_CHECKING:
     from zcsr.evolve import EvolveConfig, Generation, Individual, Progress
-    from zcsr.program import Program
+    from zcsr.language.program import Program
 
 BARS = "▁▂▃▄▅▆▇█"
 STAGES = ("text", "normal_form", "sympy", "fingerprint")
@@ -176,7 +176,7 @@ class EvolveDisplay:
 @lru_cache(maxsize=64)
 def simplified(program: Program) -> str:
     """Return the shorter of the program's text and its normal form."""
-    from zcsr.simplify import simplified as shorter
+    from zcsr.sameness.normal_form import simplified as shorter
 
     return str(shorter(program))
 

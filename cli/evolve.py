@@ -30,9 +30,9 @@ from zcsr.cli.options import (
 from zcsr.cli.resume import check_same_search, space_flags
 
 if TYPE_CHECKING:
-    from zcsr.meter import Meter
-    from zcsr.store.experiment import Experiment, TaskRequest
-    from zcsr.store.store import Store
+    from zcsr.cost.meter import Meter
+    from zcsr.store.jobs.experiment import Experiment, TaskRequest
+    from zcsr.store.kept.store import Store
 
 
 def evolve(
@@ -105,7 +105,7 @@ def evolve(
     """
     from zcsr.cli.console import say
     from zcsr.evolve import EvolveConfig
-    from zcsr.store.experiment import Experiment
+    from zcsr.store.jobs.experiment import Experiment
 
     use_spaces(space_file)
     asked = chosen_meter(meter)
@@ -158,7 +158,7 @@ def evolve(
 
 
 def _requests(store: Store, tasks: Sequence[tuple[str, str]], images: str | None, metric: str) -> list[TaskRequest]:
-    from zcsr.store.experiment import TaskRequest, embedded_requests
+    from zcsr.store.jobs.experiment import TaskRequest, embedded_requests
 
     if not tasks:
         return embedded_requests(store)

@@ -23,10 +23,10 @@ from zcsr.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from zcsr.explain import NetworkReading
-    from zcsr.footprint import Footprint
-    from zcsr.program import Program
-    from zcsr.reports.explain import Explanation
+    from zcsr.cost.footprint import Footprint
+    from zcsr.insight.readings import NetworkReading
+    from zcsr.language.program import Program
+    from zcsr.reports.program_page import Explanation
     from zcsr.store import Store
 
 NETWORKS = 20
@@ -52,9 +52,9 @@ def explain(
     """Say what a program looks at and what moves its score: sizes of tensors, and real networks with --task."""
     from zcsr.cli.failures import cannot_write
     from zcsr.cli.programs import read_program
-    from zcsr.footprint import Footprint
-    from zcsr.reports.explain import explain_program, render_explanation
-    from zcsr.reports.footprint import read_cost
+    from zcsr.cost.footprint import Footprint
+    from zcsr.reports.program_page import explain_program, render_explanation
+    from zcsr.reports.toolkit.footprint import read_cost
 
     use_spaces(space_file)
     given = read_program(program, store)
@@ -96,7 +96,7 @@ def _reading(
 ) -> NetworkReading:
     from zcsr.cli.console import progress
     from zcsr.cli.failures import Interrupted
-    from zcsr.reports.explain import networks_of_task
+    from zcsr.reports.program_page import networks_of_task
 
     space, dataset = parse_task(task)
     try:
@@ -111,7 +111,7 @@ def _reading(
 def _command(
     given: str, program: Program, task: str | None, images: str | None, networks: int, footprint: Footprint
 ) -> tuple[str, ...]:
-    from zcsr.reports.footprint import footprint_flags
+    from zcsr.reports.toolkit.footprint import footprint_flags
 
     as_text = given.startswith("@") or given.strip().lower() == program.id
     words = ["zcsr", "explain", str(program) if as_text else given.strip()]
@@ -126,7 +126,7 @@ def _print(explanation: Explanation) -> None:
 
     from zcsr.cli.console import data
     from zcsr.cli.tables import print_rows
-    from zcsr.reports import explain as parts
+    from zcsr.reports import program_page as parts
 
     console = data()
 

@@ -11,7 +11,7 @@ import typer
 from zcsr.cli.options import ProgramArgument, StoreOption
 
 if TYPE_CHECKING:
-    from zcsr.program import Program
+    from zcsr.language.program import Program
 
 FORMATS = ("python", "json", "sympy", "latex", "text", "png", "svg")
 PICTURES = ("png", "svg")
@@ -39,7 +39,7 @@ def export(
     given = read_program(program, store)
     try:
         if out is not None and chosen in PICTURES:
-            from zcsr.reports.tree import tree_figure
+            from zcsr.reports.toolkit.tree import tree_figure
 
             tree_figure(out, given, "svg" if chosen == "svg" else "png")
         elif out is not None:
@@ -62,8 +62,9 @@ def _checked_format(given: str | None, out: Path | None) -> str:
 
 
 def _text(program: Program, chosen: str) -> str:
-    from zcsr.export import to_json, to_python, to_sympy
-    from zcsr.simplify import to_latex
+    from zcsr.export.json_form import to_json
+    from zcsr.export.python_file import to_python, to_sympy
+    from zcsr.sameness.sympy_form import to_latex
 
     match chosen:
         case "python":

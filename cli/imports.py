@@ -79,7 +79,7 @@ def scores(
 ) -> None:
     """Import a table of others' scores of known proxies; importing the same one again changes nothing."""
     from zcsr.cli.console import say
-    from zcsr.store.score_tables import import_scores
+    from zcsr.store.importers.proxy_scores import import_scores
 
     use_spaces(space_file)
     report = import_scores(
@@ -121,7 +121,7 @@ def benchmark(
 ) -> None:
     """Import a published benchmark, read as plain data; importing the same one again changes nothing."""
     from zcsr.cli.console import progress, say
-    from zcsr.store.benchmark_files import import_benchmark
+    from zcsr.store.importers.benchmark_files import import_benchmark
 
     opened = open_store(store, create=True)
     with progress("importing", "read") as report:

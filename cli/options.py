@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zcsr.statistics import StatisticsConfig
+    from zcsr.networks.untrained import StatisticsConfig
     from zcsr.store import Store
 
 StoreOption = Annotated[
@@ -106,7 +106,7 @@ def open_store_for(tasks: Sequence[tuple[str, str]], path: Path | None, create: 
     where the store has none.
     """
     from zcsr.cli.console import say
-    from zcsr.store.images import embedded_tasks, install_missing
+    from zcsr.store.kept.images import embedded_tasks, install_missing
 
     opened = open_store(path, create=create or not embedded_tasks().isdisjoint(tasks))
     for space, dataset in install_missing(opened, tasks):
@@ -116,7 +116,7 @@ def open_store_for(tasks: Sequence[tuple[str, str]], path: Path | None, create: 
 
 def use_spaces(files: Sequence[Path] | None) -> None:
     """Run the Python files that an option names, and know the spaces they define."""
-    from zcsr.store.space_files import use_spaces_of
+    from zcsr.store.jobs.space_files import use_spaces_of
 
     use_spaces_of(files or ())
 
@@ -133,7 +133,7 @@ def parse_task(task: str) -> tuple[str, str]:
 
 def worker_count(workers: int | None) -> int:
     """Return the number of processes an option asks for."""
-    from zcsr.parallel import available_workers
+    from zcsr.engine.processes import available_workers
 
     return workers or available_workers()
 
@@ -142,6 +142,6 @@ def statistics_config(
     batch_size: int, seed: int, pattern: str, loss: str, initialisation: str = "eznas"
 ) -> StatisticsConfig:
     """Return the configuration that the options of a collection spell."""
-    from zcsr.statistics import StatisticsConfig
+    from zcsr.networks.untrained import StatisticsConfig
 
     return StatisticsConfig(batch_size, seed, pattern, loss, initialisation=initialisation)  # type: ignore[arg-type]

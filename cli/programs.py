@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zcsr.program import Program
+    from zcsr.language.program import Program
 
 
 def read_program(given: str, store: Path | None) -> Program:
@@ -16,7 +16,7 @@ def read_program(given: str, store: Path | None) -> Program:
     `store` is the folder that an option names; it is opened, and must be there, for ids alone.
     """
     from zcsr.errors import InputError
-    from zcsr.export import from_json
+    from zcsr.export.json_form import from_json
 
     if not given.startswith("@"):
         return _found(given, store)
@@ -36,7 +36,7 @@ def proxies_named(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def _found(text: str, store: Path | None) -> Program:
-    from zcsr.named import UnknownId, find_program
+    from zcsr.language.named_programs import UnknownId, find_program
 
     try:
         return find_program(text)
@@ -47,7 +47,7 @@ def _found(text: str, store: Path | None) -> Program:
 def _looked_up(id: str, path: Path | None) -> Program:
     from zcsr.cli.options import open_store
     from zcsr.errors import StoreError
-    from zcsr.store.programs import program_of_id
+    from zcsr.store.sql.program_ids import program_of_id
 
     try:
         store = open_store(path)

@@ -9,7 +9,7 @@ def proxies() -> None:
     """List the known proxies and the programs that have a name."""
     from zcsr import proxies as known
     from zcsr.cli.console import data
-    from zcsr.named import named_programs
+    from zcsr.language.named_programs import named_programs
 
     every = [known.get_proxy(name) for name in known.proxy_names()]
     _print(("proxy", "measures", "source"), ((proxy.name, proxy.measures, proxy.source) for proxy in every))

@@ -62,8 +62,8 @@ def print_named(store: Store, name: str, parameters: dict[str, str]) -> None:
 
 def _rows(store: Store, query: str, parameters: dict[str, str]) -> polars.DataFrame:
     """The rows of a named query, or of SQL, which has more than one word."""
-    from zcsr.store.index import named
-    from zcsr.store.index import query as run_sql
+    from zcsr.store.sql.index import named
+    from zcsr.store.sql.index import query as run_sql
 
     return run_sql(store, query, parameters) if len(query.split()) > 1 else named(store, query, parameters)
 
@@ -153,7 +153,7 @@ def _write(frame: polars.DataFrame, output_format: str, out: Path | None, limit:
 
 def _write_file(frame: polars.DataFrame, output_format: str, out: Path) -> None:
     if output_format == "parquet":
-        from zcsr.store.atomic import write_parquet
+        from zcsr.store.kept.atomic import write_parquet
 
         write_parquet(frame, out)
     else:

@@ -53,8 +53,8 @@ def report(
     Its pictures lie beside it. Several runs are compared by the representation of their programs.
     """
     from zcsr.cli.failures import cannot_write
+    from zcsr.cost.footprint import Footprint
     from zcsr.errors import InputError
-    from zcsr.footprint import Footprint
     from zcsr.reports import render_representations, render_run, render_scores, render_search
 
     runs = run or []

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from zcsr.store.experiment import Experiment
-    from zcsr.store.runs import RunStore
+    from zcsr.store.jobs.experiment import Experiment
+    from zcsr.store.kept.runs import RunStore
 
 FREE = frozenset({"run", "resume", "workers", "space_file", "store", "meter"})
 """Parameters that belong to a session, not to the run."""

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     import polars
 
-    from zcsr.program import Program
+    from zcsr.evaluation.one_network import Score
+    from zcsr.language.program import Program
     from zcsr.proxies.proxy import Proxy
-    from zcsr.single import Score
 
 FORMATS = ("table", "csv", "json", "markdown")
 
@@ -64,9 +64,9 @@ def score(
     chosen = _chosen(program or (), proxy or (), store)
     config = statistics_config(batch_size, network_seed, pattern, loss)
 
-    from zcsr.single import scores
+    from zcsr.evaluation.one_network import scores
     from zcsr.store import load_images
-    from zcsr.store.network_files import load_network, users_code
+    from zcsr.store.importers.network_files import load_network, users_code
 
     stored = load_images(open_store(store, create=True), images)
     batch, labels = stored.minibatch(batch_size, network_seed, height, width)

@@ -80,9 +80,9 @@ def search(
     from zcsr.cli.failures import Interrupted
     from zcsr.cli.programs import proxies_named, read_program
     from zcsr.cli.query import print_named
-    from zcsr.search import SearchConfig
-    from zcsr.store.search_plan import plan_searches
-    from zcsr.store.searches import run_searches
+    from zcsr.nas.strategies import SearchConfig
+    from zcsr.store.jobs.nas_plan import plan_searches
+    from zcsr.store.jobs.nas_searches import run_searches
 
     use_spaces(space_file)
     config = SearchConfig(

@@ -44,8 +44,8 @@ def operations() -> None:
     from rich.text import Text
 
     from zcsr.cli.console import data
-    from zcsr.operations import OPERATIONS
-    from zcsr.program import TENSOR_NAMES
+    from zcsr.language.operations import OPERATIONS
+    from zcsr.language.program import TENSOR_NAMES
 
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", style="dim")

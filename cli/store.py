@@ -16,7 +16,7 @@ def verify(store: StoreOption = None) -> None:
 
     from zcsr.cli.console import data, say
     from zcsr.errors import StoreError
-    from zcsr.store.check import verify_store
+    from zcsr.store.jobs.verify import verify_store
 
     problems = verify_store(open_store(store))
     for problem in problems:

@@ -36,10 +36,10 @@ from zcsr.cli.options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zcsr.meter import Meter
-    from zcsr.program import Program
-    from zcsr.scoring import Measures
-    from zcsr.statistics import StatisticsConfig
+    from zcsr.cost.meter import Meter
+    from zcsr.evaluation.many_networks import Measures
+    from zcsr.language.program import Program
+    from zcsr.networks.untrained import StatisticsConfig
     from zcsr.store import Collection, Store
 
 
@@ -115,7 +115,7 @@ def test(
 def _test_run(store: Store, name: str, programs: Sequence[Program], workers: int, meter: Meter | None) -> None:
     from zcsr.cli.console import progress
     from zcsr.cli.query import print_named
-    from zcsr.store.experiment import Experiment
+    from zcsr.store.jobs.experiment import Experiment
 
     experiment = Experiment.resume(store, name, workers=workers)
     cost = measured(
@@ -135,8 +135,8 @@ def _test_run(store: Store, name: str, programs: Sequence[Program], workers: int
 def _measures(store: Store, run: str | None, programs: Sequence[Program], proxies: Sequence[str]) -> Measures:
     from zcsr.cli.programs import proxies_named
     from zcsr.errors import InputError
-    from zcsr.scoring import Measures
-    from zcsr.store.experiment import Experiment
+    from zcsr.evaluation.many_networks import Measures
+    from zcsr.store.jobs.experiment import Experiment
 
     of_run = [f.program for f in Experiment.resume(store, run, workers=1).finalists()] if run else []
     measures = Measures(tuple(dict.fromkeys((*of_run, *programs))), proxies_named(proxies))
@@ -155,7 +155,7 @@ def _test_task(
 ) -> None:
     from zcsr.cli.console import progress, say
     from zcsr.cli.query import print_named
-    from zcsr.store.scores import score_archs
+    from zcsr.store.jobs.testing import score_archs
 
     task = f"{collection.space}:{collection.dataset}"
     cost = measured(store, "test", tasks=[task], collections=[collection.id], workers=workers, meter=meter)

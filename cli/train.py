@@ -63,10 +63,10 @@ def train(
     from zcsr.cli.console import progress, say
     from zcsr.cli.failures import Interrupted
     from zcsr.cli.query import print_named
+    from zcsr.networks.training import TrainingConfig
     from zcsr.spaces import get_space
-    from zcsr.store.train import TrainRequest
-    from zcsr.store.train import train as train_into
-    from zcsr.training import TrainingConfig
+    from zcsr.store.jobs.training import TrainRequest
+    from zcsr.store.jobs.training import train as train_into
 
     use_spaces(space_file)
     config = TrainingConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)

@@ -2,7 +2,7 @@
 -- have it, its highest fitness in any of them (-1..1, each over the run's own tasks), and its keys. With the defaults
 -- every program is one.
 -- parameter: program TEXT 'all' the program's id, or 'all' for every program
--- parameter: normal_form TEXT '' the normal form (`zcsr.recognise.program_keys`)
+-- parameter: normal_form TEXT '' the normal form (`zcsr.sameness.recognise.program_keys`)
 -- parameter: sympy TEXT '' the sympy form
 -- parameter: fingerprint TEXT '' the fingerprint
 WITH fitnesses AS (

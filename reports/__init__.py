@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from zcsr.reports.comparison import render_scores
-from zcsr.reports.markdown import table
-from zcsr.reports.render import render_run
-from zcsr.reports.representations import render_representations
-from zcsr.reports.search import render_search
+from zcsr.reports.nas_page import render_search
+from zcsr.reports.runs_page import render_representations
+from zcsr.reports.scores_page import render_scores
+from zcsr.reports.toolkit.markdown import table
+from zcsr.reports.toolkit.render import render_run
 
 __all__ = ["markdown_table", "render_representations", "render_run", "render_scores", "render_search"]
 

@@ -1,7 +1,7 @@
 """The store: Parquet shards are the truth, DuckDB the index; the only place that touches disk.
 
-The public names of its modules can be imported from here, and are loaded when first used. Two functions bear the
-name of their module and are imported from it: `zcsr.store.accuracies.accuracies`, `zcsr.store.collect.collect`.
+The public names of its modules can be imported from here, and are loaded when first used. The function
+`zcsr.store.kept.accuracies.accuracies` bears the name of its module and is imported from it.
 """
 
 from __future__ import annotations
@@ -10,25 +10,34 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zcsr.store.accuracies import (
+    from zcsr.store.jobs.collecting import CollectReport
+    from zcsr.store.kept.accuracies import (
         AccuracyTable,
         ImportReport,
         accuracy_tables,
         import_accuracies,
         write_accuracies,
     )
-    from zcsr.store.collect import CollectReport
-    from zcsr.store.images import Embedded, embedded, image_names, import_images, load_images
-    from zcsr.store.index import connect, named, query, rebuild, verify
-    from zcsr.store.runs import RunInfo, RunStore, RunTask, TestScore, create_run, list_runs, open_run, run_names
-    from zcsr.store.statistics import (
+    from zcsr.store.kept.collections import (
         Collection,
         CollectionStore,
         list_collections,
         open_collection,
         read_collection,
     )
-    from zcsr.store.store import Store, default_root
+    from zcsr.store.kept.images import Embedded, embedded, image_names, import_images, load_images
+    from zcsr.store.kept.runs import (
+        RunInfo,
+        RunStore,
+        RunTask,
+        TestScore,
+        create_run,
+        list_runs,
+        open_run,
+        run_names,
+    )
+    from zcsr.store.kept.store import Store, default_root
+    from zcsr.store.sql.index import connect, named, query, rebuild, verify
 
 __all__ = [
     "AccuracyTable",
@@ -65,13 +74,28 @@ __all__ = [
 ]
 
 _HOMES = {
-    "accuracies": ("AccuracyTable", "ImportReport", "accuracy_tables", "import_accuracies", "write_accuracies"),
-    "collect": ("CollectReport",),
-    "images": ("Embedded", "embedded", "image_names", "import_images", "load_images"),
-    "index": ("connect", "named", "query", "rebuild", "verify"),
-    "runs": ("RunInfo", "RunStore", "RunTask", "TestScore", "create_run", "list_runs", "open_run", "run_names"),
-    "statistics": ("Collection", "CollectionStore", "list_collections", "open_collection", "read_collection"),
-    "store": ("Store", "default_root"),
+    "jobs.collecting": ("CollectReport",),
+    "kept.accuracies": (
+        "AccuracyTable",
+        "ImportReport",
+        "accuracy_tables",
+        "import_accuracies",
+        "write_accuracies",
+    ),
+    "kept.collections": ("Collection", "CollectionStore", "list_collections", "open_collection", "read_collection"),
+    "kept.images": ("Embedded", "embedded", "image_names", "import_images", "load_images"),
+    "kept.runs": (
+        "RunInfo",
+        "RunStore",
+        "RunTask",
+        "TestScore",
+        "create_run",
+        "list_runs",
+        "open_run",
+        "run_names",
+    ),
+    "kept.store": ("Store", "default_root"),
+    "sql.index": ("connect", "named", "query", "rebuild", "verify"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import polars as pl
 
-from zcsr.program import parse
+from zcsr.language.program import parse
+from zcsr.networks.untrained import StatisticsConfig
 from zcsr.proxies import proxy_names
-from zcsr.statistics import StatisticsConfig
-from zcsr.store.atomic import write_json, write_parquet
-from zcsr.store.files import PROXY_SCORES
-from zcsr.store.scores import SCHEMA as SCORES_SCHEMA
-from zcsr.store.statistics import Collection
-from zcsr.store.store import Store
-from zcsr.store.suitezero_files import SCHEMA as PROXIES_SCHEMA
+from zcsr.store.importers.suitezero_files import SCHEMA as PROXIES_SCHEMA
+from zcsr.store.jobs.testing import SCHEMA as SCORES_SCHEMA
+from zcsr.store.kept.atomic import write_json, write_parquet
+from zcsr.store.kept.collections import Collection
+from zcsr.store.kept.scan import PROXY_SCORES
+from zcsr.store.kept.store import Store
 
 CELLS, SIZES = "nasbench201:cifar100", "nats-sss:cifar10"
 TASKS = (CELLS, SIZES)

@@ -10,17 +10,17 @@ import polars as pl
 
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.records import Generation, Genotype, Individual, ProgramRecord, Rejection, ScoreRecord
-from zcsr.program import TENSOR_NAMES, Program, parse
-from zcsr.statistics import StatisticsConfig
-from zcsr.store.atomic import write_json, write_parquet
-from zcsr.store.files import PROXY_SCORES
-from zcsr.store.runs import RunTask, TestScore, create_run, open_run
-from zcsr.store.scores import SCHEMA as SCORES_SCHEMA
-from zcsr.store.searches import SCHEMA as SEARCHES_SCHEMA
-from zcsr.store.statistics import Collection
-from zcsr.store.store import Store
-from zcsr.store.suitezero_files import SCHEMA as PROXIES_SCHEMA
-from zcsr.store.summaries import SUMMARY_SCHEMA
+from zcsr.language.program import TENSOR_NAMES, Program, parse
+from zcsr.networks.untrained import StatisticsConfig
+from zcsr.store.importers.suitezero_files import SCHEMA as PROXIES_SCHEMA
+from zcsr.store.jobs.nas_searches import SCHEMA as SEARCHES_SCHEMA
+from zcsr.store.jobs.testing import SCHEMA as SCORES_SCHEMA
+from zcsr.store.kept.atomic import write_json, write_parquet
+from zcsr.store.kept.collections import Collection
+from zcsr.store.kept.runs import RunTask, TestScore, create_run, open_run
+from zcsr.store.kept.scan import PROXY_SCORES
+from zcsr.store.kept.store import Store
+from zcsr.store.kept.summaries import SUMMARY_SCHEMA
 
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
 EVOLVE = tuple(f"evolve-{number}" for number in range(12))

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from zcsr.evolve import TaskData
-from zcsr.program import TENSOR_NAMES
-from zcsr.statistics import Instance, NetworkStatistics
+from zcsr.language.program import TENSOR_NAMES
+from zcsr.networks.instances import Instance, NetworkStatistics
 
 
 def load(task: str, arch: str) -> NetworkStatistics:

@@ -26,13 +26,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zcsr.evolve import EvolveConfig
-from zcsr.images import ImageSet
-from zcsr.program import TENSOR_NAMES, parse
+from zcsr.language.program import TENSOR_NAMES, parse
+from zcsr.networks.images import ImageSet
+from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
-from zcsr.statistics import StatisticsConfig, network_statistics
-from zcsr.store.images import load_images
-from zcsr.store.index import query
-from zcsr.store.store import Store
+from zcsr.store.kept.images import load_images
+from zcsr.store.kept.store import Store
+from zcsr.store.sql.index import query
 
 TINY = setting.Sizes(
     tasks=("nasbench201-mini:fashion-mnist", "nats-sss-mini:fashion-mnist"),

@@ -21,15 +21,15 @@ from commands import zcsr
 
 from zcsr import queries
 from zcsr.cli.app import app
-from zcsr.named import named_programs
-from zcsr.operations import OPERATIONS
-from zcsr.program import TENSOR_NAMES
+from zcsr.language.named_programs import named_programs
+from zcsr.language.operations import OPERATIONS
+from zcsr.language.program import TENSOR_NAMES
 from zcsr.proxies import proxy_names
 from zcsr.spaces import use_space_files
 from zcsr.store import Store, connect
-from zcsr.store.functions import FUNCTIONS
-from zcsr.store.shipped import COLUMNS as SHIPPED
-from zcsr.store.tables import COLUMNS, DERIVED, HIDDEN_TABLES
+from zcsr.store.sql.functions import FUNCTIONS
+from zcsr.store.sql.shipped import COLUMNS as SHIPPED
+from zcsr.store.tables.declarations import COLUMNS, DERIVED, HIDDEN_TABLES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zcsr.errors import InputError, ProgramError, StoreError, ZcsrError
-    from zcsr.images import ImageSet
-    from zcsr.operations import OPERATIONS
-    from zcsr.program import TENSOR_NAMES, Node, Program, parse
+    from zcsr.evaluation.one_network import Score, score
+    from zcsr.language.operations import OPERATIONS
+    from zcsr.language.program import TENSOR_NAMES, Node, Program, parse
+    from zcsr.networks.images import ImageSet
+    from zcsr.networks.instances import NetworkStatistics, collect
+    from zcsr.networks.untrained import StatisticsConfig, network_statistics
     from zcsr.ranking import kendall, spearman
-    from zcsr.single import Score, score
     from zcsr.spaces import get_space, space_names
-    from zcsr.statistics import NetworkStatistics, StatisticsConfig, collect, network_statistics
 
 __version__ = "0.1.0"
 
@@ -45,13 +46,14 @@ __all__ = [
 
 _NAMES_IN = {
     "errors": ("InputError", "ProgramError", "StoreError", "ZcsrError"),
-    "images": ("ImageSet",),
-    "operations": ("OPERATIONS",),
-    "program": ("TENSOR_NAMES", "Node", "Program", "parse"),
+    "evaluation.one_network": ("Score", "score"),
+    "language.operations": ("OPERATIONS",),
+    "language.program": ("TENSOR_NAMES", "Node", "Program", "parse"),
+    "networks.images": ("ImageSet",),
+    "networks.instances": ("NetworkStatistics", "collect"),
+    "networks.untrained": ("StatisticsConfig", "network_statistics"),
     "ranking": ("kendall", "spearman"),
-    "single": ("Score", "score"),
     "spaces": ("get_space", "space_names"),
-    "statistics": ("NetworkStatistics", "StatisticsConfig", "collect", "network_statistics"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_IN.items() for name in names}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zcsr.evolve.config import EvolveConfig, FitnessKind
-    from zcsr.evolve.final import Finalist, finalists
+    from zcsr.evolve.finalists import Finalist, finalists
     from zcsr.evolve.ledger import COUNTERS, Progress
     from zcsr.evolve.loop import draw, evolve
     from zcsr.evolve.records import (
@@ -56,7 +56,7 @@ __all__ = [
 
 _NAMES_IN = {
     "config": ("EvolveConfig", "FitnessKind"),
-    "final": ("Finalist", "finalists"),
+    "finalists": ("Finalist", "finalists"),
     "ledger": ("COUNTERS", "Progress"),
     "loop": ("draw", "evolve"),
     "records": (

@@ -23,8 +23,8 @@ from zcsr.evolve.memory import Memory, Recognised, Refusal
 from zcsr.evolve.records import Generation, Genotype, Origin, ProgramRecord
 from zcsr.evolve.representation import REPRESENTATIONS, Representation
 from zcsr.evolve.scorer import ProbeResult, Scorer
-from zcsr.evolve.variation import select
-from zcsr.program import Program
+from zcsr.evolve.trees import select
+from zcsr.language.program import Program
 
 RANDOM_BATCH = 64
 """Random programs proposed at a time."""

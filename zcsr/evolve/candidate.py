@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from zcsr.evolve.memory import Refusal
 from zcsr.evolve.records import Genotype, Origin
-from zcsr.program import Node
+from zcsr.language.program import Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zcsr.errors import InputError
-from zcsr.program import Aggregation, ToScalar
+from zcsr.language.program import Aggregation, ToScalar
 
 FitnessKind = Literal["signed", "absolute"]
 RepresentationName = Literal["tree", "sequential"]

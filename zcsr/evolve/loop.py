@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from zcsr.engine.processes import one_thread
 from zcsr.errors import InputError
 from zcsr.evolve.breeding import Admitted, Breeding
 from zcsr.evolve.config import EvolveConfig
@@ -24,8 +25,7 @@ from zcsr.evolve.memory import Memory, Network, Refusal
 from zcsr.evolve.records import Generation, Individual, ScoreRecord
 from zcsr.evolve.scorer import Pending, Scorer
 from zcsr.evolve.tasks import TaskData, check_distinct
-from zcsr.parallel import one_thread
-from zcsr.program import Program
+from zcsr.language.program import Program
 
 Draws = Mapping[str, tuple[str, ...]]
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zcsr.evolve.records import Generation, ProgramRecord, Reason, ScoreRecord, Stage
-from zcsr.program import Program
-from zcsr.recognise import ProgramKeys, Recogniser
+from zcsr.language.program import Program
+from zcsr.sameness.recognise import ProgramKeys, Recogniser
 
 Network = tuple[str, str]
 """A task's name and an architecture."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from zcsr.program import Program
+from zcsr.language.program import Program
 
 Origin = Literal["random", "crossover", "mutation", "reproduction"]
 Stage = Literal["new", "text", "normal_form", "sympy", "fingerprint"]

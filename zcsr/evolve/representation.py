@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Protocol
 
-from zcsr.evolve import rows, variation
+from zcsr.evolve import sequences as rows
+from zcsr.evolve import trees as variation
 from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig, RepresentationName
+from zcsr.evolve.instructions import SequentialProgram, parse_sequential
 from zcsr.evolve.records import Individual
-from zcsr.evolve.sequential import SequentialProgram, parse_sequential
 
 
 class Representation(Protocol):
@@ -30,7 +31,7 @@ class Representation(Protocol):
 
 
 class Trees:
-    """Expression trees, see `zcsr.evolve.variation`."""
+    """Expression trees, see `zcsr.evolve.trees`."""
 
     def random(self, config: EvolveConfig, count: int, generator: Random) -> list[Candidate]:
         """Return random trees by ramped half-and-half."""
@@ -42,7 +43,7 @@ class Trees:
 
 
 class Sequences:
-    """Sequences of instructions, see `zcsr.evolve.rows`."""
+    """Sequences of instructions, see `zcsr.evolve.sequences`."""
 
     def random(self, config: EvolveConfig, count: int, generator: Random) -> list[Candidate]:
         """Return random programs of every length from `min_length` to `max_length`."""

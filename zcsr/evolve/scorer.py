@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zcsr.evolve.records import Reason
-from zcsr.program import Program
+from zcsr.language.program import Program
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zcsr.engine.processes import one_thread
 from zcsr.errors import InputError
-from zcsr.initialise import seeded
-from zcsr.parallel import one_thread
+from zcsr.networks.initialisation import seeded
 
 Measure = Callable[[nn.Module, Tensor, Tensor], float]
 """From a network that it may change, images [b, c, h, w] and labels [b] to a number."""

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zcsr.networks.trace import Watch
 from zcsr.proxies._common import first_input, gradients, layer_weights, total
 from zcsr.proxies.proxy import proxy
-from zcsr.trace import Watch
 
 
 @proxy(

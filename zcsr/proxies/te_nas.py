@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
+from zcsr.networks.trace import Watch
 from zcsr.proxies._common import first_input
 from zcsr.proxies._weights import he_fan_in, redraw
 from zcsr.proxies.proxy import proxy
-from zcsr.trace import Watch
 
 _SOURCE = "Chen et al., TE-NAS, ICLR 2021; on smaller images where its release takes narrower networks"
 _SIZE_FOR_GRADIENTS = 8

@@ -1,9 +1,9 @@
 """The operations that an edge of an NDS cell can carry, each keeping the number of channels.
 
-Each ReLU with the convolutions and the BatchNorm that follow it is one instance (`zcsr.statistics.collect`), so
-that sep_conv and dil_sep_conv have two, the other convolutions one, and poolings and connections none. Where two
-convolutions precede the BatchNorm, depthwise then 1x1, or a row then a column, EZNAS's T2 and T3 are the first's;
-`StatisticsConfig.separable` takes the second or both.
+Each ReLU with the convolutions and the BatchNorm that follow it is one instance
+(`zcsr.networks.instances.collect`), so that sep_conv and dil_sep_conv have two, the other convolutions one, and
+poolings and connections none. Where two convolutions precede the BatchNorm, depthwise then 1x1, or a row then a
+column, EZNAS's T2 and T3 are the first's; `StatisticsConfig.separable` takes the second or both.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""What users hold, brought into the store."""

@@ -1,0 +1,183 @@
+"""Scores that others computed of known proxies, from tables that a user holds.
+
+`proxy_scores/<space>/<dataset>/<source>.parquet`, one row a proxy and architecture, as published benchmarks give
+(`zcsr.store.importers.benchmark_files`). Importing the same table again changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from zcsr.errors import InputError, StoreError
+from zcsr.spaces import SearchSpace, dataset_shape, get_space
+from zcsr.store.importers.suitezero_files import SCHEMA
+from zcsr.store.kept.accuracies import (
+    DUPLICATE,
+    UNKNOWN_ARCH,
+    ImportReport,
+    check_column,
+    check_name,
+    read_table,
+)
+from zcsr.store.kept.atomic import exclusive, write_parquet
+from zcsr.store.kept.scan import PROXY_SCORES
+from zcsr.store.kept.store import Store
+
+EMPTY = "empty score"
+NOT_A_NUMBER = "score not a number"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoresReport(ImportReport):
+    """How many scores were taken and left out, and of which proxies."""
+
+    proxies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A score of the user's table, rows counted from 1; `problem` says why it cannot be taken, None when it can."""
+
+    row: int
+    proxy: str
+    arch: str
+    score: float
+    problem: str | None = None
+    detail: str = ""
+
+
+def import_scores(
+    store: Store,
+    table: Path,
+    *,
+    source: str,
+    space: str,
+    dataset: str,
+    arch_column: str = "arch",
+    columns: Sequence[str] = (),
+    skip_bad: bool = False,
+) -> ScoresReport:
+    """Import a Parquet or CSV table with a row an architecture and a column a proxy, under a name of its source.
+
+    `columns` are the proxies', every column of floats when there are none (in CSV: of numbers that are not all
+    whole). Empty cells are left out and counted; NaN and infinities are taken as they are. Every architecture must
+    be a known one and come once, and every other cell hold a number; otherwise InputError names the first bad one
+    and nothing is written, unless `skip_bad` leaves them out and counts them (the first of duplicates is kept).
+
+    Of one source a proxy has one score an architecture: imported again it replaces what was there, and all else
+    that the source gave before stays.
+    """
+    known = get_space(space)
+    dataset_shape(known, dataset)
+    check_name("source", source, allow_dash=True)
+    frame = read_table(table)
+    for column in (arch_column, *columns):
+        check_column(table, frame, column)
+    proxies = tuple(dict.fromkeys(columns)) or _float_columns(table, frame, arch_column)
+    cells = _cells(known, frame, arch_column, proxies)
+    _check_bad(table, cells, skip_bad)
+    good = [cell for cell in cells if cell.problem is None]
+    if not good:
+        raise InputError(f"{table} has no score to import in {', '.join(proxies)} ({frame.height} rows)")
+    rows = [(source, space, dataset, cell.proxy, cell.arch, cell.score) for cell in good]
+    _write(store, pl.DataFrame(rows, schema=SCHEMA, orient="row"), space, dataset, source)
+    return ScoresReport(len(good), dict(Counter(cell.problem for cell in cells if cell.problem)), proxies)
+
+
+def _float_columns(table: Path, frame: pl.DataFrame, arch_column: str) -> tuple[str, ...]:
+    columns = tuple(name for name in frame.columns if name != arch_column and _is_float(frame[name]))
+    if not columns:
+        raise InputError(
+            f"{table} has no column of floats beside {arch_column!r}: name the proxies' with --column; it has "
+            f"{', '.join(frame.columns)}"
+        )
+    return columns
+
+
+def _is_float(column: pl.Series) -> bool:
+    """Whether a column holds floats; in text, numbers of which one at least is not whole."""
+    if column.dtype != pl.String:
+        return column.dtype.is_float()
+    numbers = [_number(value) for value in column.to_list() if not _is_empty(value)]
+    return None not in numbers and not all(number is not None and number.is_integer() for number in numbers)
+
+
+def _cells(space: SearchSpace, frame: pl.DataFrame, arch_column: str, proxies: Sequence[str]) -> list[_Cell]:
+    seen: set[str] = set()
+    cells = []
+    for row, (arch, *values) in enumerate(frame.select(arch_column, *proxies).iter_rows(), start=1):
+        problem, detail = _refusal(space, arch, seen)
+        seen.add(str(arch))
+        for proxy, value in zip(proxies, values, strict=True):
+            if problem is None:
+                cells.append(_cell(row, proxy, str(arch), value))
+            else:
+                cells.append(_Cell(row, proxy, str(arch), math.nan, problem, detail))
+    return cells
+
+
+def _refusal(space: SearchSpace, arch: Any, seen: set[str]) -> tuple[str | None, str]:
+    try:
+        space.index(str(arch))
+    except InputError as error:
+        return UNKNOWN_ARCH, str(error)
+    return (DUPLICATE, str(arch)) if arch in seen else (None, "")
+
+
+def _cell(row: int, proxy: str, arch: str, value: Any) -> _Cell:
+    if _is_empty(value):
+        return _Cell(row, proxy, arch, math.nan, EMPTY)
+    number = _number(value)
+    if number is None:
+        return _Cell(row, proxy, arch, math.nan, NOT_A_NUMBER, f"column {proxy!r} holds {value!r}")
+    return _Cell(row, proxy, arch, number)
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _check_bad(table: Path, cells: Sequence[_Cell], skip_bad: bool) -> None:
+    bad = [cell for cell in cells if cell.problem not in (None, EMPTY)]
+    if not bad or skip_bad:
+        return
+    counts = ", ".join(f"{reason}: {count}" for reason, count in Counter(cell.problem for cell in bad).items())
+    raise InputError(
+        f"{table}, row {bad[0].row}: {bad[0].problem} ({bad[0].detail}); {len(bad)} of {len(cells)} scores cannot "
+        f"be taken ({counts}) and nothing was imported; mend them, or leave them out with --skip-bad"
+    )
+
+
+def _write(store: Store, new: pl.DataFrame, space: str, dataset: str, source: str) -> None:
+    folder = store.root / PROXY_SCORES / space / dataset
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{source}.parquet"
+    with exclusive(folder):
+        before = _read(path) if path.is_file() else pl.DataFrame(schema=SCHEMA)
+        kept = before.join(new, on=["proxy", "arch"], how="anti")
+        whole = pl.concat([kept, new]).sort("proxy", "arch")
+        if not whole.equals(before):
+            write_parquet(whole, path)
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path, glob=False).select(list(SCHEMA))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise StoreError(f"cannot read {path}: {error}; delete it and import the scores again") from error

@@ -1,0 +1,1 @@
+"""Work on a store that computes: collect, train, test, evolve, search."""

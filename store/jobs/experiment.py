@@ -1,0 +1,226 @@
+"""A whole search on a store: its plan, statistics, generations and test, each step kept as soon as it is made.
+
+An experiment is planned once (`plan`) or taken up again (`resume`); then `collect`, `generations` and `test` each
+do what is still missing, so that a run killed at any moment goes on from what the store holds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zcsr.evaluation.many_networks import Measures, StatisticsScorer, score_networks
+from zcsr.evolve import (
+    EvolveConfig,
+    Finalist,
+    Generation,
+    Progress,
+    TaskData,
+    choose_probes,
+    evolve,
+    finalists,
+    split,
+)
+from zcsr.language.program import Program
+from zcsr.networks.instances import NetworkStatistics
+from zcsr.networks.untrained import StatisticsConfig
+from zcsr.spaces import get_space
+from zcsr.store.jobs.collecting import CollectReport, collect
+from zcsr.store.jobs.space_files import check_spaces
+from zcsr.store.kept.accuracies import accuracies
+from zcsr.store.kept.buffer import Buffer
+from zcsr.store.kept.collections import Collection, CollectionStore, open_collection
+from zcsr.store.kept.images import embedded_tasks, install_missing, load_images
+from zcsr.store.kept.runs import RunStore, RunTask, Status, TestScore, create_run, open_run
+from zcsr.store.kept.store import Store
+
+Report = Callable[[int, int], None]
+"""Told how many networks are done, and how many there are in all."""
+
+TESTED_TOGETHER = 50
+"""Networks whose test scores are written in one file."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRequest:
+    """A search space and a dataset to search on.
+
+    `metric` names the accuracies to rank by; `images` the stored image set that the minibatch is drawn from, which
+    may be another dataset's where the dataset's own images are not at hand.
+    """
+
+    space: str
+    dataset: str
+    images: str
+    metric: str = "test"
+
+    @property
+    def task(self) -> str:
+        """The name of the task, `space:dataset`."""
+        return f"{self.space}:{self.dataset}"
+
+
+def embedded_requests(store: Store) -> list[TaskRequest]:
+    """The tasks of the benchmark that comes with zcsr, whose accuracies are put into the store if it has none."""
+    tasks = sorted(embedded_tasks())
+    install_missing(store, tasks)
+    return [TaskRequest(space, dataset, dataset) for space, dataset in tasks]
+
+
+class Experiment:
+    """One run of the search, bound to its store. Make one with `plan` or `resume`."""
+
+    def __init__(self, store: Store, run: RunStore, workers: int) -> None:
+        self.store = store
+        self.run = run
+        self.workers = workers
+        self.config = run.config
+        self.tasks = run.tasks()
+        self._clock = time.monotonic()
+
+    @classmethod
+    def plan(
+        cls,
+        store: Store,
+        requests: Sequence[TaskRequest],
+        config: EvolveConfig,
+        statistics: StatisticsConfig,
+        *,
+        test_networks: int | None = None,
+        workers: int,
+        name: str | None = None,
+        command: Sequence[str] = (),
+    ) -> Experiment:
+        """Draw the split, write the run into the store and return it; nothing is computed yet.
+
+        Raises InputError when accuracies or images are missing, or there are too few networks.
+        """
+        tables = [_table(store, request) for request in requests]
+        for request in requests:
+            load_images(store, request.images)
+        canonical = {request.space: get_space(request.space).canonical for request in requests}
+        tasks = [
+            RunTask(
+                task=request.task,
+                metric=request.metric,
+                images=request.images,
+                collection=Collection.of(request.space, request.dataset, request.images, statistics),
+                evolve=part.evolve.archs,
+                test=part.test.archs,
+            )
+            for request, part in zip(requests, split(tables, canonical, config, test_networks), strict=True)
+        ]
+        run = create_run(store, config, tasks, name=name, command=command)
+        return cls(store, open_run(store, run), workers)
+
+    @classmethod
+    def resume(cls, store: Store, run: str, *, workers: int) -> Experiment:
+        """Return a run of the store to go on with; `run` is its name or "latest".
+
+        Raises InputError where a space of the user's own is not known, or not as it was when the run was started.
+        """
+        opened = open_run(store, run)
+        check_spaces(opened)
+        return cls(store, opened, workers)
+
+    def collect(self, report: Report | None = None) -> CollectReport:
+        """Collect the statistics that evolution needs and the store lacks; returns the totals over the tasks."""
+        total = sum(len(task.evolve) for task in self.tasks)
+        reports: list[CollectReport] = []
+        done = 0
+        for task in self.tasks:
+            shifted = _shifted(report, done, total)
+            reports.append(
+                collect(self.store, task.collection, task.evolve, workers=self.workers, progress=shifted)
+            )
+            done += len(task.evolve)
+        return CollectReport(
+            collected=sum(one.collected for one in reports),
+            already=sum(one.already for one in reports),
+            seconds=sum(one.seconds for one in reports),
+            bytes=sum(one.bytes for one in reports),
+        )
+
+    def known(self) -> tuple[Generation, ...]:
+        """Return the generations that are in the store."""
+        return tuple(self.run.generations())
+
+    def generations(self, observe: Callable[[Progress], None] | None = None) -> Iterator[Generation]:
+        """Make the generations that are missing; each is stored before it is yielded."""
+        self._set_status("running")
+        tasks = [_table(self.store, _request(task)).subset(task.evolve) for task in self.tasks]
+        load = _Load(self.store, {task.task: task.collection for task in self.tasks})
+        with StatisticsScorer(load, choose_probes(self.config, tasks), self.workers) as scorer:
+            for generation in evolve(self.config, tasks, scorer, self.known(), observe):
+                self.run.append(generation)
+                yield generation
+
+    def finalists(self) -> tuple[Finalist, ...]:
+        """Return the fittest of the last population and the two fittest seen (EZNAS, section 3.7)."""
+        return finalists(self.known())
+
+    def test(self, programs: Sequence[Program], report: Report | None = None) -> None:
+        """Score programs on the test networks, which evolution never draws; scores are kept as they come."""
+        missing = {task.task: self.run.missing_tests(task.task, programs) for task in self.tasks}
+        total = sum(len(task.test) for task in self.tasks)
+        done = total - sum(map(len, missing.values()))
+        for task in self.tasks:
+            self._test_task(task, missing[task.task], programs, _shifted(report, done, total))
+            done += len(missing[task.task])
+
+    def finish(self) -> None:
+        """Mark the run as finished."""
+        self._set_status("finished")
+
+    def interrupt(self) -> None:
+        """Mark the run as interrupted: what is stored is whole, and `resume` goes on with it."""
+        self._set_status("interrupted")
+
+    def _set_status(self, status: Status) -> None:
+        now = time.monotonic()
+        self.run.set_status(status, session_seconds=now - self._clock)
+        self._clock = now
+
+    def _test_task(self, task: RunTask, archs: Sequence[str], programs: Sequence[Program], report: Report) -> None:
+        report(0, len(archs))
+        images = load_images(self.store, task.images)
+        config = task.collection.config
+        measures = Measures(tuple(programs))
+        scored = score_networks(get_space(task.space), task.dataset, archs, images, config, measures, self.workers)
+        with Buffer(self._write_test_scores, TESTED_TOGETHER) as buffer:
+            for done, (arch, values, _) in enumerate(scored, 1):
+                pairs = zip(programs, values, strict=True)
+                buffer.add([TestScore(program, task.task, arch, float(value)) for program, value in pairs])
+                report(done, len(archs))
+
+    def _write_test_scores(self, networks: Sequence[Sequence[TestScore]]) -> None:
+        self.run.write_test_scores(score for scores in networks for score in scores)
+
+
+@dataclass(slots=True)
+class _Load:
+    """From a task and an architecture to its stored statistics; opens each collection once a process."""
+
+    store: Store
+    collections: Mapping[str, Collection]
+    _opened: dict[str, CollectionStore] = field(default_factory=dict)
+
+    def __call__(self, task: str, arch: str) -> NetworkStatistics:
+        if task not in self._opened:
+            self._opened[task] = open_collection(self.store, self.collections[task])
+        return self._opened[task].load(arch)
+
+
+def _table(store: Store, request: TaskRequest) -> TaskData:
+    table = accuracies(store, request.space, request.dataset, request.metric)
+    return TaskData(request.task, table.archs, table.accuracies)
+
+
+def _request(task: RunTask) -> TaskRequest:
+    return TaskRequest(task.space, task.dataset, task.images, task.metric)
+
+
+def _shifted(report: Report | None, before: int, total: int) -> Report:
+    """Return a report for a part of the work, `before` units of the whole `total` being done already."""
+    return (lambda done, _: report(before + done, total)) if report else (lambda _done, _total: None)

@@ -1,0 +1,124 @@
+"""Scores of programs and of known proxies on any networks of a space, apart from any run.
+
+`scores/<collection>/<name>.parquet`, one file a write, one row a program and architecture: collection, space,
+dataset, program, text, arch, score (NaN where the program gives none). For a proxy, program and text are its name.
+`collection.json` beside them says how the networks' weights, images and statistics come about; nothing else of them
+is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import polars as pl
+
+from zcsr.evaluation.many_networks import Measures, score_networks
+from zcsr.spaces import get_space
+from zcsr.store.kept.atomic import is_temporary, write_parquet
+from zcsr.store.kept.buffer import Buffer
+from zcsr.store.kept.collections import Collection, describe_collection
+from zcsr.store.kept.images import load_images
+from zcsr.store.kept.store import Store
+
+WRITTEN_TOGETHER = 50
+"""Networks whose scores are written in one file."""
+
+SCHEMA = pl.Schema(
+    {
+        "collection": pl.String,
+        "space": pl.String,
+        "dataset": pl.String,
+        "program": pl.String,
+        "text": pl.String,
+        "arch": pl.String,
+        "score": pl.Float64,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    """Networks scored now and found already scored by everything asked for, and wall-clock seconds."""
+
+    scored: int
+    already: int
+    seconds: float
+
+
+def score_archs(
+    store: Store,
+    collection: Collection,
+    measures: Measures,
+    archs: Sequence[str],
+    *,
+    workers: int = 1,
+    report: Callable[[int, int], None] | None = None,
+) -> ScoreReport:
+    """Score every architecture by every program and proxy; keeps scores as they come, goes on where it stopped.
+
+    Networks are built, run and dropped one by one, so memory does not grow with their number. What all of them have
+    a score of already is not computed again. Raises InputError for architectures, images or datasets that there are
+    not.
+    """
+    started = time.monotonic()
+    space = get_space(collection.space)
+    for arch in archs:
+        space.index(arch)
+    known = scored_pairs(store, collection)
+    measures = _incomplete(measures, archs, known)
+    missing = [arch for arch in archs if any((name, arch) not in known for name, _ in measures.names)]
+    before = len(archs) - len(missing)
+    if report:
+        report(before, len(archs))
+    images = load_images(store, collection.images)
+    describe_collection(store, collection, store.scores_dir / collection.id)
+    scored = score_networks(space, collection.dataset, missing, images, collection.config, measures, workers)
+    write = partial(_write, store, collection, measures, known)
+    with Buffer[tuple[str, Sequence[float]]](write, WRITTEN_TOGETHER) as buffer:
+        for done, (arch, values, _) in enumerate(scored, 1):
+            buffer.add((arch, values.tolist()))
+            if report:
+                report(before + done, len(archs))
+    return ScoreReport(len(missing), before, time.monotonic() - started)
+
+
+def _incomplete(measures: Measures, archs: Sequence[str], known: set[tuple[str, str]]) -> Measures:
+    """What of the measures lacks the score of an architecture."""
+
+    def lacks(name: str) -> bool:
+        return any((name, arch) not in known for arch in archs)
+
+    return Measures(
+        tuple(program for program in measures.programs if lacks(program.id)),
+        tuple(proxy for proxy in measures.proxies if lacks(proxy)),
+    )
+
+
+def scored_pairs(store: Store, collection: Collection) -> set[tuple[str, str]]:
+    """Return the pairs of a program's id, or a proxy's name, and an architecture whose score is stored."""
+    files = (store.scores_dir / collection.id).glob("*.parquet")
+    frames = [pl.read_parquet(file, columns=["program", "arch"]) for file in files if not is_temporary(file)]
+    return {pair for frame in frames for pair in frame.iter_rows()}
+
+
+def _write(
+    store: Store,
+    collection: Collection,
+    measures: Measures,
+    known: set[tuple[str, str]],
+    scored: Iterable[tuple[str, Sequence[float]]],
+) -> None:
+    """Store the new ones among the scores of some networks in one file, named after what it holds."""
+    rows = [
+        (collection.id, collection.space, collection.dataset, name, text, arch, value)
+        for arch, values in scored
+        for (name, text), value in zip(measures.names, values, strict=True)
+        if (name, arch) not in known
+    ]
+    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    name = hashlib.sha256("\n".join(f"{row[3]} {row[5]}" for row in rows).encode()).hexdigest()[:16]
+    write_parquet(frame, store.scores_dir / collection.id / f"{name}.parquet")

@@ -1,0 +1,1 @@
+"""How things are kept in files: runs, collections, accuracies, images, costs."""

@@ -1,0 +1,434 @@
+"""Stored statistics: the tensors of each network without loss, and their summaries for SQL.
+
+A collection is a folder `statistics/<id>/` of everything computed with one configuration, described by
+`collection.json`. It grows by shards, each a block of up to 32 networks in two files that share a name made from
+the architectures in it:
+
+- `values-<shard>.parquet`: the tensors, as `zcsr.store.kept.encoding` keeps them, sorted by architecture, one row a
+  row group, so that one network is read alone;
+- `summary-<shard>.parquet`: one row for each architecture, layer and tensor, sorted so, as
+  `zcsr.store.kept.summaries` describes.
+
+The summary is renamed into place last: a shard is there when its summary is. A writer that is killed leaves
+temporary files, or values without a summary; both are removed once they are an hour old, when the collection is
+next opened for writing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+
+import zcsr
+from zcsr.errors import InputError, StoreError
+from zcsr.networks.instances import NetworkStatistics
+from zcsr.networks.untrained import StatisticsConfig
+from zcsr.spaces import dataset_shape, get_space, space_origin
+from zcsr.store.kept.atomic import (
+    STALE_AFTER_SECONDS,
+    age,
+    exclusive,
+    flush_file,
+    flush_folder,
+    read_json_object,
+    sweep_temporary,
+    temporary_path,
+    write_json,
+)
+from zcsr.store.kept.encoding import Encoded, broken_pieces, decode, encode, write_values
+from zcsr.store.kept.images import stored_images_hash
+from zcsr.store.kept.store import SCHEMA_VERSION, Store
+from zcsr.store.kept.summaries import SUMMARY_SCHEMA, difference, summaries
+
+MAX_SHARD = 32
+_LARGE_BYTES = 64 << 20
+_JSON_NAME = "collection.json"
+_SUMMARY = "summary-"
+_VALUES = "values-"
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """All that decides the statistics of a network: space, dataset, name of the image set, configuration.
+
+    `definition` is that of the origin of a user's own space (`zcsr.spaces.Origin`), "" for one that comes with
+    zcsr; `Collection.of` fills it in.
+    """
+
+    space: str
+    dataset: str
+    images: str
+    config: StatisticsConfig
+    definition: str = ""
+
+    @classmethod
+    def of(cls, space: str, dataset: str, images: str, config: StatisticsConfig) -> Collection:
+        """The collection of a space as it is defined now; InputError for an unknown space."""
+        get_space(space)
+        origin = space_origin(space)
+        return cls(space, dataset, images, config, origin.definition if origin else "")
+
+    @property
+    def id(self) -> str:
+        """A readable name with a hash of the whole, such as "nasbench201-cifar10-b1-s0-rcb-ones-1f3a9c"."""
+        whole = {name: value for name, value in asdict(self).items() if name != "definition" or value}
+        digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+        config = self.config
+        parts = (self.space, self.dataset, f"b{config.batch_size}", f"s{config.seed}", config.pattern, config.loss)
+        return "-".join((*parts, digest[:6]))
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The columns that every row of the collection's summaries has in common."""
+        return {"collection": self.id, "space": self.space, "dataset": self.dataset}
+
+    @property
+    def classes(self) -> int:
+        """The number of classes of the dataset; InputError when the space has no such dataset."""
+        return dataset_shape(get_space(self.space), self.dataset).classes
+
+
+def open_collection(store: Store, collection: Collection | str, create: bool = False) -> CollectionStore:
+    """Open a collection, given as such or by its id; with `create` for writing, making it when it is missing.
+
+    Raises StoreError when it is missing or damaged, of another schema version, or when the image set of its name
+    has another content now than when it was made; InputError when its images are needed and missing.
+    """
+    if isinstance(collection, str):
+        collection = read_collection(store, collection)
+    folder = store.statistics_dir / collection.id
+    if create:
+        describe_collection(store, collection, folder)
+    if not (folder / _JSON_NAME).is_file():
+        known = ", ".join(c.id for c in list_collections(store)) or "none"
+        raise StoreError(f"no collection {collection.id}: there are {known}; collect its statistics first")
+    _check_images(store, collection, _read_json(folder), needed=create)
+    if create:
+        _sweep(folder)
+    return CollectionStore(folder, collection)
+
+
+def read_collection(store: Store, collection_id: str) -> Collection:
+    """The collection of that id; StoreError when there is none, or it is damaged."""
+    folder = store.statistics_dir / collection_id
+    if Path(collection_id).name != collection_id or not (folder / _JSON_NAME).is_file():
+        known = ", ".join(c.id for c in list_collections(store)) or "none"
+        raise StoreError(f"no collection {collection_id!r}: there are {known}")
+    return _collection_of(folder, _read_json(folder))
+
+
+def list_collections(store: Store) -> tuple[Collection, ...]:
+    """The collections of a store, by id; StoreError when one is damaged."""
+    files = sorted(store.statistics_dir.glob(f"*/{_JSON_NAME}"))
+    return tuple(_collection_of(file.parent, _read_json(file.parent)) for file in files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a network is: rows of a shard's values file."""
+
+    shard: str
+    row: int
+    rows: int
+
+
+@dataclass(slots=True, eq=False)
+class CollectionStore:
+    """The shards of one collection. Can be pickled, and read and written by several processes at once."""
+
+    folder: Path
+    collection: Collection
+    _places: dict[str, _Place] = field(default_factory=dict, repr=False)
+    _shards: set[str] = field(default_factory=set, repr=False)
+
+    def archs(self) -> set[str]:
+        """The architectures whose statistics are there now; StoreError when a shard is damaged."""
+        self._refresh()
+        return set(self._places)
+
+    def write(self, statistics: Iterable[NetworkStatistics]) -> Path | None:
+        """Write a shard of up to 32 networks, leaving out those that are there; returns its summary file.
+
+        None when there was nothing to write. The networks are taken one by one, so a generator keeps only the
+        encoded ones in memory. InputError for more than 32, or an architecture given twice.
+        """
+        shard = _encode(self.collection, statistics)
+        if any(network.nbytes > _LARGE_BYTES for network in shard.networks):
+            _give_memory_back()
+        while True:
+            shard = shard.without(self.archs())
+            if not shard.archs:
+                return None
+            if self._publish(shard):
+                return self.summary_path(shard.name)
+
+    def load(self, arch: str) -> NetworkStatistics:
+        """The statistics of a network, bit by bit what was written; StoreError when missing or damaged."""
+        place = self._place(arch)
+        path = self.values_path(place.shard)
+        try:
+            rows = pl.scan_parquet(path, glob=False).slice(place.row, place.rows).select("layout", "data").collect()
+            return decode(arch, rows)
+        except _UNREADABLE as error:
+            raise self._damaged(place.shard, error) from error
+
+    def verify(self, sample: int | None = None) -> list[str]:
+        """Read every shard again and say what is wrong with it; the empty list when nothing is.
+
+        Checksums are checked for all networks; the summaries are computed again from the values of the first
+        `sample` networks of each shard, or of all.
+        """
+        shards, values = self._names(_SUMMARY), self._names(_VALUES)
+        problems = [f"{self.summary_path(name)}: its values file is missing" for name in sorted(shards - values)]
+        problems += [
+            f"{self.values_path(name)}: its summary is missing (an interrupted write; harmless)"
+            for name in sorted(values - shards)
+        ]
+        first: dict[str, str] = {}
+        for name in sorted(shards & values):
+            problems += self._verify_shard(name, sample, first)
+        return problems
+
+    def summary_path(self, shard: str) -> Path:
+        """The file of a shard's summaries."""
+        return self.folder / f"{_SUMMARY}{shard}.parquet"
+
+    def values_path(self, shard: str) -> Path:
+        """The file of a shard's tensors."""
+        return self.folder / f"{_VALUES}{shard}.parquet"
+
+    def shard_bytes(self, summary: Path) -> int:
+        """The size on disk of a shard's two files, given that of its summary."""
+        values = self.values_path(summary.stem.removeprefix(_SUMMARY))
+        return summary.stat().st_size + values.stat().st_size
+
+    def _publish(self, shard: _Shard) -> bool:
+        """Write both files and let them appear, unless others have written one of the networks meanwhile."""
+        values, summary = self.values_path(shard.name), self.summary_path(shard.name)
+        aside_values, aside_summary = temporary_path(values), temporary_path(summary)
+        try:
+            write_values(shard.networks, aside_values)
+            shard.summary.write_parquet(aside_summary, compression="zstd")
+            flush_file(aside_values)
+            flush_file(aside_summary)
+            with exclusive(self.folder):
+                if self.archs() & shard.archs:
+                    return False
+                os.replace(aside_values, values)
+                os.replace(aside_summary, summary)
+            flush_folder(self.folder)
+            return True
+        finally:
+            aside_values.unlink(missing_ok=True)
+            aside_summary.unlink(missing_ok=True)
+
+    def _place(self, arch: str) -> _Place:
+        if arch not in self._places:
+            self._refresh()
+        if arch not in self._places:
+            raise StoreError(f"collection {self.collection.id} has no statistics of {arch!r}: collect them first")
+        return self._places[arch]
+
+    def _refresh(self) -> None:
+        for name in sorted(self._names(_SUMMARY) - self._shards):
+            for arch, place in self._read_places(name).items():
+                self._places.setdefault(arch, place)
+            self._shards.add(name)
+
+    def _read_places(self, name: str) -> dict[str, _Place]:
+        try:
+            archs = pl.read_parquet(self.values_path(name), columns=["arch"], glob=False)["arch"].to_list()
+        except _UNREADABLE as error:
+            raise self._damaged(name, error) from error
+        places: dict[str, _Place] = {}
+        for row, arch in enumerate(archs):
+            place = places.get(arch, _Place(name, row, 0))
+            places[arch] = _Place(name, place.row, place.rows + 1)
+        return places
+
+    def _names(self, prefix: str) -> set[str]:
+        return {file.stem.removeprefix(prefix) for file in self.folder.glob(f"{prefix}*.parquet")}
+
+    def _damaged(self, name: str, error: BaseException) -> StoreError:
+        values, summary = self.values_path(name), self.summary_path(name)
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        return StoreError(f"cannot read {values}: {reason}; delete it and {summary.name}, and collect again")
+
+    def _verify_shard(self, name: str, sample: int | None, first: dict[str, str]) -> list[str]:
+        path = self.values_path(name)
+        try:
+            summary = pl.read_parquet(self.summary_path(name), glob=False).select(list(SUMMARY_SCHEMA))
+        except _UNREADABLE as error:
+            return [f"{self.summary_path(name)}: cannot be read ({error})"]
+        try:
+            places = self._read_places(name)
+            broken = broken_pieces(path)
+        except (StoreError, *_UNREADABLE) as error:
+            return [f"{path}: cannot be read ({error})"]
+        problems = [f"{path}: the checksum of {arch} piece {piece} is wrong" for arch, piece in broken]
+        problems += [
+            f"{path}: {arch} is in {self.values_path(first[arch]).name} as well"
+            for arch in places
+            if first.setdefault(arch, name) != name
+        ]
+        if strangers := set(summary["arch"]) - set(places):
+            problems.append(f"{self.summary_path(name)}: {min(strangers)} is not in the values file")
+        for arch in list(places)[:sample]:
+            problems += self._verify_arch(name, arch, places[arch], summary)
+        return problems
+
+    def _verify_arch(self, name: str, arch: str, place: _Place, summary: pl.DataFrame) -> list[str]:
+        reader = CollectionStore(self.folder, self.collection, {arch: place}, {name})
+        try:
+            again = summaries(reader.load(arch), self.collection.names)
+        except StoreError as error:
+            return [str(error)]
+        problem = difference(summary.filter(pl.col("arch") == arch), again)
+        return [f"{self.summary_path(name)}: {arch}: {problem}"] if problem else []
+
+
+# What reading a file that is missing, cut short or of other content can raise.
+_UNREADABLE = (pl.exceptions.PolarsError, OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError)
+
+
+# --- collection.json --------------------------------------------------------------------------------------------
+
+
+def describe_collection(store: Store, collection: Collection, folder: Path) -> None:
+    """Write down in a folder what a collection's statistics or scores are made from, unless it is there already.
+
+    Raises InputError for a dataset the space does not know, and for a space that is not what it was.
+    """
+    _check_definition(collection)
+    if (folder / _JSON_NAME).is_file():
+        return
+    _ = collection.classes  # refuses an unknown dataset before anything is made
+    content: dict[str, Any] = {
+        "schema": SCHEMA_VERSION,
+        "id": collection.id,
+        "zcsr": zcsr.__version__,
+        "torch": torch.__version__,
+        "space": collection.space,
+        "dataset": collection.dataset,
+        "images": {"name": collection.images, "sha256": stored_images_hash(store, collection.images)},
+        "config": asdict(collection.config),
+    }
+    if collection.definition:
+        content["definition"] = collection.definition
+    write_json(content, folder / _JSON_NAME)
+
+
+def _check_definition(collection: Collection) -> None:
+    now = Collection.of(collection.space, collection.dataset, collection.images, collection.config).definition
+    if now != collection.definition:
+        was, is_ = (definition[:12] or "zcsr's own" for definition in (collection.definition, now))
+        raise InputError(
+            f"the space {collection.space!r} of collection {collection.id} is not what it was ({was}, now {is_}): "
+            "restore it, or make a collection of the new one"
+        )
+
+
+def _read_json(folder: Path) -> Mapping[str, Any]:
+    content = read_json_object(folder / _JSON_NAME)
+    schema = content.get("schema")
+    if schema != SCHEMA_VERSION:
+        raise StoreError(
+            f"the collection {folder} has schema version {schema} and zcsr {zcsr.__version__} reads schema version "
+            f"{SCHEMA_VERSION}: delete the folder and collect again, or install the zcsr that wrote it"
+        )
+    return content
+
+
+def _collection_of(folder: Path, content: Mapping[str, Any]) -> Collection:
+    try:
+        config = StatisticsConfig(**content["config"])
+        names = (content["space"], content["dataset"], content["images"]["name"])
+        collection = Collection(*names, config, content.get("definition", ""))
+    except (KeyError, TypeError, InputError) as error:
+        raise StoreError(
+            f"{folder / _JSON_NAME} is damaged: {error}; delete the folder and collect again"
+        ) from error
+    if collection.id != folder.name:
+        raise StoreError(f"{folder / _JSON_NAME} describes {collection.id}, not the collection of its folder")
+    return collection
+
+
+def _check_images(store: Store, collection: Collection, content: Mapping[str, Any], *, needed: bool) -> None:
+    try:
+        current = stored_images_hash(store, collection.images)
+    except InputError:
+        if needed:
+            raise
+        return
+    recorded = content["images"]["sha256"]
+    if current != recorded:
+        raise StoreError(
+            f"collection {collection.id} was made from other images named {collection.images!r} "
+            f"(sha256 {recorded[:12]}, now {current[:12]}): import the former ones again under that name, "
+            "or the new ones under another"
+        )
+
+
+def _sweep(folder: Path) -> None:
+    sweep_temporary(folder)
+    for values in folder.glob(f"{_VALUES}*.parquet"):
+        summary = folder / values.name.replace(_VALUES, _SUMMARY, 1)
+        if not summary.is_file() and age(values) >= STALE_AFTER_SECONDS:
+            values.unlink(missing_ok=True)
+
+
+# --- a shard in memory ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shard:
+    """The content of a shard's two files, by architecture."""
+
+    networks: tuple[Encoded, ...]
+    summaries: tuple[pl.DataFrame, ...]
+
+    @property
+    def archs(self) -> set[str]:
+        return {network.arch for network in self.networks}
+
+    @property
+    def name(self) -> str:
+        return hashlib.sha256("\n".join(sorted(self.archs)).encode()).hexdigest()[:16]
+
+    @property
+    def summary(self) -> pl.DataFrame:
+        return pl.concat(self.summaries)
+
+    def without(self, archs: set[str]) -> _Shard:
+        pairs = zip(self.networks, self.summaries, strict=True)
+        left = [(network, summary) for network, summary in pairs if network.arch not in archs]
+        return _Shard(tuple(network for network, _ in left), tuple(summary for _, summary in left))
+
+
+def _give_memory_back() -> None:
+    """Give what was freed back to the system, where the C library can: writing takes memory from another pool."""
+    with suppress(Exception):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _encode(collection: Collection, statistics: Iterable[NetworkStatistics]) -> _Shard:
+    networks: dict[str, Encoded] = {}
+    rows: dict[str, pl.DataFrame] = {}
+    for network in statistics:
+        if network.arch in networks or len(networks) == MAX_SHARD:
+            given = f"{network.arch!r} twice" if network.arch in networks else f"more than {MAX_SHARD}"
+            raise InputError(f"a shard takes up to {MAX_SHARD} different networks, not {given}")
+        networks[network.arch] = encode(network, collection.config.dtype)
+        rows[network.arch] = summaries(network, collection.names)
+    archs = sorted(networks)
+    return _Shard(tuple(networks[arch] for arch in archs), tuple(rows[arch] for arch in archs))

@@ -1,0 +1,269 @@
+"""The tensors of a network as rows of a values file, without loss, and back.
+
+Each distinct tensor is kept once. Tensors follow each other in pieces of about 2 MiB, one row a piece, none cut in
+two; the first row carries the layout, a JSON object: `dtype`; `shapes` of the distinct tensors in their order; and
+`instances`, where each of the 22 tensors is the number of a distinct one, or the rule that gives it from others
+of the instance ("relu": T2 is T1, but 0 where that is negative; "masked": T1G is T2G, but 0 where T1 is 0 or
+negative). A rule is used only where it gives every bit. P tensors are kept as measured.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+import torch.nn.functional as F
+from polars.io.plugins import register_io_source
+from torch import Tensor
+
+from zcsr.errors import InputError
+from zcsr.language.program import TENSOR_NAMES
+from zcsr.networks.instances import Differences, Instance, NetworkStatistics, blocked
+
+PIECE_BYTES = 2 << 20
+_DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
+_SMALLEST: Mapping[torch.dtype, float] = {torch.float32: 2.0**-149, torch.float64: 2.0**-1074}
+"""The smallest positive number of a type."""
+
+VALUES_SCHEMA = pl.Schema(
+    {
+        "arch": pl.String,
+        "piece": pl.Int32,
+        "layout": pl.String,
+        "crc32": pl.UInt32,
+        "data": pl.Binary,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """A network as it is stored: its layout, and the distinct tensors that its pieces are made of."""
+
+    arch: str
+    layout: str
+    tensors: Sequence[Tensor]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its tensors."""
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+    def rows(self) -> Iterator[pl.DataFrame]:
+        """Its rows, one by one, with the columns of `VALUES_SCHEMA`."""
+        for number, piece in enumerate(_pieces(self.tensors)):
+            columns = {
+                "arch": [self.arch],
+                "piece": [number],
+                "layout": [None if number else self.layout],
+                "crc32": [zlib.crc32(piece)],
+                "data": [piece],
+            }
+            yield pl.DataFrame(columns, schema=VALUES_SCHEMA)
+
+
+def encode(network: NetworkStatistics, dtype: str) -> Encoded:
+    """A network ready to be stored; its tensors are not copied. InputError for tensors of another `dtype`."""
+    blobs, rules = _Blobs(dtype), _Rules()
+    instances = [
+        {"layer": one.layer, "module": one.module, "tensors": _references(one.raw, blobs, rules)}
+        for one in network.instances
+    ]
+    layout = json.dumps({"dtype": dtype, "shapes": blobs.shapes, "instances": instances}, separators=(",", ":"))
+    return Encoded(network.arch, layout, blobs.tensors)
+
+
+def write_values(networks: Iterable[Encoded], path: Path) -> None:
+    """Write a values file, one row a group: a network's pieces are read without its neighbours'.
+
+    One piece is made at a time, so that writing takes little memory. Noise does not compress: lz4 saves 3 to 5% of
+    the bytes, and costs more time than the disk does.
+    """
+
+    def source(*_: object) -> Iterator[pl.DataFrame]:
+        return (row for network in networks for row in network.rows())
+
+    register_io_source(source, schema=VALUES_SCHEMA).sink_parquet(
+        path, compression="uncompressed", row_group_size=1, statistics=False, maintain_order=True
+    )
+
+
+def _pieces(tensors: Sequence[Tensor]) -> Iterator[bytes]:
+    """Their bytes, joined to pieces of at most `PIECE_BYTES`, or of a single larger tensor; at least one piece."""
+    group: list[memoryview] = []
+    size = 0
+    for tensor in tensors:
+        if size and size + tensor.nbytes > PIECE_BYTES:
+            yield b"".join(group)
+            group, size = [], 0
+        group.append(tensor.numpy().ravel().data.cast("B"))
+        size += tensor.nbytes
+    yield b"".join(group)
+
+
+class _Blobs:
+    """The distinct tensors of a network, in the order in which they are first met."""
+
+    def __init__(self, dtype: str) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+        self.tensors: list[Tensor] = []
+        self._dtype = _DTYPES[dtype]
+        self._by_identity: dict[int, int] = {}
+        self._by_sample: dict[tuple[tuple[int, ...], bytes], list[int]] = {}
+
+    def number(self, tensor: Tensor) -> int:
+        """The number of the tensor's content; the tensor must stay alive as long as this object."""
+        if id(tensor) not in self._by_identity:
+            self._by_identity[id(tensor)] = self._number_of_content(tensor.detach().contiguous())
+        return self._by_identity[id(tensor)]
+
+    def _number_of_content(self, tensor: Tensor) -> int:
+        if tensor.dtype != self._dtype:
+            raise InputError(f"statistics of {self._dtype} were asked for, a tensor is {tensor.dtype}")
+        shape = tuple(tensor.shape)
+        alike = self._by_sample.setdefault((shape, _sample(tensor)), [])
+        same = next((number for number in alike if _same_bits(self.tensors[number], tensor)), None)
+        if same is not None:
+            return same
+        alike.append(len(self.tensors))
+        self.shapes.append(shape)
+        self.tensors.append(tensor)
+        return alike[-1]
+
+
+def _sample(tensor: Tensor) -> bytes:
+    """A few of its values, by which most tensors differ already."""
+    values = tensor.numpy().reshape(-1)
+    return values[:: max(1, values.size // 16)].tobytes()
+
+
+def _references(raw: Mapping[str, Tensor], blobs: _Blobs, rules: _Rules) -> dict[str, int | str]:
+    """For each tensor the number of its content, or the rule that gives it."""
+    references: dict[str, int | str] = {}
+    for name in TENSOR_NAMES:
+        rule = rules.rule(raw, name)
+        references[name] = rule if rule is not None else blobs.number(raw[name])
+    return references
+
+
+class _Rules:
+    """The rules that give tensors bit by bit, each tried once for the same tensors, which must stay alive."""
+
+    def __init__(self) -> None:
+        self._holds: dict[tuple[int, ...], bool] = {}
+
+    def rule(self, raw: Mapping[str, Tensor], name: str) -> str | None:
+        """The rule that gives the tensor of that name; None where there is none."""
+        tensor, _, kind = name.partition("_")
+        if tensor == "T2":
+            return "relu" if self._gives(_relu, (raw[f"T1_{kind}"],), raw[name]) else None
+        if tensor == "T1G":
+            return "masked" if self._gives(_masked, (raw[f"T2G_{kind}"], raw[f"T1_{kind}"]), raw[name]) else None
+        return None
+
+    def _gives(self, rule: Callable[..., Tensor], sources: tuple[Tensor, ...], wanted: Tensor) -> bool:
+        key = tuple(map(id, (*sources, wanted)))
+        if key not in self._holds:
+            alike = all(source.shape == wanted.shape for source in sources)
+            self._holds[key] = alike and _same_bits(rule(*sources), wanted)
+        return self._holds[key]
+
+
+def _relu(tensor: Tensor) -> Tensor:
+    # torch.relu written out, so that what it does with -0.0 and NaN (nothing) is the same wherever it runs: what is
+    # at most the largest negative number becomes 0. As quick as copying, which filling by a mask is not.
+    return F.threshold(tensor, -_SMALLEST[tensor.dtype], 0.0)
+
+
+def _masked(gradient: Tensor, relu_input: Tensor) -> Tensor:
+    """The gradient, but 0 where the ReLU's input is 0 or negative."""
+    return blocked(gradient, relu_input)
+
+
+def _same_bits(left: Tensor, right: Tensor) -> bool:
+    if left.shape != right.shape or left.dtype != right.dtype:
+        return False
+    integers = torch.int32 if left.dtype == torch.float32 else torch.int64
+    return torch.equal(left.contiguous().view(integers), right.contiguous().view(integers))
+
+
+def decode(arch: str, rows: pl.DataFrame) -> NetworkStatistics:
+    """The network whose rows these are (columns layout and data); equal tensors are one object.
+
+    Raises ValueError, KeyError, IndexError, TypeError or RuntimeError where the rows are not what `encode` makes.
+    """
+    layout = json.loads(rows["layout"][0])
+    blobs = list(_tensors(rows["data"].to_list(), layout["shapes"], layout["dtype"]))
+    derived: dict[tuple[str, int, int], Tensor] = {}
+    differences = Differences()
+    instances = tuple(
+        Instance(entry["layer"], entry["module"], _raw(entry["tensors"], blobs, derived), differences)
+        for entry in layout["instances"]
+    )
+    return NetworkStatistics(arch, instances)
+
+
+def _tensors(pieces: Iterable[bytes], shapes: Sequence[Sequence[int]], dtype: str) -> Iterator[Tensor]:
+    """The tensors, each in memory of its own and aligned as torch aligns it.
+
+    A view would carry its whole piece along, also into other processes; and products may depend on alignment.
+    """
+    remaining = iter(pieces)
+    piece, offset = next(remaining), 0
+    for shape in shapes:
+        count = math.prod(shape)
+        if offset == len(piece) and count:
+            piece, offset = next(remaining), 0
+        values = np.frombuffer(piece, np.dtype(dtype), count, offset)
+        tensor = torch.empty(shape, dtype=_DTYPES[dtype])
+        tensor.numpy()[...] = values.reshape(shape)
+        yield tensor
+        offset += values.nbytes
+    if offset != len(piece) or next(remaining, None) is not None:
+        raise ValueError("there are more bytes than the layout says")
+
+
+def _raw(
+    references: Mapping[str, int | str], blobs: Sequence[Tensor], derived: dict[tuple[str, int, int], Tensor]
+) -> dict[str, Tensor]:
+    raw: dict[str, Tensor] = {}
+    for name in TENSOR_NAMES:
+        reference = references[name]
+        raw[name] = blobs[reference] if isinstance(reference, int) else _derive(name, references, blobs, derived)
+    return raw
+
+
+def _derive(
+    name: str,
+    references: Mapping[str, int | str],
+    blobs: Sequence[Tensor],
+    derived: dict[tuple[str, int, int], Tensor],
+) -> Tensor:
+    """The tensor that a rule gives; the same object wherever the rule is given the same tensors."""
+    kind = name.partition("_")[2]
+    rule = str(references[name])
+    mask = int(references[f"T1_{kind}"])
+    source = int(references[f"T2G_{kind}"]) if rule == "masked" else mask
+    key = (rule, source, mask)
+    if key not in derived:
+        derived[key] = _masked(blobs[source], blobs[mask]) if rule == "masked" else _relu(blobs[mask])
+    return derived[key]
+
+
+def broken_pieces(path: Path) -> list[tuple[str, int]]:
+    """The pieces of a values file whose checksum is wrong: (architecture, number of the piece)."""
+    broken = []
+    rows = pl.scan_parquet(path, glob=False)
+    count = rows.select(pl.len()).collect().item()
+    for row in range(count):  # one by one: a shard need not fit into memory
+        arch, piece, _, crc32, data = rows.slice(row, 1).collect().row(0)
+        if zlib.crc32(data) != crc32:
+            broken.append((arch, piece))
+    return broken

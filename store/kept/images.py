@@ -1,0 +1,259 @@
+"""Image sets: imported once from what a user holds, then loaded by name; and the data that zcsr brings along.
+
+`images/<name>.parquet` has one row an image: `pixels_hwc_u8` (height * width * channels bytes) and `label`;
+`images/<name>.json` has sizes, classes, normalisation and a hash of the content. The JSON file is written last, and
+without it there is no image set. The embedded sets of the package `zcsr.data` have the same two files, named
+`images-<name>`; its accuracies are `accuracies-<name>.parquet`, with the columns of the store's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from zcsr.errors import InputError, StoreError
+from zcsr.networks.images import PUBLISHED_NORMALISATION, ImageSet, pool_and_pad
+from zcsr.store.importers.image_files import LABEL, PIXELS, read_images
+from zcsr.store.kept.accuracies import accuracy_tables, install_accuracies
+from zcsr.store.kept.atomic import is_temporary, parse_json_object, write_json, write_parquet
+from zcsr.store.kept.store import Store
+
+_DATA_PACKAGE = "zcsr.data"
+_IMAGES_PREFIX = "images-"
+_ACCURACIES_PREFIX = "accuracies-"
+_TASK = ("space", "dataset")
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Names of the image sets and of the accuracy tables that the package brings along."""
+
+    images: tuple[str, ...]
+    accuracies: tuple[str, ...]
+
+
+def import_images(
+    store: Store,
+    path: Path,
+    *,
+    name: str,
+    classes: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    pool: int = 1,
+    pad: int = 0,
+    first: int | None = None,
+) -> ImageSet:
+    """Import labelled 8-bit images under a name, and return them; a set of that name is replaced.
+
+    `path` is a Parquet file (columns pixels_hwc_u8 and label; square images of 1 or 3 channels), an NPZ file
+    (images, x or pixels, uint8 [n, h, w], [n, h, w, c] or [n, c, h, w]; labels or y), the folder of CIFAR-10,
+    CIFAR-100 or the down-sampled ImageNet (training images), of MNIST's idx files (training images, then test
+    images), or one with a folder of PNG or JPEG files for each class (numbered by name; their images take turns).
+    Images are averaged over blocks of `pool` x `pool` pixels, then get a black border of `pad` pixels.
+    `first` is how many are taken, all when None. `classes` is one more than the highest label unless given; for
+    the down-sampled ImageNet it selects the first classes, 120 for ImageNet16-120. The normalisation is the given
+    mean and std (for pixels in 0..1), else the published one of that name, else computed from the set; which of
+    the three is kept in the metadata.
+
+    Raises InputError when the file cannot be read or its content does not fit.
+    """
+    _check_name(name)
+    pixels, labels = read_images(path, classes)
+    if not len(pixels):
+        raise InputError(f"{path} holds no images")
+    pixels, labels = pool_and_pad(pixels[:first], pool, pad), labels[:first]
+    chosen_mean, chosen_std, origin = _normalisation(name, pixels, mean, std)
+    count = int(labels.max()) + 1 if classes is None else classes
+    images = ImageSet(name, pixels, labels, count, chosen_mean, chosen_std)
+    _store_images(store, images, origin)
+    return images
+
+
+def load_images(store: Store, name: str, *, data: Traversable | None = None) -> ImageSet:
+    """The image set of that name from the store, or else from the embedded ones.
+
+    Raises InputError with the known names when there is none, StoreError when it is damaged. `data` stands in for
+    the folder of the embedded data.
+    """
+    found = _find(store, name, data)
+    metadata = _metadata(found.metadata)
+    try:
+        frame = pl.read_parquet(io.BytesIO(found.table.read_bytes()), columns=[PIXELS, LABEL])
+        shape = tuple(int(metadata[side]) for side in ("count", "height", "width", "channels"))
+        pixels = np.frombuffer(b"".join(frame[PIXELS]), dtype=np.uint8).reshape(shape)
+        labels = frame[LABEL].cast(pl.Int64).to_numpy()
+        means, deviations = (tuple(map(float, metadata[key])) for key in ("mean", "std"))
+        images = ImageSet(name, pixels, labels, int(metadata["classes"]), means, deviations)
+    except (OSError, KeyError, TypeError, ValueError, InputError, pl.exceptions.PolarsError) as error:
+        raise StoreError(f"image set {name!r} is damaged ({found.table}): {error}; import it again") from error
+    if images_hash(images) != metadata.get("sha256"):
+        raise StoreError(f"image set {name!r} is damaged ({found.table}): its content has changed; import it again")
+    return images
+
+
+def images_hash(images: ImageSet) -> str:
+    """SHA-256 in hex of the shape, the pixels, the labels and the normalisation."""
+    digest = hashlib.sha256(repr((images.pixels.shape, images.mean, images.std)).encode())
+    digest.update(np.ascontiguousarray(images.pixels).data)
+    digest.update(images.labels.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def stored_images_hash(store: Store, name: str, *, data: Traversable | None = None) -> str:
+    """The hash that `images_hash` gives for the set of that name, from its metadata; errors as `load_images`."""
+    return str(_metadata(_find(store, name, data).metadata).get("sha256"))
+
+
+def image_names(store: Store, *, data: Traversable | None = None) -> tuple[str, ...]:
+    """The names that `load_images` takes: the store's and the embedded ones, sorted."""
+    stored = {file.stem for file in store.images_dir.glob("*.json") if not is_temporary(file)}
+    return tuple(sorted(stored | set(embedded(data).images)))
+
+
+def embedded(data: Traversable | None = None) -> Embedded:
+    """What the package brings along; `data` stands in for the folder of its data."""
+    names = sorted(entry.name for entry in _data(data).iterdir() if entry.name.endswith(".parquet"))
+    return Embedded(
+        images=tuple(_between(names, _IMAGES_PREFIX)), accuracies=tuple(_between(names, _ACCURACIES_PREFIX))
+    )
+
+
+def embedded_tasks(*, data: Traversable | None = None) -> frozenset[tuple[str, str]]:
+    """The tasks (space, dataset) that the package brings accuracies of."""
+    return frozenset(
+        task for _, frame in _embedded_accuracies(data) for task in frame.select(_TASK).unique().rows()
+    )
+
+
+def install_missing(
+    store: Store, tasks: Iterable[tuple[str, str]], *, data: Traversable | None = None
+) -> tuple[tuple[str, str], ...]:
+    """Copy the embedded accuracies of those of the tasks that the store has none of; returns these tasks.
+
+    A task with accuracies of one's own keeps them alone, as a mean over both would rank by neither.
+    """
+    there = {(space, dataset) for space, dataset, metric in accuracy_tables(store) if metric == "test"}
+    lacking = [task for task in dict.fromkeys(tasks) if task not in there]
+    installed: dict[tuple[str, str], None] = {}
+    for name, frame in _embedded_accuracies(data) if lacking else ():
+        for space, dataset in lacking:
+            if len(rows := frame.filter(space=space, dataset=dataset)):
+                install_accuracies(store, rows, name)
+                installed[space, dataset] = None
+    return tuple(installed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The two files of an image set."""
+
+    table: Traversable
+    metadata: Traversable
+
+
+def _find(store: Store, name: str, data: Traversable | None) -> _Found:
+    _check_name(name)
+    stored = _Found(store.images_dir / f"{name}.parquet", store.images_dir / f"{name}.json")
+    if stored.metadata.is_file():
+        return stored
+    folder = _data(data)
+    packaged = _Found(
+        folder.joinpath(f"{_IMAGES_PREFIX}{name}.parquet"), folder.joinpath(f"{_IMAGES_PREFIX}{name}.json")
+    )
+    if packaged.metadata.is_file():
+        return packaged
+    known = ", ".join(image_names(store, data=data)) or "none"
+    raise InputError(f"no image set {name!r}: there are {known}; import images under that name")
+
+
+def _metadata(file: Traversable) -> Mapping[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read {file}: {error}; import the images again") from error
+    return parse_json_object(text, str(file))
+
+
+def _data(data: Traversable | None) -> Traversable:
+    return importlib.resources.files(_DATA_PACKAGE) if data is None else data
+
+
+def _embedded_accuracies(data: Traversable | None) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Each embedded table of accuracies, after its name."""
+    for name in embedded(data).accuracies:
+        content = _data(data).joinpath(f"{_ACCURACIES_PREFIX}{name}.parquet").read_bytes()
+        yield name, pl.read_parquet(io.BytesIO(content))
+
+
+def _between(names: Iterable[str], prefix: str) -> list[str]:
+    return [name[len(prefix) : -len(".parquet")] for name in names if name.startswith(prefix)]
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise InputError(f"{name!r} cannot name an image set: use letters, digits, '_', '.' and '-'")
+
+
+def _store_images(store: Store, images: ImageSet, origin: str) -> None:
+    metadata = {
+        "name": images.name,
+        "count": len(images),
+        "height": images.height,
+        "width": images.width,
+        "channels": images.channels,
+        "classes": images.classes,
+        "mean": list(images.mean),
+        "std": list(images.std),
+        "normalisation": origin,
+        "sha256": images_hash(images),
+    }
+    frame = pl.DataFrame(
+        {PIXELS: [image.tobytes() for image in images.pixels], LABEL: images.labels},
+        schema={PIXELS: pl.Binary, LABEL: pl.Int64},
+    )
+    marker = store.images_dir / f"{images.name}.json"
+    marker.unlink(missing_ok=True)
+    write_parquet(frame, store.images_dir / f"{images.name}.parquet")
+    write_json(metadata, marker)
+
+
+def _normalisation(
+    name: str,
+    pixels: npt.NDArray[np.uint8],
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+) -> tuple[tuple[float, ...], tuple[float, ...], str]:
+    if (mean is None) != (std is None):
+        raise InputError("give both mean and std of the images, or neither")
+    if mean is not None and std is not None:
+        return tuple(map(float, mean)), tuple(map(float, std)), "given"
+    published = PUBLISHED_NORMALISATION.get(name)
+    if published is not None and len(published[0]) == pixels.shape[3]:
+        return *published, "published"
+    return *_computed(pixels), "computed"
+
+
+def _computed(pixels: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    means, deviations = [], []
+    for channel in range(pixels.shape[3]):
+        counts = np.bincount(pixels[..., channel].ravel(), minlength=256)
+        levels = np.arange(256) / 255
+        mean = float(np.average(levels, weights=counts))
+        deviation = float(np.sqrt(np.average((levels - mean) ** 2, weights=counts)))
+        if deviation == 0.0:
+            raise InputError(f"channel {channel} of the images is the same everywhere: give mean and std")
+        means.append(mean)
+        deviations.append(deviation)
+    return tuple(means), tuple(deviations)

@@ -1,0 +1,478 @@
+"""Runs: the configuration, tasks and split of an evolution, its generations, and its scores on held-out networks.
+
+A run is a folder `runs/<run>/`:
+
+    run.json            configuration, tasks, versions, command, status, where spaces of a user's own come from
+    split.parquet       task, role (evolve or test), position, arch
+    generations/0003/   one Parquet file a table, written aside and renamed as a whole
+    tests/<name>.parquet  scores on test networks, one file a write
+
+What a killed process leaves half-written has a temporary name, is never read, and is removed by the next append.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
+
+import polars as pl
+
+from zcsr.errors import InputError, StoreError, nearest
+from zcsr.evolve.config import EvolveConfig
+from zcsr.evolve.records import Generation
+from zcsr.language.program import Program
+from zcsr.spaces import Origin, space_origin
+from zcsr.store.kept.atomic import (
+    is_temporary,
+    read_json_object,
+    replace_directory,
+    sweep_temporary,
+    temporary_path,
+    write_json,
+    write_parquet,
+)
+from zcsr.store.kept.generations import SCHEMAS, frame_of, generation_frames, read_generation, read_table
+from zcsr.store.kept.store import Store
+
+if TYPE_CHECKING:
+    from zcsr.store.kept.collections import Collection
+
+Status: TypeAlias = Literal["running", "finished", "interrupted"]
+LATEST = "latest"
+RESERVED_NAMES = (LATEST, "all")
+VERSIONED_PACKAGES = ("zcsr", "torch", "numpy", "deap")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_GENERATION_NAME = re.compile(r"[0-9]{4,}")
+
+
+@dataclass(frozen=True, slots=True)
+class RunTask:
+    """A task of a run: which accuracies, images and statistics it uses, and which networks evolve and test.
+
+    `evolve` and `test` are architecture strings, in the order that the run uses; they are disjoint.
+    """
+
+    task: str
+    metric: str
+    images: str
+    collection: Collection
+    evolve: tuple[str, ...]
+    test: tuple[str, ...]
+
+    @property
+    def space(self) -> str:
+        """The search space's name: what precedes the colon in the task."""
+        return self.task.partition(":")[0]
+
+    @property
+    def dataset(self) -> str:
+        """The dataset's name: what follows the colon in the task."""
+        return self.task.partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The networks of a task that evolution may see, and those kept for testing, as architecture strings."""
+
+    evolve: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What `run.json` says of a run. `started` is in UTC; `seconds` is wall-clock time over all its sessions."""
+
+    name: str
+    status: Status
+    started: datetime
+    seconds: float
+    command: tuple[str, ...]
+    versions: Mapping[str, str]
+    config: EvolveConfig
+    task_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TestScore:
+    """The score of a program on one test network of a task; NaN where the program gives no finite value."""
+
+    __test__: ClassVar[bool] = False  # the name begins like those of pytest's classes
+
+    program: Program
+    task: str
+    arch: str
+    score: float
+
+
+def create_run(
+    store: Store,
+    config: EvolveConfig,
+    tasks: Sequence[RunTask],
+    versions: Mapping[str, str] | None = None,
+    *,
+    name: str | None = None,
+    command: Sequence[str] = (),
+) -> str:
+    """Make a run with status "running" and return its id: `name`, or one made of the time and four hex digits.
+
+    `versions` are those of the installed packages when None is given. Raises InputError for a name that is taken
+    or cannot be used, and for tasks that are named twice or whose evolve and test networks overlap.
+    """
+    for task in tasks:
+        _check_task(task)
+    _check_distinct([task.task for task in tasks])
+    started = datetime.now(UTC)
+    run = _checked_name(store, name) if name is not None else _fresh_name(store, started)
+    record = {
+        "run": run,
+        "status": "running",
+        "started": started.isoformat(timespec="microseconds"),
+        "seconds": 0.0,
+        "command": list(command),
+        "versions": dict(installed_versions() if versions is None else versions),
+        "config": asdict(config),
+        "tasks": [_task_record(task) for task in tasks],
+        "spaces": {space: asdict(origin) for space, origin in _own_spaces(tasks).items()},
+    }
+    store.runs_dir.mkdir(parents=True, exist_ok=True)
+    final = store.runs_dir / run
+    temporary = temporary_path(final)
+    write_json(record, temporary / "run.json")
+    write_parquet(_split_frame(tasks), temporary / "split.parquet")
+    replace_directory(temporary, final)
+    return run
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions of Python and of the packages that decide a run's numbers, by name."""
+    return {"python": platform.python_version()} | {package: version(package) for package in VERSIONED_PACKAGES}
+
+
+def run_names(store: Store) -> tuple[str, ...]:
+    """The ids of the runs in a store, sorted."""
+    if not store.runs_dir.is_dir():
+        return ()
+    return tuple(
+        sorted(
+            path.name
+            for path in store.runs_dir.iterdir()
+            if not is_temporary(path) and (path / "run.json").is_file()
+        )
+    )
+
+
+def list_runs(store: Store) -> tuple[RunInfo, ...]:
+    """Every run of a store, the oldest first. Raises StoreError where a `run.json` cannot be read."""
+    infos = [RunStore(store.runs_dir / run).info() for run in run_names(store)]
+    return tuple(sorted(infos, key=lambda info: (info.started, info.name)))
+
+
+def open_run(store: Store, run: str = LATEST) -> RunStore:
+    """The run of that id, or the one started last for "latest". Raises InputError when there is none."""
+    names = run_names(store)
+    if not names:
+        raise InputError(f"the store {store.root} holds no runs; `zcsr evolve` makes one")
+    if run == LATEST:
+        return RunStore(store.runs_dir / list_runs(store)[-1].name)
+    if run not in names:
+        hint = nearest(run, names, otherwise="; `zcsr query runs` lists them", quoted=False)
+        raise InputError(f"no run named '{run}' in the store {store.root}{hint}")
+    return RunStore(store.runs_dir / run)
+
+
+class RunStore:
+    """Reads and writes one run. Get one with `open_run`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tested: set[tuple[str, str, str]] | None = None
+
+    @property
+    def name(self) -> str:
+        """The run's id."""
+        return self._folder.name
+
+    @property
+    def config(self) -> EvolveConfig:
+        """The parameters of the search."""
+        return self.info().config
+
+    def info(self) -> RunInfo:
+        """What is known of the run apart from its generations. Raises StoreError when it cannot be read."""
+        record = self._record()
+        try:
+            return RunInfo(
+                name=self.name,
+                status=_checked_status(record["status"]),
+                started=datetime.fromisoformat(record["started"]),
+                seconds=float(record["seconds"]),
+                command=tuple(record["command"]),
+                versions=dict(record["versions"]),
+                config=EvolveConfig(**record["config"]),
+                task_names=tuple(task["task"] for task in record["tasks"]),
+            )
+        except (InputError, KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"cannot read {self._folder / 'run.json'}: {_described(error)}") from error
+
+    def set_status(self, status: Status, session_seconds: float = 0.0) -> None:
+        """Record how the run stands, and add the seconds that this session took."""
+        record = dict(self._record())
+        record["status"] = _checked_status(status)
+        record["seconds"] = float(record["seconds"]) + session_seconds
+        write_json(record, self._folder / "run.json")
+
+    def spaces(self) -> Mapping[str, Origin]:
+        """Where those of the run's spaces came from that do not come with zcsr, by name."""
+        return {space: Origin(**origin) for space, origin in self._record().get("spaces", {}).items()}
+
+    def split(self) -> Mapping[str, Split]:
+        """The evolve and test networks of each task, in the order that the run uses."""
+        frame = read_table(self._folder / "split.parquet", "split")
+        archs: dict[tuple[str, str], list[str]] = {}
+        for task, role, arch in frame.select("task", "role", "arch").iter_rows():
+            archs.setdefault((task, role), []).append(arch)
+        return {
+            task: Split(tuple(archs.get((task, "evolve"), ())), tuple(archs.get((task, "test"), ())))
+            for task in self.info().task_names
+        }
+
+    def tasks(self) -> tuple[RunTask, ...]:
+        """The run's tasks with their networks, in the order given to `create_run`."""
+        split = self.split()
+        return tuple(
+            RunTask(
+                task=task["task"],
+                metric=task["metric"],
+                images=task["images"],
+                collection=_collection(task["collection"]),
+                evolve=split[task["task"]].evolve,
+                test=split[task["task"]].test,
+            )
+            for task in self._record()["tasks"]
+        )
+
+    def append(self, generation: Generation) -> None:
+        """Store the next generation: all of it, or nothing when the process is stopped on the way.
+
+        Raises StoreError when its number does not follow the last one stored.
+        """
+        folder = self._generations_dir
+        folder.mkdir(exist_ok=True)
+        sweep_temporary(folder, older_than=0.0)
+        expected = len(self._numbers())
+        if generation.number != expected:
+            raise StoreError(
+                f"run {self.name} holds {expected} generations, so the next one is number {expected}, "
+                f"not {generation.number}; another process may be writing the same run"
+            )
+        final = folder / f"{generation.number:04d}"
+        temporary = temporary_path(final)
+        for table, frame in generation_frames(generation).items():
+            write_parquet(frame, temporary / f"{table}.parquet")
+        replace_directory(temporary, final)
+
+    def generations(self) -> Iterator[Generation]:
+        """Yield the stored generations in order, each equal to the one that was appended.
+
+        Raises StoreError where one is missing or cannot be read.
+        """
+        sequential = self.config.representation == "sequential"
+        for number in self._numbers():
+            folder = self._generations_dir / f"{number:04d}"
+            generation = read_generation(folder, number)
+            if sequential and any(one.genotype is None for one in generation.individuals):
+                raise StoreError(
+                    f"{folder} lacks genotypes.parquet, or rows of it, without which this run of sequential "
+                    "programs cannot go on; restore the file"
+                )
+            yield generation
+
+    def generation_count(self) -> int:
+        """How many generations are stored."""
+        return len(self._numbers())
+
+    def write_test_scores(self, scores: Iterable[TestScore]) -> int:
+        """Store scores on test networks in one atomic file; return how many were new.
+
+        What is stored already is left out, so that each (program, task, arch) is stored once. Infinite scores
+        become NaN.
+        """
+        tested = self._tested_keys()
+        rows: dict[tuple[str, str, str], TestScore] = {}
+        for score in scores:
+            key = (score.program.id, score.task, score.arch)
+            if key not in tested:
+                rows.setdefault(key, score)
+        if not rows:
+            return 0
+        name = hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()[:16]
+        write_parquet(_tests_frame(rows.values()), self._tests_dir / f"{name}.parquet")
+        tested.update(rows)
+        return len(rows)
+
+    def test_scores(self) -> pl.DataFrame:
+        """The stored test scores: program (id), text, size, height, task, arch, score (NaN where not finite)."""
+        frames = [read_table(path, "tests") for path in self._test_files()]
+        return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMAS["tests"])
+
+    def missing_tests(self, task: str, programs: Sequence[Program]) -> tuple[str, ...]:
+        """The task's test networks on which any of the programs still has to be scored, in the run's order.
+
+        A stored NaN is not missing. Raises InputError for a task that the run does not have.
+        """
+        tested = self._tested_keys()
+        ids = [program.id for program in programs]
+        return tuple(
+            arch for arch in self._test_archs(task) if any((program, task, arch) not in tested for program in ids)
+        )
+
+    @property
+    def _generations_dir(self) -> Path:
+        return self._folder / "generations"
+
+    @property
+    def _tests_dir(self) -> Path:
+        return self._folder / "tests"
+
+    def _record(self) -> Mapping[str, Any]:
+        return read_json_object(self._folder / "run.json")
+
+    def _numbers(self) -> range:
+        if not self._generations_dir.is_dir():
+            return range(0)
+        names = (path.name for path in self._generations_dir.iterdir() if path.is_dir())
+        numbers = sorted(int(name) for name in names if _GENERATION_NAME.fullmatch(name))
+        if numbers != list(range(len(numbers))):
+            lost = min(set(range(numbers[-1])) - set(numbers))
+            raise StoreError(
+                f"run {self.name} lacks generation {lost}, though later ones are stored; "
+                f"restore {self._generations_dir / f'{lost:04d}'} or remove the later ones"
+            )
+        return range(len(numbers))
+
+    def _test_files(self) -> list[Path]:
+        if not self._tests_dir.is_dir():
+            return []
+        return sorted(path for path in self._tests_dir.glob("*.parquet") if not is_temporary(path))
+
+    def _tested_keys(self) -> set[tuple[str, str, str]]:
+        if self._tested is None:
+            self._tested = set(self.test_scores().select("program", "task", "arch").iter_rows())
+        return self._tested
+
+    def _test_archs(self, task: str) -> tuple[str, ...]:
+        split = self.split()
+        if task not in split:
+            raise InputError(f"run {self.name} has no task '{task}'; its tasks are {', '.join(split)}")
+        return split[task].test
+
+
+def _fresh_name(store: Store, started: datetime) -> str:
+    stamp = started.strftime("%Y%m%d-%H%M%S")
+    while (store.runs_dir / (name := f"{stamp}-{secrets.token_hex(2)}")).exists():
+        pass
+    return name
+
+
+def _checked_name(store: Store, name: str) -> str:
+    if not _NAME.fullmatch(name) or name in RESERVED_NAMES:
+        raise InputError(
+            f"'{name}' cannot name a run: use 1 to 64 letters, digits, '.', '_' or '-', beginning with a letter "
+            f"or digit, other than {' and '.join(RESERVED_NAMES)}"
+        )
+    if (store.runs_dir / name).exists():
+        raise InputError(f"a run named '{name}' is already in the store {store.root}; give another name")
+    return name
+
+
+def _check_distinct(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"task {name} is given twice; name each task once")
+
+
+def _check_task(task: RunTask) -> None:
+    shared = set(task.evolve) & set(task.test)
+    if shared:
+        raise InputError(
+            f"task {task.task}: {len(shared)} networks are both for evolution and for testing, "
+            f"among them {min(shared)}; they must be disjoint"
+        )
+    for role, archs in (("evolve", task.evolve), ("test", task.test)):
+        if len(set(archs)) != len(archs):
+            raise InputError(f"task {task.task}: an architecture is named twice among the {role} networks")
+
+
+def _checked_status(status: str) -> Status:
+    for known in get_args(Status):
+        if status == known:
+            return known  # type: ignore[no-any-return]
+    raise InputError(f"the status of a run is one of {', '.join(get_args(Status))}, not '{status}'")
+
+
+def _described(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _own_spaces(tasks: Sequence[RunTask]) -> dict[str, Origin]:
+    origins = {task.space: space_origin(task.space) for task in tasks}
+    return {space: origin for space, origin in origins.items() if origin is not None}
+
+
+def _task_record(task: RunTask) -> dict[str, object]:
+    return {
+        "task": task.task,
+        "metric": task.metric,
+        "images": task.images,
+        "collection": {"id": task.collection.id} | asdict(task.collection),
+        "evolve_networks": len(task.evolve),
+        "test_networks": len(task.test),
+    }
+
+
+def _collection(record: Mapping[str, Any]) -> Collection:
+    from zcsr.networks.untrained import StatisticsConfig
+    from zcsr.store.kept.collections import Collection
+
+    fields = {name: value for name, value in record.items() if name != "id"}
+    return Collection(**fields | {"config": StatisticsConfig(**record["config"])})
+
+
+def _split_frame(tasks: Sequence[RunTask]) -> pl.DataFrame:
+    return frame_of(
+        "split",
+        (
+            (task.task, role, position, arch)
+            for task in tasks
+            for role, archs in (("evolve", task.evolve), ("test", task.test))
+            for position, arch in enumerate(archs)
+        ),
+    )
+
+
+def _tests_frame(scores: Iterable[TestScore]) -> pl.DataFrame:
+    return frame_of(
+        "tests",
+        (
+            (
+                score.program.id,
+                str(score.program),
+                score.program.root.size,
+                score.program.root.height,
+                score.task,
+                score.arch,
+                score.score if math.isfinite(score.score) else math.nan,
+            )
+            for score in scores
+        ),
+    )

@@ -1,0 +1,128 @@
+"""A store: one folder that holds accuracies, images, statistics and runs, and says of which schema it is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import zcsr
+from zcsr.errors import StoreError
+from zcsr.store.kept.atomic import is_temporary, read_json_object, write_json
+
+SCHEMA_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+
+
+def default_root() -> Path:
+    """The folder of the store when none is named: `ZCSR_STORE`, else `zcsr` in the user's data folder."""
+    named = os.environ.get("ZCSR_STORE")
+    if named:
+        return Path(named).expanduser()
+    data_home = os.environ.get("XDG_DATA_HOME")
+    return (Path(data_home) if data_home else Path.home() / ".local" / "share") / "zcsr"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An opened store. Get one with `Store.open`, which checks the manifest."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path, create: bool = False) -> Store:
+        """Open the store at `root`; with `create`, make it where there is nothing or an empty folder.
+
+        Raises StoreError when the folder is missing or is no store (saying how to make one), when its manifest
+        cannot be read, and when it is of another schema version.
+        """
+        root = Path(root)
+        if not (root / MANIFEST_NAME).is_file():
+            if not create:
+                raise StoreError(_no_store_message(root))
+            _create(root)
+        _check_manifest(root)
+        return cls(root)
+
+    @property
+    def manifest_path(self) -> Path:
+        """Schema version, zcsr version and date of creation."""
+        return self.root / MANIFEST_NAME
+
+    @property
+    def accuracies_dir(self) -> Path:
+        """`<space>/<dataset>/<metric>-<source>.parquet`."""
+        return self.root / "accuracies"
+
+    @property
+    def images_dir(self) -> Path:
+        """`<name>.parquet` and `<name>.json`."""
+        return self.root / "images"
+
+    @property
+    def statistics_dir(self) -> Path:
+        """One folder a collection."""
+        return self.root / "statistics"
+
+    @property
+    def scores_dir(self) -> Path:
+        """One folder a collection: scores of programs on its networks, apart from any run."""
+        return self.root / "scores"
+
+    @property
+    def runs_dir(self) -> Path:
+        """One folder a run."""
+        return self.root / "runs"
+
+    @property
+    def searches_dir(self) -> Path:
+        """One folder a search with a proxy."""
+        return self.root / "searches"
+
+    @property
+    def costs_dir(self) -> Path:
+        """`<UTC time>-<hex>.json`: what a session of a command cost."""
+        return self.root / "costs"
+
+    @property
+    def index_path(self) -> Path:
+        """The DuckDB index, which can be rebuilt from all the rest."""
+        return self.root / "index.duckdb"
+
+
+def _create(root: Path) -> None:
+    if root.exists() and not root.is_dir():
+        raise StoreError(f"cannot make a store at {root}: it is a file; give the name of a folder")
+    if root.is_dir() and any(not is_temporary(path) for path in root.iterdir()):
+        raise StoreError(
+            f"cannot make a store at {root}: the folder holds other files and no {MANIFEST_NAME}; "
+            "give a new or empty folder"
+        )
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    manifest = {"schema": SCHEMA_VERSION, "zcsr": zcsr.__version__, "created": created}
+    try:
+        write_json(manifest, root / MANIFEST_NAME)
+    except OSError as error:
+        raise StoreError(f"cannot make a store at {root}: {error.strerror or error}") from error
+
+
+def _check_manifest(root: Path) -> None:
+    manifest = read_json_object(root / MANIFEST_NAME)
+    schema = manifest.get("schema")
+    if schema == SCHEMA_VERSION:
+        return
+    written_by = manifest.get("zcsr", "unknown")
+    raise StoreError(
+        f"the store {root} has schema version {schema} (written by zcsr {written_by}) and zcsr {zcsr.__version__} "
+        f"reads schema version {SCHEMA_VERSION}: install the zcsr that wrote it, or import and collect again "
+        "into a new store"
+    )
+
+
+def _no_store_message(root: Path) -> str:
+    seen = f"{root} holds no {MANIFEST_NAME}" if root.is_dir() else f"there is no folder {root}"
+    return (
+        f"no store at {root} ({seen}): name an existing store with --store or ZCSR_STORE, or make one by "
+        "importing or collecting into it (in Python: Store.open(root, create=True))"
+    )

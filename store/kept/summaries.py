@@ -1,0 +1,165 @@
+"""Summaries of a network's tensors as programs see them: one row for each layer and tensor, for SQL."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from torch import Tensor
+
+from zcsr.language.program import TENSOR_NAMES
+from zcsr.networks.instances import NetworkStatistics
+
+Values = npt.NDArray[np.float64]
+Stack = npt.NDArray[np.floating]
+"""Tensors, [tensors, elements], in their own precision."""
+
+CANCELLED = 1e-3
+"""Of the mean square: a smaller variance is not trusted as its difference from the squared mean."""
+
+STACKED_ELEMENTS = 1 << 17
+"""Tensors of a shape are summarised together up to so many elements, which stay in the processor's cache."""
+
+SUMMARY_SCHEMA = pl.Schema(
+    {
+        "collection": pl.String,
+        "space": pl.String,
+        "dataset": pl.String,
+        "arch": pl.String,
+        "layer": pl.Int32,
+        "module": pl.String,
+        "tensor": pl.String,
+        "shape": pl.String,
+        "numel": pl.Int64,
+        "mean": pl.Float64,
+        "std": pl.Float64,
+        "min": pl.Float64,
+        "max": pl.Float64,
+        "l1": pl.Float64,
+        "l2": pl.Float64,
+        "fraction_positive": pl.Float64,
+        "fraction_zero": pl.Float64,
+        "non_finite": pl.Int64,
+    }
+)
+
+
+def summaries(network: NetworkStatistics, names: Mapping[str, str]) -> pl.DataFrame:
+    """The rows of a network, with the columns of `SUMMARY_SCHEMA`; `names` gives collection, space and dataset."""
+    distinct: dict[_Key, _Measured] = {}
+    places = []
+    for instance in network.instances:
+        for name in TENSOR_NAMES:
+            measured = _measured(instance.raw, name)
+            key = tuple(map(id, measured))
+            distinct.setdefault(key, measured)
+            places.append((instance.layer, instance.module, name, key))
+    known = dict(_summarised(distinct))
+    rows = [(layer, module, name, *known[key]) for layer, module, name, key in places]
+    constant = {**names, "arch": network.arch}
+    schema = {name: dtype for name, dtype in SUMMARY_SCHEMA.items() if name not in constant}
+    frame = pl.DataFrame(rows, schema=schema, orient="row").sort("layer", maintain_order=True)
+    keys = [pl.lit(value, dtype=pl.String).alias(name) for name, value in constant.items()]
+    return frame.with_columns(keys).select(list(SUMMARY_SCHEMA))
+
+
+_Measured = tuple[Tensor, ...]
+"""A tensor, and for a P tensor the one that programs see it as the difference from."""
+_Key = tuple[int, ...]
+"""The identities of a `_Measured`."""
+
+
+def _measured(raw: Mapping[str, Tensor], name: str) -> _Measured:
+    return (raw[name], raw[f"{name[:-1]}D"]) if name.endswith("_P") else (raw[name],)
+
+
+def _as_seen(alike: Sequence[_Measured]) -> Stack:
+    """Tensors of one shape as programs see them, [tensors, elements]."""
+    # Not the instances' own differences, which they would keep: together they are a third of a network's memory.
+    seen = [of[0] - of[1] if len(of) > 1 else of[0] for of in alike]
+    stack: Stack = torch.stack(seen).detach().reshape(len(seen), seen[0].numel()).numpy()
+    return stack
+
+
+def _summarised(distinct: Mapping[_Key, _Measured]) -> Iterator[tuple[_Key, tuple[Any, ...]]]:
+    """The columns of `SUMMARY_SCHEMA` from shape on for every tensor, a stack of those of one shape at a time."""
+    alike: dict[tuple[int, ...], list[_Key]] = {}
+    for key, measured in distinct.items():
+        alike.setdefault(tuple(measured[0].shape), []).append(key)
+    for shape, keys in alike.items():
+        text = "x".join(map(str, shape)) or "scalar"
+        together = max(1, STACKED_ELEMENTS // max(1, math.prod(shape)))
+        for start in range(0, len(keys), together):
+            taken = keys[start : start + together]
+            for key, columns in zip(taken, summarise(_as_seen([distinct[key] for key in taken])), strict=True):
+                yield key, (text, *columns)
+
+
+def summarise(stack: Stack) -> list[tuple[Any, ...]]:
+    """The columns of `SUMMARY_SCHEMA` from numel on for each tensor of a stack, [tensors, elements].
+
+    `std` is the population's, `l1` the sum of absolute values, `l2` the root of the sum of squares. From `mean` to
+    `fraction_zero` all are over the finite values, in float64, and None where there are none.
+    """
+    count = stack.shape[1]
+    with np.errstate(all="ignore"):
+        wide = stack.astype(np.float64)
+        sums = wide.sum(1)
+        if count and np.isfinite(sums).all():
+            return [(count, *moments, 0) for moments in _moments(stack, wide, sums)]
+        return [_of_finite(tensor) for tensor in wide]
+
+
+def _of_finite(tensor: Values) -> tuple[Any, ...]:
+    finite = tensor[np.isfinite(tensor)][np.newaxis]
+    moments = next(_moments(finite, finite, finite.sum(1))) if finite.size else (None,) * 8
+    return (tensor.size, *moments, tensor.size - finite.size)
+
+
+def _moments(stack: Stack, wide: Values, sums: Values) -> Iterator[tuple[float, ...]]:
+    """The moments of tensors that are finite; `wide` holds the same numbers, and `sums` their sums."""
+    count = stack.shape[1]
+    means = sums / count
+    scratch = np.square(wide)
+    squares = scratch.sum(1) / count
+    variances = squares - means * means
+    for place in np.flatnonzero(variances < squares * CANCELLED):
+        variances[place] = np.square(wide[place] - means[place]).sum() / count
+    columns = (
+        means,
+        np.sqrt(variances),
+        stack.min(1),
+        stack.max(1),
+        np.abs(wide, out=scratch).sum(1),
+        np.sqrt(squares * count),
+        _shares(stack > 0),
+        _shares(stack == 0),
+    )
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _shares(holds: npt.NDArray[np.bool_]) -> Values:
+    """The share of each row that holds."""
+    shares: Values = np.array([np.count_nonzero(row) for row in holds]) / holds.shape[1]
+    return shares
+
+
+def difference(stored: pl.DataFrame, again: pl.DataFrame) -> str | None:
+    """What distinguishes two summaries of one network beyond rounding; None when nothing does."""
+    if stored.height != again.height:
+        return f"it has {stored.height} rows of summaries, its values give {again.height}"
+    scale = np.maximum(again["min"].abs().to_numpy(), again["max"].abs().to_numpy())
+    for name, dtype in SUMMARY_SCHEMA.items():
+        equal = stored[name].eq_missing(again[name]).to_numpy()
+        if dtype == pl.Float64:
+            distance = np.abs(stored[name].to_numpy() - again[name].to_numpy())
+            equal = equal | (distance <= 1e-9 * np.abs(again[name].to_numpy()) + 1e-12 * scale)
+        if not equal.all():
+            row = again.row(int(np.argmin(equal)), named=True)
+            return f"{name} of layer {row['layer']} {row['tensor']} is not that of its values"
+    return None

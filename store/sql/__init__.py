@@ -1,0 +1,1 @@
+"""SQL over the files: the DuckDB index, and connections that only read."""

@@ -1,0 +1,193 @@
+"""A connection to the index on which nothing can be written, and its rows as polars frames."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import duckdb
+import polars as pl
+
+from zcsr.errors import InputError, StoreError
+from zcsr.store.kept.scan import Found
+from zcsr.store.kept.store import Store
+from zcsr.store.sql import functions, shipped
+from zcsr.store.sql.guard import check_reads_only, one_line
+from zcsr.store.tables.declarations import COLUMNS, DERIVED, HIDDEN_TABLES, SUMMARY_COLUMNS, VIEWS
+
+Parameters: TypeAlias = Mapping[str, object] | Sequence[object] | None
+
+
+class DamagedIndex(StoreError):
+    """DuckDB cannot read what is in the index."""
+
+
+class Result:
+    """The rows of a statement, all in memory, in the manner of a database cursor."""
+
+    def __init__(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+        self.columns = columns
+        self._rows = iter(rows)
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The next row, or None after the last."""
+        return next(self._rows, None)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """The rows that are left."""
+        return list(self._rows)
+
+
+class ReadConnection:
+    """A connection to a store's index on which nothing can be written; close it, or use it in a `with`.
+
+    What is open when the interpreter ends is closed then.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, store: Store, folder: Path | None = None) -> None:
+        self._connection = connection
+        self._store = store
+        self._finalizer = weakref.finalize(self, _close, connection, folder)
+
+    def __enter__(self) -> ReadConnection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; closing it again does nothing."""
+        self._finalizer()
+
+    def execute(self, sql: str, parameters: Parameters = None) -> Result:
+        """Run one statement that reads and return its rows; errors as `frame`."""
+        rows = self.frame(sql, parameters)
+        return Result(tuple(rows.columns), rows.rows())
+
+    def frame(self, sql: str, parameters: Parameters = None) -> pl.DataFrame:
+        """Run one statement that reads and return its rows with DuckDB's types.
+
+        `$name` in the SQL takes its value from a mapping, `?` from a sequence. Columns of one name are told apart
+        by a number; intervals and bit strings become text. Raises InputError for SQL that would write or that
+        DuckDB refuses, and StoreError where statistics cannot be read.
+        """
+        if not self._finalizer.alive:
+            raise InputError("the connection to the index is closed; connect again")
+        with self._connection.cursor() as cursor:
+            check_reads_only(cursor, sql)
+            try:
+                return frame_of(cursor.sql(sql, params=parameters or None))
+            except (duckdb.Error, pl.exceptions.PolarsError) as error:
+                raise self._explained(error) from error
+
+    def _explained(self, error: Exception) -> Exception:
+        text = one_line(error)
+        if str(self._store.statistics_dir) in text and not isinstance(error, duckdb.PermissionException):
+            return StoreError(f"cannot read the statistics: {text}; `zcsr store verify` names what is damaged")
+        if isinstance(error, _DAMAGE):
+            return DamagedIndex(f"cannot read the index: {text}; `zcsr store rebuild` makes it anew")
+        return InputError(f"the SQL fails: {text}")
+
+
+_DAMAGE = (
+    duckdb.IOException,
+    duckdb.SerializationException,
+    duckdb.InternalException,
+    duckdb.FatalException,
+)
+
+
+def prepared(connection: duckdb.DuckDBPyConnection, store: Store, found: Found) -> duckdb.DuckDBPyConnection:
+    """The connection with the views and functions of a user, and locked."""
+    for table in COLUMNS:
+        if table not in HIDDEN_TABLES:
+            content = VIEWS.get(table, f"SELECT * EXCLUDE (file) FROM stored.{table}")
+            connection.execute(f"CREATE VIEW {table} AS {content}")
+    _create_summaries(connection, found.summaries)
+    functions.register(connection)
+    shipped.register(connection)
+    for view, content in DERIVED.items():
+        connection.execute(f"CREATE VIEW {view} AS {content}")
+    connection.execute("SET python_enable_replacements = false")
+    statistics = str(store.statistics_dir) + os.sep
+    allowed = {statistics, glob.escape(statistics)}  # patterns are checked as well as the files they find
+    connection.execute(f"SET allowed_directories = [{', '.join(map(quoted, sorted(allowed)))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def _create_summaries(connection: duckdb.DuckDBPyConnection, shards: Sequence[Path]) -> None:
+    """Make the view over the shards; where their columns cannot be read, one that says so when it is used."""
+    typed = ", ".join(f"NULL::{kind} AS {name}" for name, kind in SUMMARY_COLUMNS.items())
+    if not shards:
+        connection.execute(f"CREATE VIEW summaries AS SELECT {typed} WHERE false")
+        return
+    paths = ", ".join(quoted(glob.escape(str(shard))) for shard in shards)
+    try:
+        connection.execute(
+            f"CREATE VIEW summaries AS SELECT {', '.join(SUMMARY_COLUMNS)} FROM read_parquet([{paths}])"
+        )
+    except duckdb.Error as error:
+        message = quoted(f"{shards[0].parent}: {one_line(error)}")
+        connection.execute(f"CREATE VIEW summaries AS SELECT {typed} WHERE error({message})")
+
+
+class _Stream:
+    """Hands a relation to polars, which remembers the types it is given: DuckDB's own would outlive the module."""
+
+    def __init__(self, relation: duckdb.DuckDBPyRelation) -> None:
+        self._relation = relation
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._relation.__arrow_c_stream__(requested_schema)
+
+
+def frame_of(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
+    """The rows of a relation, which is run once."""
+    names, kinds = _distinct(relation.columns), [str(kind) for kind in relation.types]
+    if names != relation.columns or not set(kinds).isdisjoint(_TEXT_TYPES):
+        columns = enumerate(zip(names, kinds, strict=True), start=1)
+        relation = relation.project(
+            ", ".join(f"{_expression(position, kind)} AS {_identifier(name)}" for position, (name, kind) in columns)
+        )
+    return pl.DataFrame(_Stream(relation))
+
+
+def _expression(position: int, kind: str) -> str:
+    return f"CAST(#{position} AS VARCHAR)" if kind in _TEXT_TYPES else f"#{position}"
+
+
+_TEXT_TYPES = ("INTERVAL", "BIT")
+"""DuckDB's types that polars has none for."""
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    taken: list[str] = []
+    for name in names:
+        candidate, number = name, 1
+        while candidate.lower() in (other.lower() for other in taken):
+            number += 1
+            candidate = f"{name}_{number}"
+        taken.append(candidate)
+    return taken
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _close(connection: duckdb.DuckDBPyConnection, folder: Path | None) -> None:
+    connection.close()
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def quoted(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,150 @@
+"""Statistics as SQL functions over lists of numbers that DuckDB lacks: rank correlations and intervals.
+
+| function | gives |
+|---|---|
+| `kendall(x, y)` | Kendall's tau-b |
+| `spearman(x, y)` | Spearman's rho |
+| `kendall_interval(x, y)` | the ends of the 95% bootstrap interval of Kendall's tau-b, as a list |
+| `kendall_of_top(x, y, fraction)` | Kendall's tau-b among the highest `fraction` of y |
+| `partial_spearman(x, y, control)` | Spearman's rho that is left once the ranks of `control` are regressed out |
+| `mean_interval(x)` | the ends of the 95% interval of Student's t for the mean, as a list |
+
+Typical use, all lists in one order: `kendall(list(score ORDER BY arch), list(accuracy ORDER BY arch))`. Rows in
+which any list is NULL or NaN are left out first. NULL comes back when a list is NULL, when fewer than two rows are
+left, and where the correlation is undefined (a constant side, say).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from zcsr.errors import InputError
+
+Values = Sequence[float | None] | None
+Vector = NDArray[np.float64]
+
+REPEATS = 1000
+"""Bootstrap samples of `kendall_interval`."""
+
+MANY = 5000
+REPEATS_OF_MANY = 200
+"""Bootstrap samples for more than `MANY` rows, where 1000 would take seconds. Fewer place the ends of an interval
+less surely, by about a fifth of tau's standard error, which is small there: less than 0.002."""
+
+
+def kendall(x: Values, y: Values) -> float | None:
+    """Kendall's tau-b of two lists of equal length, in -1..1, ties counted as in scipy.
+
+    Rows in which either value is NULL or NaN are left out first. None (NULL) when a list is NULL, when fewer
+    than two rows are left, and when either side is constant. Raises InputError for lists of different lengths.
+    """
+    from zcsr import ranking
+
+    return _correlation(ranking.kendall, x, y)
+
+
+def spearman(x: Values, y: Values) -> float | None:
+    """Spearman's rho of two lists of equal length, in -1..1; what is left out and what is NULL as in `kendall`."""
+    from zcsr import ranking
+
+    return _correlation(ranking.spearman, x, y)
+
+
+def partial_spearman(x: Values, y: Values, control: Values) -> float | None:
+    """Spearman's rho between `x` and `y` with the ranks of `control` regressed out, in -1..1.
+
+    What is left out and what is NULL as in `kendall`; also NULL when `control` orders either side perfectly.
+    """
+    from zcsr import ranking
+
+    return _correlation(ranking.partial_spearman, x, y, control)
+
+
+def kendall_of_top(x: Values, y: Values, fraction: float | None) -> float | None:
+    """Kendall's tau-b among the highest `fraction` (0 < fraction <= 1) of `y`, rounded up, with ties of the last.
+
+    What is left out and what is NULL as in `kendall`. Raises InputError for another fraction.
+    """
+    from zcsr import ranking
+
+    if fraction is None:
+        return None
+    return _correlation(lambda left, right: ranking.kendall_of_top(left, right, fraction), x, y)
+
+
+def kendall_interval(x: Values, y: Values) -> list[float] | None:
+    """The ends [low, high] of the 95% bootstrap percentile interval of `kendall`, drawn with the seed 0.
+
+    Over `REPEATS` samples of the rows, or `REPEATS_OF_MANY` for more than `MANY` rows. What is left out as in
+    `kendall`; None (NULL) where that is NULL.
+    """
+    from zcsr import ranking
+
+    vectors = _complete(x, y)
+    if vectors is None or math.isnan(ranking.kendall(*vectors)):
+        return None
+    repeats = REPEATS if len(vectors[0]) <= MANY else REPEATS_OF_MANY
+    return list(ranking.bootstrap_interval(ranking.kendall, *vectors, seed=0, repeats=repeats))
+
+
+def mean_interval(x: Values) -> list[float] | None:
+    """The ends [low, high] of the 95% interval of Student's t for the mean of the values, NULL and NaN left out.
+
+    None (NULL) when the list is NULL and when fewer than two values are left.
+    """
+    from zcsr.nas.strategies import mean_interval as interval
+
+    vectors = _complete(x)
+    if vectors is None or len(vectors[0]) < 2:
+        return None
+    return list(interval(vectors[0]))
+
+
+FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...], str]] = {
+    "kendall": (kendall, ("DOUBLE[]", "DOUBLE[]"), "DOUBLE"),
+    "spearman": (spearman, ("DOUBLE[]", "DOUBLE[]"), "DOUBLE"),
+    "kendall_interval": (kendall_interval, ("DOUBLE[]", "DOUBLE[]"), "DOUBLE[]"),
+    "kendall_of_top": (kendall_of_top, ("DOUBLE[]", "DOUBLE[]", "DOUBLE"), "DOUBLE"),
+    "partial_spearman": (partial_spearman, ("DOUBLE[]", "DOUBLE[]", "DOUBLE[]"), "DOUBLE"),
+    "mean_interval": (mean_interval, ("DOUBLE[]",), "DOUBLE[]"),
+}
+"""Each function with the SQL types of its arguments and of what it returns."""
+
+
+def register(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the functions known to a connection, which must be closed before the interpreter ends."""
+    for name, (function, arguments, returned) in FUNCTIONS.items():
+        connection.create_function(  # type: ignore[call-overload]  # the constant "special" moves between versions
+            name, function, list(arguments), returned, null_handling="special"
+        )
+
+
+def _correlation(correlate: Callable[..., float], *lists: Values) -> float | None:
+    vectors = _complete(*lists)
+    if vectors is None:
+        return None
+    coefficient = correlate(*vectors)
+    return None if math.isnan(coefficient) else coefficient
+
+
+def _complete(*lists: Values) -> list[Vector] | None:
+    """The lists without the rows in which any is NULL or NaN; None when a list is NULL."""
+    given = [one for one in lists if one is not None]
+    if len(given) < len(lists):
+        return None
+    if len({len(one) for one in given}) > 1:
+        lengths = " and ".join(str(len(one)) for one in given)
+        count = "two" if len(given) == 2 else "three"
+        raise InputError(
+            f"a rank correlation needs {count} lists of equal length, got {lengths} values; aggregate all over the "
+            "same rows, in the same order"
+        )
+    vectors = [np.array(one, dtype=np.float64) for one in given]  # None becomes NaN
+    complete = ~np.any([np.isnan(vector) for vector in vectors], axis=0)
+    return [vector[complete] for vector in vectors]

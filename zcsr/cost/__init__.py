@@ -1,0 +1,1 @@
+"""What computing costs in energy and CO2e."""

@@ -1,0 +1,1 @@
+"""Programs and proxies times networks: from tensors to numbers of instances to scores of networks."""

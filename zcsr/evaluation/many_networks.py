@@ -1,0 +1,322 @@
+"""Programs on many networks: from stored statistics during a run, or collecting and forgetting them as it goes.
+
+Networks are what is shared out among the workers, so each one's statistics are loaded or collected once and seen
+by all the programs; results do not depend on how many workers there are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zcsr.engine.processes import Workers
+from zcsr.errors import EvaluationError, InputError, ProgramError
+from zcsr.evaluation import evaluate
+from zcsr.evolve.scorer import Pending, ProbeResult
+from zcsr.language.program import Program, infer_shape
+from zcsr.networks.instances import Instance, NetworkStatistics, passes_for
+from zcsr.networks.untrained import StatisticsConfig, Untrained, untrained
+from zcsr.proxies import get_proxy
+from zcsr.spaces import dataset_shape, get_space, space_names
+
+if TYPE_CHECKING:
+    from zcsr.language.operations import Shape
+    from zcsr.networks.images import ImageSet
+    from zcsr.spaces import SearchSpace
+
+Item = TypeVar("Item")
+
+Load = Callable[[str, str], NetworkStatistics]
+"""From a task's name and an architecture to its statistics; picklable where there are several workers."""
+
+DEFAULT_MEMORY = 320 << 20
+"""Bytes of statistics that each worker keeps."""
+
+PROBED_TOGETHER = 8
+"""Programs that a worker probes at a time."""
+
+NETWORKS_TOGETHER = 10
+"""Networks whose instances are stacked on each other, at most."""
+
+
+class StatisticsScorer:
+    """Probes and scores programs (`zcsr.evolve.Scorer`) on statistics that `load` brings; a context manager.
+
+    load: see `Load`
+    probe_archs: the architectures of each task on which a program must run to be valid
+    workers: processes; with one, everything runs in this process
+    memory: bytes of statistics that each worker keeps at most (it always holds the one it is working on); below
+        the size of the probe networks together, these are loaded again for every few programs
+    """
+
+    def __init__(
+        self,
+        load: Load,
+        probe_archs: Mapping[str, Sequence[str]],
+        workers: int = 1,
+        memory: int = DEFAULT_MEMORY,
+    ) -> None:
+        probes = tuple((task, arch) for task, archs in probe_archs.items() for arch in archs)
+        if not probes:
+            raise InputError("no probe networks are given; every program must run on at least one to be valid")
+        self._workers: Workers[_Networks] = Workers(workers, partial(_Networks, load, probes, memory))
+
+    def __enter__(self) -> StatisticsScorer:
+        self._workers.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._workers.__exit__(kind, error, trace)
+
+    def probe(self, programs: Sequence[Program]) -> list[ProbeResult]:
+        """Run each program on the probe networks until one refuses it.
+
+        First the shapes of all their instances are checked without touching a tensor (reason "shape"); then come
+        the values an instance, which must exist ("error") and be finite ("non_finite").
+        """
+        return [
+            result
+            for results in self._workers.map(_probe, _batches(programs, PROBED_TOGETHER))
+            for result in results
+        ]
+
+    def score(self, pending: Iterable[Pending]) -> Iterator[NDArray[np.float64]]:
+        """Yield, for each pending network in order, the scores of its programs, [programs].
+
+        NaN where a value in an instance is not finite, and where the program does not apply to the network.
+        """
+        for scores in self._workers.map(_score_pending, _together(pending)):
+            yield from scores
+
+    def scores(self, programs: Sequence[Program], task: str, archs: Sequence[str]) -> NDArray[np.float64]:
+        """Return the scores of every program on every network, [programs, networks], NaN as in `score`."""
+        columns = list(self.score(Pending(task, arch, tuple(programs)) for arch in archs))
+        return np.array(columns, dtype=np.float64).reshape(len(archs), len(programs)).T
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What networks are scored by: programs, and known proxies by their names (`zcsr.proxies`)."""
+
+    programs: tuple[Program, ...] = ()
+    proxies: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.proxies:
+            get_proxy(name)  # an unknown one is the caller's mistake, not a worker's
+
+    def __len__(self) -> int:
+        return len(self.programs) + len(self.proxies)
+
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """The id and the text of each, in the order of scores; both are its name for a proxy."""
+        return (
+            *((program.id, str(program)) for program in self.programs),
+            *((proxy, proxy) for proxy in self.proxies),
+        )
+
+    @property
+    def passes(self) -> tuple[str, ...]:
+        """The inputs that must be run for the tensors that the programs take."""
+        return passes_for(frozenset().union(*(program.root.tensors() for program in self.programs)))
+
+
+def score_networks(
+    space: SearchSpace,
+    dataset: str,
+    archs: Iterable[str],
+    images: ImageSet,
+    config: StatisticsConfig,
+    measures: Measures,
+    workers: int = 1,
+) -> Iterator[tuple[str, NDArray[np.float64], float]]:
+    """Yield each architecture, its scores, [programs and then proxies], and the seconds all took together.
+
+    A network is built once; its statistics are collected, as far as the programs need them, used and dropped.
+    Programs' scores are NaN as in `StatisticsScorer.score`. With several workers, a space that `get_space` does not
+    know must be picklable. Raises InputError for a dataset the space does not know, and for what a proxy refuses.
+    """
+    shape = dataset_shape(space, dataset)
+    portable = space.name if space.name in space_names() else space
+    with Workers(workers, partial(_Scoring, portable, shape.classes, images, config, measures)) as pool:
+        yield from pool.map(_score_untrained, archs)
+
+
+def _batches(items: Sequence[Item], size: int) -> Iterator[tuple[Item, ...]]:
+    for start in range(0, len(items), size):
+        yield tuple(items[start : start + size])
+
+
+def _together(pending: Iterable[Pending]) -> Iterator[tuple[Pending, ...]]:
+    """Networks of one task that follow each other, as many at a time as are evaluated together."""
+    for _, of_task in groupby(pending, lambda one: one.task):
+        yield from _batches(list(of_task), NETWORKS_TOGETHER)
+
+
+@dataclass(slots=True)
+class _Networks:
+    """What a worker holds: the statistics used last, within `memory` bytes."""
+
+    load: Load
+    probes: tuple[tuple[str, str], ...]
+    memory: int
+    _kept: OrderedDict[tuple[str, str], tuple[NetworkStatistics, int]] = field(default_factory=OrderedDict)
+    _shapes: tuple[dict[str, Shape], ...] | None = None
+    _evaluator: evaluate.Evaluator = field(default_factory=lambda: evaluate.Evaluator(()))
+
+    def statistics(self, task: str, arch: str) -> NetworkStatistics:
+        return self._held(task, arch)[0]
+
+    def _held(self, task: str, arch: str) -> tuple[NetworkStatistics, int]:
+        """A network's statistics, and the bytes that they take."""
+        key = (task, arch)
+        if key not in self._kept:
+            statistics = self.load(task, arch)
+            self._kept[key] = (statistics, _bytes(statistics))
+            self._make_room()
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def groups(self, networks: Sequence[tuple[str, str]]) -> Iterator[list[NetworkStatistics]]:
+        """Load networks in their order; yield as many at a time as are evaluated together, within the memory."""
+        group: list[NetworkStatistics] = []
+        held = 0
+        for network in networks:
+            statistics, size = self._held(*network)
+            if group and (len(group) == NETWORKS_TOGETHER or held + size > self.memory):
+                yield group
+                group, held = [], 0
+            group.append(statistics)
+            held += size
+        if group:
+            yield group
+
+    def probe_shapes(self) -> tuple[dict[str, Shape], ...]:
+        """Return the different sets of tensor shapes among the instances of the probe networks."""
+        if self._shapes is None:
+            distinct = {_shapes(i): None for probe in self.probes for i in self.statistics(*probe).instances}
+            self._shapes = tuple(dict(shapes) for shapes in distinct)
+        return self._shapes
+
+    def evaluator(self, programs: tuple[Program, ...]) -> evaluate.Evaluator:
+        """Return what evaluates these programs; the one used last, for the same, has its plans made."""
+        if self._evaluator.programs != programs:
+            self._evaluator = evaluate.Evaluator(programs)
+        return self._evaluator
+
+    def _make_room(self) -> None:
+        while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > self.memory:
+            self._kept.popitem(last=False)
+
+
+def _shapes(instance: Instance) -> tuple[tuple[str, Shape], ...]:
+    return tuple((name, tuple(tensor.shape)) for name, tensor in instance.raw.items())
+
+
+def _bytes(statistics: NetworkStatistics) -> int:
+    """Count tensors that instances share once, and P tensors twice, for their differences from D."""
+    sizes = {
+        id(tensor): tensor.nbytes * (2 if name.endswith("_P") else 1)
+        for instance in statistics.instances
+        for name, tensor in instance.raw.items()
+    }
+    return sum(sizes.values())
+
+
+def _probe(networks: _Networks, programs: tuple[Program, ...]) -> list[ProbeResult]:
+    """Probe group by group, so that each network is loaded once even where the memory holds only one group."""
+    refused = _refused_shapes(programs, networks)
+    values: dict[Program, list[NDArray[np.float64]]] = {program: [] for program in programs}
+    done = 0
+    for group in networks.groups(networks.probes):
+        left = tuple(program for program in values if program not in refused)
+        outcomes = networks.evaluator(left).instance_values_of(group)
+        tasks = [task for task, _ in networks.probes[done : done + len(group)]]
+        done += len(group)
+        for task, statistics, of_network in zip(tasks, group, outcomes, strict=True):
+            for program, outcome in zip(left, of_network, strict=True):
+                refusal = _refusal(outcome, statistics, task)
+                if refusal is None:
+                    values[program].append(evaluate.raised(outcome))
+                else:
+                    refused.setdefault(program, refusal)
+    return [refused.get(program) or ProbeResult(np.concatenate(values[program])) for program in programs]
+
+
+def _refused_shapes(programs: Sequence[Program], networks: _Networks) -> dict[Program, ProbeResult]:
+    refused = {}
+    for program in programs:
+        try:
+            for shapes in networks.probe_shapes():
+                infer_shape(program.root, shapes)
+        except ProgramError as error:
+            refused[program] = ProbeResult(None, "shape", str(error))
+    return refused
+
+
+def _refusal(outcome: evaluate.Outcome, statistics: NetworkStatistics, task: str) -> ProbeResult | None:
+    """Why values on a probe network make a program invalid; None where they do not."""
+    if isinstance(outcome, EvaluationError):
+        return ProbeResult(None, "error", f"{outcome}; in {statistics.arch} on {task}")
+    unusable = np.flatnonzero(~np.isfinite(outcome))
+    if not len(unusable):
+        return None
+    layer = statistics.instances[unusable[0]].layer
+    return ProbeResult(
+        None, "non_finite", f"{outcome[unusable[0]]} in layer {layer} of {statistics.arch} on {task}"
+    )
+
+
+def _score_pending(networks: _Networks, pending: tuple[Pending, ...]) -> list[NDArray[np.float64]]:
+    """The scores that are wanted of each network; all of them are evaluated on all networks, which is quicker."""
+    programs = tuple(dict.fromkeys(program for one in pending for program in one.programs))
+    evaluator = networks.evaluator(programs)
+    groups = networks.groups([(one.task, one.arch) for one in pending])
+    scores = (row for group in groups for row in evaluator.scores_of(group))
+    column = {program: number for number, program in enumerate(programs)}
+    return [row[[column[p] for p in one.programs]] for one, row in zip(pending, scores, strict=True)]
+
+
+@dataclass(slots=True)
+class _Scoring:
+    """What a worker needs to score networks from nothing; the space by its name where that is enough."""
+
+    space: SearchSpace | str
+    classes: int
+    images: ImageSet
+    config: StatisticsConfig
+    measures: Measures
+    evaluator: evaluate.Evaluator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.evaluator = evaluate.Evaluator(self.measures.programs)
+
+    def program_scores(self, network: Untrained) -> NDArray[np.float64]:
+        if not self.measures.programs:
+            return np.empty(0)
+        return self.evaluator.scores(network.statistics(self.measures.passes))
+
+
+def _score_untrained(work: _Scoring, arch: str) -> tuple[str, NDArray[np.float64], float]:
+    start = time.perf_counter()
+    space = get_space(work.space) if isinstance(work.space, str) else work.space
+    network = untrained(space, arch, work.classes, work.images, work.config)
+    scores = np.concatenate([work.program_scores(network), _proxy_scores(network, work.measures.proxies)])
+    return arch, scores, time.perf_counter() - start
+
+
+def _proxy_scores(network: Untrained, proxies: Sequence[str]) -> NDArray[np.float64]:
+    scores = [get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in proxies]
+    return np.array(scores, dtype=np.float64)

@@ -1,0 +1,257 @@
+"""One network of a user's own: what a program or a known proxy says of it."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from zcsr.engine.processes import one_thread
+from zcsr.errors import EvaluationError, InputError, ProgramError
+from zcsr.evaluation.evaluate import aggregate, instance_values
+from zcsr.language.named_programs import find_program
+from zcsr.language.program import TENSOR_NAMES, Program
+from zcsr.networks import initialisation as weights
+from zcsr.networks.instances import Instance, Loss, NetworkStatistics, collect, draw_inputs
+from zcsr.networks.trace import Pattern, Separable
+from zcsr.proxies import get_proxy, proxy_names
+from zcsr.proxies.proxy import Proxy
+
+_PATTERNS: Mapping[Pattern, tuple[str, Pattern]] = {
+    "rcb": ("a ReLU whose output a Conv2d takes, whose output a BatchNorm takes", "cbr"),
+    "cbr": ("a Conv2d whose output a BatchNorm takes, whose output a ReLU takes", "rcb"),
+}
+"""What an instance of each pattern is, and the other pattern."""
+
+_SHOWN_LAYERS = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Score:
+    """What one program or known proxy says of one network, to compare with the scores of others by the same.
+
+    value: the score, NaN where the value of an instance is NaN or infinite
+    program: the program's text, or the proxy's name
+    instances: how many there are; 0 for a proxy, which looks at the network as a whole
+    modules: the path of each instance's convolution, "" where no module holds its weight
+    tensors: those of the 22 that the program uses
+    values: float64 [instances], what the program gives for each, in the order in which their BatchNorms ran
+    """
+
+    value: float
+    program: str
+    instances: int
+    modules: tuple[str, ...]
+    tensors: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+
+    def __float__(self) -> float:
+        return self.value
+
+    def __str__(self) -> str:
+        plural = "" if self.instances == 1 else "s"
+        seen = f" over {self.instances} instance{plural}" if self.instances else ""
+        return f"{self.value:.6g} by {self.program}{seen}"
+
+    def __repr__(self) -> str:
+        return f"Score({self})"
+
+    @property
+    def unusable(self) -> tuple[str, ...]:
+        """The `modules` whose instance has a value that is NaN or infinite."""
+        return tuple(
+            module
+            for module, value in zip(self.modules, self.values.tolist(), strict=True)
+            if not math.isfinite(value)
+        )
+
+
+def score(
+    model: nn.Module,
+    batch: Tensor,
+    program: Program | Proxy | str,
+    *,
+    labels: Tensor | None = None,
+    seed: int = 0,
+    initialise: bool = True,
+    pattern: Pattern = "rcb",
+    loss: Loss = "ones",
+    noise_variance: float = 0.01,
+    separable: Separable = "first",
+) -> Score:
+    """Return the score of a network on a minibatch, a function of the arguments alone.
+
+    `model` is any torch module on the processor that maps images [b, c, h, w] to logits; `batch` is such images, of
+    the network's own floating-point type and normalised as for training. `program` is a program, its text or its
+    name (`zcsr.language.named_programs.named_programs`), or a known proxy or its name (`zcsr.proxies.proxy_names`).
+    `labels`, int64 [b], are needed for the loss "cross_entropy" and by the proxies that look at them.
+
+    The weights are drawn anew by `seed`, as EZNAS draws them, in a copy; with `initialise=False` they are taken as
+    they are. `model` is left as it was either way. The other arguments are those of
+    `zcsr.networks.instances.collect` and `draw_inputs`: for a network of a search space, the score is the one that
+    `zcsr test` gives it.
+
+    A value that is not finite is no error: the score is then NaN, and `Score.values` shows which instance it is
+    from. Raises `ProgramError` for a program that cannot be read, `EvaluationError` with the layer for one that
+    does not apply to the network's tensors, and `InputError` for a network without an instance, for one that cannot
+    be copied, for labels that are missing, and for what `collect` refuses.
+    """
+    (found,) = scores(
+        model,
+        batch,
+        [program],
+        labels=labels,
+        seed=seed,
+        initialise=initialise,
+        pattern=pattern,
+        loss=loss,
+        noise_variance=noise_variance,
+        separable=separable,
+    )
+    return found
+
+
+def scores(
+    model: nn.Module,
+    batch: Tensor,
+    programs: Sequence[Program | Proxy | str],
+    *,
+    labels: Tensor | None = None,
+    seed: int = 0,
+    initialise: bool = True,
+    pattern: Pattern = "rcb",
+    loss: Loss = "ones",
+    noise_variance: float = 0.01,
+    separable: Separable = "first",
+) -> tuple[Score, ...]:
+    """Return the scores of a network under several programs, as `score`, looking at its tensors only once."""
+    chosen = [_chosen(program) for program in programs]
+    _check_network(model)
+    _check_batch(batch)
+    with torch.inference_mode(False), one_thread():
+        network = _initialised(model, seed) if initialise else model
+        instances: tuple[Instance, ...] = ()
+        if any(isinstance(program, Program) for program in chosen):
+            inputs = draw_inputs(batch, seed, noise_variance)
+
+            def collected(pattern: Pattern) -> tuple[Instance, ...]:
+                return collect(network, inputs, pattern=pattern, loss=loss, labels=labels, separable=separable)
+
+            instances = collected(pattern)
+            if not instances:
+                raise InputError(_no_instance(network, pattern, collected))
+        return tuple(
+            _by_program(program, instances)
+            if isinstance(program, Program)
+            else _by_proxy(program, network, batch, labels)
+            for program in chosen
+        )
+
+
+def _chosen(program: Program | Proxy | str) -> Program | Proxy:
+    if isinstance(program, Program | Proxy):
+        return program
+    return get_proxy(program.strip()) if program.strip() in proxy_names() else find_program(program)
+
+
+def _check_network(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise InputError(f"a network to score is a torch module, not a {type(model).__name__}")
+    elsewhere = {str(parameter.device) for parameter in model.parameters()} - {"cpu"}
+    if elsewhere:
+        raise InputError(
+            f"the network is on {', '.join(sorted(elsewhere))}: zcsr computes on the processor; give model.cpu()"
+        )
+
+
+def _check_batch(batch: Tensor) -> None:
+    fitting = isinstance(batch, Tensor) and batch.ndim == 4 and batch.is_floating_point() and len(batch) > 0
+    if not fitting:
+        seen = f"{batch.dtype} {list(batch.shape)}" if isinstance(batch, Tensor) else f"a {type(batch).__name__}"
+        raise InputError(f"a batch is images in a floating-point tensor [b, c, h, w], at least one, not {seen}")
+
+
+def _initialised(model: nn.Module, seed: int) -> nn.Module:
+    try:
+        copied = copy.deepcopy(model)
+    except RuntimeError as error:
+        raise InputError(
+            f"the network cannot be copied, in which its weights would be drawn anew ({error}): score it as it is, "
+            "with initialise=False (--keep-weights)"
+        ) from error
+    weights.initialise(copied, weights.random_stream(seed, "weights"))
+    return copied
+
+
+def _by_program(program: Program, instances: Sequence[Instance]) -> Score:
+    values = np.array([_value(program, instance) for instance in instances], dtype=np.float64)
+    used = program.root.tensors()
+    return Score(
+        value=aggregate(values, program.aggregation),
+        program=str(program),
+        instances=len(instances),
+        modules=tuple(instance.module for instance in instances),
+        tensors=tuple(name for name in TENSOR_NAMES if name in used),
+        values=values,
+    )
+
+
+def _value(program: Program, instance: Instance) -> float:
+    try:
+        (value,) = instance_values(program, NetworkStatistics("", (instance,)))
+    except ProgramError as error:
+        layer = f"layer {instance.layer}" + (f" ({instance.module})" if instance.module else "")
+        raise EvaluationError(f"{program}, {layer}: {error}") from error
+    return float(value)
+
+
+def _by_proxy(proxy: Proxy, network: nn.Module, batch: Tensor, labels: Tensor | None) -> Score:
+    given = _absent_labels(proxy.name, len(batch)) if labels is None else labels
+    return Score(proxy(network, batch, given), proxy.name, 0, (), (), np.empty(0))
+
+
+def _absent_labels(proxy: str, count: int) -> Tensor:
+    """What stands for labels that are not given: it can be passed on, and whatever looks at one is told so."""
+
+    class Absent(Tensor):
+        @classmethod
+        def __torch_function__(
+            cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+        ) -> Any:
+            if func in _NOT_LOOKED_AT:
+                return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
+            raise InputError(f"the proxy {proxy} looks at the labels of the images: give labels, int64 [{count}]")
+
+    return torch.zeros(count, dtype=torch.int64).as_subclass(Absent)
+
+
+_NOT_LOOKED_AT = frozenset(
+    (Tensor.clone, Tensor.__len__, Tensor.dtype.__get__, Tensor.shape.__get__, Tensor.device.__get__)  # type: ignore[attr-defined]
+)
+
+
+def _no_instance(network: nn.Module, pattern: Pattern, collected: Callable[[Pattern], tuple[Instance, ...]]) -> str:
+    meaning, other = _PATTERNS[pattern]
+    there = len(collected(other))
+    found = f"{there} fit the other pattern, {other!r}" if there else f"the network is made of {_layers(network)}"
+    return (
+        f"the network has no instance of the pattern {pattern!r}, which programs look at: one is {meaning}, and "
+        f"not the convolution that reads the images; {found}"
+    )
+
+
+def _layers(network: nn.Module) -> str:
+    """The most frequent kinds of module in a network that hold no other."""
+    kinds = Counter(
+        type(module).__name__ for module in network.modules() if not any(True for _ in module.children())
+    )
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_SHOWN_LAYERS))
+    return listed + (" and others" if len(kinds) > _SHOWN_LAYERS else "")

@@ -1,0 +1,1 @@
+"""Programs in forms that others read."""

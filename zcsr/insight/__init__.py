@@ -1,0 +1,1 @@
+"""What a program looks at, and what moves its score."""

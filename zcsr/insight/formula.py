@@ -1,0 +1,113 @@
+"""A program as a formula: simplified, its tree and tensors in words, and the named programs that equal it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zcsr.export.python_file import is_gradient, tensor_meaning
+from zcsr.language.named_programs import named_programs
+from zcsr.language.operations import BY_NAME
+from zcsr.language.program import TENSOR_NAMES, Node, Program
+from zcsr.networks.instances import passes_for
+from zcsr.sameness import recognise
+from zcsr.sameness.normal_form import number_tree, rules_used, simplified
+from zcsr.sameness.recognise import ProgramKeys, program_keys
+from zcsr.sameness.sympy_form import to_latex
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TensorUse:
+    """A tensor that a program takes: its name, what it is in words, and whether it is a gradient."""
+
+    name: str
+    meaning: str
+    gradient: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A program as a formula.
+
+    simplified: an equal program, often with a shorter text; the program itself where there is none
+    rules: what was used to simplify it, in words
+    latex: LaTeX of its value on one instance
+    tree: the simplified program's tree, a line a node
+    tensors: those that it takes
+    inputs: which of D, N and P must go through the network for them
+    """
+
+    program: Program
+    simplified: Program
+    rules: tuple[str, ...]
+    latex: str
+    tree: tuple[str, ...]
+    tensors: tuple[TensorUse, ...]
+    inputs: tuple[str, ...]
+
+
+def read_formula(program: Program) -> Formula:
+    """Return a program as a formula; nothing is computed on tensors."""
+    shorter = simplified(program)
+    used = program.root.tensors()
+    return Formula(
+        program=program,
+        simplified=shorter,
+        rules=rules_used(number_tree(program)) if shorter != program else (),
+        latex=to_latex(shorter),
+        tree=tuple(tree_lines(shorter.root)),
+        tensors=tuple(
+            TensorUse(name, tensor_meaning(name), is_gradient(name)) for name in TENSOR_NAMES if name in used
+        ),
+        inputs=passes_for(used),
+    )
+
+
+def tree_lines(root: Node) -> list[str]:
+    """Return the tree as text, one line a node, each with what the operation or the tensor is."""
+    labels = list(_branches(root, "", ""))
+    width = max(len(label) for label, _ in labels)
+    return [f"{label:<{width}}  {_what(node)}" for label, node in labels]
+
+
+def _branches(node: Node, here: str, below: str) -> Iterator[tuple[str, Node]]:
+    yield here + node.op, node
+    for number, arg in enumerate(node.args, 1):
+        last = number == len(node.args)
+        yield from _branches(arg, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "))
+
+
+def _what(node: Node) -> str:
+    return BY_NAME[node.op].doc if node.args else tensor_meaning(node.op)
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A program that is known to be the same as another: its name or text, and why it is the same, in words."""
+
+    name: str
+    reason: str
+
+
+def named_twins(program: Program) -> tuple[Twin, ...]:
+    """Return the programs with a name of their own that share a key with a program (`zcsr.sameness.recognise`)."""
+    keys = program_keys(program)
+    return tuple(
+        Twin(named.name, recognise.explain(program, named.program))
+        for named in named_programs()
+        if are_twins(program, keys, named.program, program_keys(named.program))
+    )
+
+
+def are_twins(one: Program, keys: ProgramKeys, other: Program, other_keys: ProgramKeys) -> bool:
+    """Return whether two programs aggregate alike and have their text, normal form, sympy form or fingerprint in
+    common; None is no key."""
+    shared = (
+        getattr(keys, stage) is not None and getattr(keys, stage) == getattr(other_keys, stage)
+        for stage in ("normal_form", "sympy", "fingerprint")
+    )
+    return one == other or (one.aggregation == other.aggregation and any(shared))

@@ -1,0 +1,208 @@
+"""What a program does on real networks: seeds, batch sizes, depth, and the size of the network."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from zcsr.engine.processes import Workers
+from zcsr.errors import EvaluationError
+from zcsr.evaluation.evaluate import aggregate, instance_values
+from zcsr.language.program import Program
+from zcsr.networks.instances import NetworkStatistics, passes_for
+from zcsr.networks.untrained import StatisticsConfig, untrained
+from zcsr.proxies import get_proxy
+from zcsr.ranking import kendall
+from zcsr.spaces import dataset_shape, get_space, space_names
+
+if TYPE_CHECKING:
+    from zcsr.networks.images import ImageSet
+    from zcsr.spaces import SearchSpace
+
+Vector = npt.NDArray[np.float64]
+
+SEEDS = (0, 1, 2)
+
+BATCH_SIZES = (1, 4, 16)
+
+DEPTHS = 10
+"""Parts of equal length that a network's depth is divided into."""
+
+Load = Callable[[str], NetworkStatistics | None]
+"""From an architecture to its statistics at the first seed and batch size, where they are at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Kendall's tau-b (-1..1) between two rankings of the same networks, and how many have both values finite."""
+
+    kind: Literal["size", "seed", "batch_size"]
+    one: str
+    other: str
+    tau: float
+    networks: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkReading:
+    """What a program does on some networks of a space.
+
+    archs: the networks
+    scores: at the first seed and batch size, [networks]
+    agreements: with parameters and FLOPs, between seeds, and between batch sizes
+    depth: share of the sum of the instances' |value| that each tenth of the depth has, mean over the networks,
+        [DEPTHS]; NaN where no network has such a sum
+    measured: for how many networks there is such a sum
+    """
+
+    space: str
+    dataset: str
+    images: str
+    archs: tuple[str, ...]
+    scores: Vector
+    agreements: tuple[Agreement, ...]
+    depth: Vector
+    measured: int
+
+
+def read_networks(
+    program: Program,
+    space: SearchSpace,
+    dataset: str,
+    archs: Sequence[str],
+    images: ImageSet,
+    *,
+    seeds: Sequence[int] = SEEDS,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    load: Load | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> NetworkReading:
+    """Return what a program does on real networks, the same for any number of workers.
+
+    Scores are made at every seed with the first batch size, and at every batch size with the first seed. Networks
+    whose score is not finite are left out of a tau. `load` must be picklable where there are several workers.
+    """
+    classes = dataset_shape(space, dataset).classes
+    configs = _configs(seeds, batch_sizes)
+    portable = space.name if space.name in space_names() else space
+    setup = partial(_Work, program, portable, classes, images, tuple(configs.values()), load)
+    rows: list[_Row] = []
+    with Workers(workers, setup) as pool:
+        for row in pool.map(_read_network, archs):
+            rows.append(row)
+            if progress:
+                progress(len(rows), len(archs))
+    scores = dict(zip(configs, np.array([row.scores for row in rows], dtype=np.float64).T, strict=True))
+    base = (seeds[0], batch_sizes[0])
+    shares = np.array([row.depth for row in rows if row.depth is not None], dtype=np.float64).reshape(-1, DEPTHS)
+    return NetworkReading(
+        space=space.name,
+        dataset=dataset,
+        images=images.name,
+        archs=tuple(archs),
+        scores=scores[base],
+        agreements=(
+            _agreement("size", "score", "parameters", scores[base], np.array([row.parameters for row in rows])),
+            _agreement("size", "score", "FLOPs", scores[base], np.array([row.flops for row in rows])),
+            *(
+                _agreement("seed", str(a), str(b), scores[a, base[1]], scores[b, base[1]])
+                for a, b in itertools.combinations(seeds, 2)
+            ),
+            *(
+                _agreement("batch_size", str(a), str(b), scores[base[0], a], scores[base[0], b])
+                for a, b in itertools.combinations(batch_sizes, 2)
+            ),
+        ),
+        depth=shares.mean(0) if len(shares) else np.full(DEPTHS, np.nan),
+        measured=len(shares),
+    )
+
+
+def choose_networks(candidates: Iterable[str], count: int, seed: int = 0) -> list[str]:
+    """Return so many of the candidates, or all of them, drawn by a seed from their sorted order."""
+    ordered = sorted(set(candidates))
+    return random.Random(seed).sample(ordered, min(count, len(ordered)))
+
+
+def depth_shares(values: Vector, parts: int = DEPTHS) -> Vector | None:
+    """Return which share of the sum of |values| lies in each part of the depth, [parts], summing to 1.
+
+    `values`, [instances], are those of instances in the order in which they run, which divide the depth evenly; one
+    that reaches over the end of a part is divided as well. None where the sum is 0 or not finite.
+    """
+    magnitudes = np.abs(values)
+    total = magnitudes.sum() if values.size else 0.0
+    if not (np.isfinite(total) and total > 0):
+        return None
+    reached = np.concatenate([[0.0], np.cumsum(magnitudes / total)])
+    ends = np.linspace(0, 1, parts + 1)
+    shares: Vector = np.diff(np.interp(ends, np.linspace(0, 1, len(reached)), reached))
+    return shares
+
+
+def _configs(seeds: Sequence[int], batch_sizes: Sequence[int]) -> dict[tuple[int, int], StatisticsConfig]:
+    pairs = dict.fromkeys(
+        [*((seed, batch_sizes[0]) for seed in seeds), *((seeds[0], size) for size in batch_sizes)]
+    )
+    return {(seed, size): StatisticsConfig(seed=seed, batch_size=size) for seed, size in pairs}
+
+
+def _agreement(
+    kind: Literal["size", "seed", "batch_size"], one: str, other: str, left: Vector, right: Vector
+) -> Agreement:
+    both = np.isfinite(left) & np.isfinite(right)
+    return Agreement(kind, one, other, kendall(left[both], right[both]), int(both.sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    scores: tuple[float, ...]
+    parameters: float
+    flops: float
+    depth: Vector | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a worker needs; the space by its name where that is enough."""
+
+    program: Program
+    space: SearchSpace | str
+    classes: int
+    images: ImageSet
+    configs: tuple[StatisticsConfig, ...]
+    load: Load | None
+
+    def values(self, statistics: NetworkStatistics) -> Vector:
+        try:
+            return instance_values(self.program, statistics)
+        except EvaluationError:
+            return np.array([math.nan])
+
+
+def _read_network(work: _Work, arch: str) -> _Row:
+    space = get_space(work.space) if isinstance(work.space, str) else work.space
+    passes = passes_for(work.program.root.tensors())
+    values = []
+    for config in work.configs:
+        network = untrained(space, arch, work.classes, work.images, config)
+        stored = work.load(arch) if work.load and config is work.configs[0] else None
+        values.append(work.values(stored or network.statistics(passes)))
+    parameters, flops = (
+        get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in ("params", "flops")
+    )
+    return _Row(
+        scores=tuple(aggregate(one, work.program.aggregation) for one in values),
+        parameters=parameters,
+        flops=flops,
+        depth=depth_shares(values[0]),
+    )

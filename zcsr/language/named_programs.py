@@ -1,0 +1,87 @@
+"""Programs with a name of their own, such as EZNAS-A: data beside the code, one record each.
+
+Where the tensors that the authors' release computes with differ from the ones that the paper prints, both readings
+are there: `eznas-a` is the executed one, `eznas-a-printed` the printed one.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+
+from zcsr.errors import ProgramError, nearest
+from zcsr.language.operations import BY_NAME
+from zcsr.language.program import TENSOR_NAMES, Program, parse
+from zcsr.proxies import proxy_names
+
+_WORD = re.compile(r"[\w.-]+")
+_ID = re.compile(r"[0-9a-f]{12}")
+
+
+class UnknownId(ProgramError):
+    """A program's id (`Program.id`), which is no named program's: only a store can tell what it stands for.
+
+    `id` is the id.
+    """
+
+    def __init__(self, program: str) -> None:
+        super().__init__(
+            f"{program} looks like a program's id, which a store alone can look up: give the program's text or name"
+        )
+        self.id = program
+
+
+@dataclass(frozen=True, slots=True)
+class NamedProgram:
+    """A program with a name of its own.
+
+    name: what commands take in the place of its text
+    program: what it computes
+    reading: by whom its tensors are taken so, such as "executed in the release"
+    source: where it is from
+    """
+
+    name: str
+    program: Program
+    reading: str
+    source: str
+
+
+@cache
+def named_programs() -> tuple[NamedProgram, ...]:
+    """Return the programs that have a name, in the order in which they are listed."""
+    text = importlib.resources.files("zcsr.data").joinpath("programs.toml").read_text(encoding="utf-8")
+    return tuple(
+        NamedProgram(record["name"], parse(record["text"]), record["reading"], record["source"])
+        for record in tomllib.loads(text)["program"]
+    )
+
+
+def find_program(text: str) -> Program:
+    """Return the program of that name or id, in upper or lower case, or else the one that the text stands for.
+
+    Only named programs are known by their ids here; any other id raises `UnknownId`. Raises `ProgramError` for a
+    text that cannot be read; for a single word that is neither a name nor part of the language it suggests the
+    nearest, and tells a known proxy, which is no program.
+    """
+    word = text.strip()
+    programs = {named.name: named.program for named in named_programs()}
+    by_id = {program.id: program for program in programs.values()}
+    found = programs.get(word.lower()) or by_id.get(word.lower())
+    if found is not None:
+        return found
+    if _ID.fullmatch(word.lower()):
+        raise UnknownId(word.lower())
+    if _WORD.fullmatch(word) and word not in TENSOR_NAMES and word not in BY_NAME:
+        raise ProgramError(_unknown(word, [*programs, *TENSOR_NAMES]))
+    return parse(text)
+
+
+def _unknown(word: str, known: list[str]) -> str:
+    if word in proxy_names():
+        return f"{word!r} is a known proxy, not a program: give it as a proxy (--proxy {word})"
+    mend = nearest(word, known, otherwise="; `zcsr proxies` lists the named programs", quoted=False, count=2)
+    return f"unknown program {word!r}: give a program's text, such as fro(T1_D), or its name{mend}"

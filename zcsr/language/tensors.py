@@ -1,0 +1,100 @@
+"""The 22 tensors of an instance (EZNAS, section 3.2), one row each.
+
+A place is where in an instance a tensor is read: the input of the ReLU (T1), the input and the weight of the
+convolution (T2, T3), the output of the BatchNorm (T4). Each is there with its gradient (T1G to T4G), and each but the
+weight itself for data (D), for noise (N) and for perturbed data (P), which programs see as the difference from D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+Input = Literal["D", "N", "P"]
+Kind = Literal["input", "weight", "output"]
+
+INPUTS: dict[Input, str] = {
+    "D": " for data",
+    "N": " for noise",
+    "P": ", what changes in it when data are perturbed",
+}
+"""What goes through a network, each with the words that follow a tensor's meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in an instance a tensor is read.
+
+    kind: whose shape it has: of the convolution's weight, of what comes in, or of what goes out
+    meaning: what it is, in words
+    shared: whether it is the same whatever goes through the network
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    shared: bool = False
+
+
+PLACES = (
+    Place("T1", "input", "the ReLU's input"),
+    Place("T2", "input", "the convolution's input"),
+    Place("T3", "weight", "the convolution's weight", shared=True),
+    Place("T4", "output", "the BatchNorm's output"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One row of the tensor table.
+
+    `input` says what went through the network, None for a tensor that is the same whatever did. Programs see a
+    tensor with a `reference` as the difference from the tensor of that name.
+    """
+
+    place: Place
+    gradient: bool
+    input: Input | None
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.measured + (f"_{self.input}" if self.input else ""))
+
+    @property
+    def measured(self) -> str:
+        """What is measured in each pass, such as T1G."""
+        return self.place.name + ("G" if self.gradient else "")
+
+    @property
+    def kind(self) -> Kind:
+        """Whose shape it has."""
+        return self.place.kind
+
+    @property
+    def reference(self) -> str | None:
+        """The tensor from which programs see this one as the difference; None where they see it as it is."""
+        return f"{self.measured}_D" if self.input == "P" else None
+
+    @property
+    def meaning(self) -> str:
+        """What it is, in words."""
+        place = f"the gradient at {self.place.meaning}" if self.gradient else self.place.meaning
+        return place + (INPUTS[self.input] if self.input else "")
+
+    @property
+    def latex(self) -> str:
+        r"""LaTeX such as `T_{1}^{D}`, and `\nabla T_{1}^{D}` for a gradient."""
+        above = f"^{{{self.input}}}" if self.input else ""
+        return (r"\nabla " if self.gradient else "") + f"T_{{{self.place.name[1:]}}}{above}"
+
+
+def _tensors() -> Iterable[Tensor]:
+    for gradient in (False, True):
+        for place in PLACES:
+            inputs = (None,) if place.shared and not gradient else INPUTS
+            yield from (Tensor(place, gradient, which) for which in inputs)
+
+
+TENSORS: tuple[Tensor, ...] = tuple(_tensors())
+"""The tensors of an instance, in the order of the paper."""

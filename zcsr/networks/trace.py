@@ -1,0 +1,238 @@
+"""What a network did in one pass: which ReLU, convolution and BatchNorm took which tensor, and their instances.
+
+Calls are observed while the network runs, so it does not matter in which order, or whether at all, they come from
+modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from zcsr.errors import InputError
+
+Pattern = Literal["rcb", "cbr"]
+Separable = Literal["first", "second", "both"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A call with the tensor that it took and the one that it gave."""
+
+    input: Tensor
+    output: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Convolution(Call):
+    """A convolution with its weight and the path of the module that holds it, "" where none does."""
+
+    weight: Tensor
+    module: str
+
+
+def holders_of(model: nn.Module) -> dict[int, str]:
+    """The path of the module that holds a parameter, by the parameter's identity."""
+    return {
+        id(parameter): path
+        for path, module in model.named_modules()
+        for parameter in module._parameters.values()
+        if parameter is not None
+    }
+
+
+class Watch(TorchFunctionMode):
+    """Takes the calls of torch's functions, of modules or not, while a network runs inside of it."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        return self.call(func, args, kwargs or {})
+
+    def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Return what the network gets from a call: what the function gives, unless a subclass says otherwise."""
+        return func(*args, **options)
+
+
+class Trace(Watch):
+    """Records the calls that instances consist of, by the identity of the tensors they give.
+
+    `holders` has, by the identity of a parameter, the path of the module that holds it: `holders_of` the network.
+    """
+
+    def __init__(self, holders: Mapping[int, str]) -> None:
+        super().__init__()
+        self.relus: dict[int, Call] = {}
+        self.convolutions: dict[int, Convolution] = {}
+        self.norms: dict[int, Call] = {}
+        self._holders = holders
+        self._stand_ins: dict[int, tuple[Tensor, Tensor]] = {}
+        self._recorded: dict[int, tuple[Tensor, int]] = {}
+        self._overwritten: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Record a call of those that instances consist of; return what the network gets."""
+        if self._overwritten:
+            args = tuple(self.current(arg) for arg in args)
+            options = {name: self.current(option) for name, option in options.items()}
+        if func in _HANDLERS:
+            return _HANDLERS[func](self, *args, **options)
+        if args and id(args[0]) in self._recorded and _works_in_place(func):
+            args = (self._copy_in_place_of(args[0]), *args[1:])
+        return func(*args, **options)
+
+    def current(self, value: Any) -> Any:
+        """What stands for `value` since it was overwritten; lists and tuples of tensors are looked through."""
+        if type(value) in (list, tuple):
+            return type(value)(self.current(item) for item in value)
+        while id(value) in self._overwritten:
+            value = self._overwritten[id(value)][1]
+        return value
+
+    def check_recorded(self) -> None:
+        """Raise InputError where a recorded tensor no longer has the values it was recorded with."""
+        if any(tensor._version != version for tensor, version in self._recorded.values()):
+            raise InputError(
+                "the network overwrites the input or output of a ReLU, convolution or BatchNorm in place "
+                "(through a view, or a function with inplace=True): build it without"
+            )
+
+    def relu(self, input: Tensor, inplace: bool = False) -> Tensor:
+        """Stand in for `F.relu`, `torch.relu` and `Tensor.relu`."""
+        output = F.relu(input)
+        self.relus[id(output)] = Call(self._record(input), self._record(output))
+        if inplace:
+            self._overwritten[id(input)] = (input, output)
+        return output
+
+    def relu_in_place(self, input: Tensor) -> Tensor:
+        """Stand in for `relu_`."""
+        return self.relu(input, inplace=True)
+
+    def convolution(self, input: Tensor, weight: Tensor, *rest: Any, **options: Any) -> Tensor:
+        """Stand in for `F.conv2d`."""
+        stand_in = self._stand_in(weight)
+        output = F.conv2d(input, stand_in, *rest, **options)
+        module = self._holders.get(id(weight), "")
+        self.convolutions[id(output)] = Convolution(self._record(input), self._record(output), stand_in, module)
+        return output
+
+    def norm(
+        self,
+        input: Tensor,
+        running_mean: Tensor | None,  # noqa: ARG002
+        running_var: Tensor | None,  # noqa: ARG002
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        training: bool = False,  # noqa: ARG002
+        momentum: float = 0.1,  # noqa: ARG002
+        eps: float = 1e-5,
+    ) -> Tensor:
+        """Stand in for `F.batch_norm`, always in training and without running statistics."""
+        if input.numel() <= input.shape[1]:
+            raise InputError(
+                f"a BatchNorm sees one value a channel (input {tuple(input.shape)}), of which there is no "
+                "deviation: use larger images or a larger batch"
+            )
+        output = F.batch_norm(input, None, None, weight, bias, training=True, eps=eps)
+        self.norms[id(output)] = Call(input, self._record(output))
+        return output
+
+    def _stand_in(self, weight: Tensor) -> Tensor:
+        """The weight itself where it was computed, otherwise a leaf: frozen weights have gradients too."""
+        if weight.grad_fn is not None:
+            return weight
+        if id(weight) not in self._stand_ins:
+            self._stand_ins[id(weight)] = (weight, weight.detach().requires_grad_())
+        return self._stand_ins[id(weight)][1]
+
+    def _record(self, tensor: Tensor) -> Tensor:
+        self._recorded.setdefault(id(tensor), (tensor, tensor._version))
+        return tensor
+
+    def _copy_in_place_of(self, tensor: Tensor) -> Tensor:
+        copy = tensor.clone()
+        self._overwritten[id(tensor)] = (tensor, copy)
+        return copy
+
+
+_HANDLERS: Mapping[Callable[..., Any], Callable[..., Tensor]] = {
+    F.relu: Trace.relu,
+    torch.relu: Trace.relu,
+    Tensor.relu: Trace.relu,
+    torch.relu_: Trace.relu_in_place,
+    Tensor.relu_: Trace.relu_in_place,
+    F.conv2d: Trace.convolution,
+    F.batch_norm: Trace.norm,
+}
+_IN_PLACE_OPERATORS = {f"__i{name}__" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")}
+
+
+def _works_in_place(func: Callable[..., Any]) -> bool:
+    name = getattr(func, "__name__", "")
+    return name in _IN_PLACE_OPERATORS or name == "__setitem__" or (name.endswith("_") and name[-2:] != "__")
+
+
+# --- instances in a trace ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """The three calls of one instance."""
+
+    relu: Call
+    convolution: Convolution
+    norm: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Which calls make an instance, see `zcsr.networks.instances.collect`."""
+
+    pattern: Pattern
+    separable: Separable
+
+    def find(self, trace: Trace, image: Tensor) -> list[Found]:
+        """The instances in the order of their BatchNorms."""
+        found = []
+        for norm in trace.norms.values():
+            chain = _chain(trace, norm)
+            if chain and chain[0].input is not image:
+                for relu in self._relus(trace, norm, chain):
+                    found += [Found(relu, convolution, norm) for convolution in self._chosen(chain)]
+        return found
+
+    def _relus(self, trace: Trace, norm: Call, chain: list[Convolution]) -> list[Call]:
+        if self.pattern == "cbr":
+            return [relu for relu in trace.relus.values() if relu.input is norm.output]
+        relu = trace.relus.get(id(chain[0].input))
+        return [relu] if relu else []
+
+    def _chosen(self, chain: list[Convolution]) -> list[Convolution]:
+        match self.separable:
+            case "first":
+                return chain[:1]
+            case "second":
+                return chain[-1:]
+            case "both":
+                return chain
+
+
+def _chain(trace: Trace, norm: Call) -> list[Convolution]:
+    """The convolutions that feed each other and then `norm`, in the order in which they ran."""
+    chain: list[Convolution] = []
+    tensor = norm.input
+    while id(tensor) in trace.convolutions:
+        chain.insert(0, trace.convolutions[id(tensor)])
+        tensor = chain[0].input
+    return chain

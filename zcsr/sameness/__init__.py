@@ -1,0 +1,1 @@
+"""When two programs are one: normal form, sympy form, fingerprint."""

@@ -1,0 +1,226 @@
+"""Recognise programs that were met before, so that none is evaluated twice.
+
+A cascade from cheap to dear: the text, the normal form, the sympy form (both `zcsr.sameness.normal_form`), the
+fingerprint (`zcsr.sameness.fingerprint`). A stage is reached only when the ones before it missed. Beyond the text,
+a common key is a proposal; it counts once the two programs' values on the run's own statistics agree (`agree`).
+
+This confirms, it does not prove. Programs that reduce an instance to a few values, 0 or 1 mostly, can agree on
+every probe network by chance and differ on a later one, where rounding or a rare value tips a comparison; so a
+common fingerprint does not count for them, unless they depend on shapes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from zcsr.language.program import Aggregation, Node, Program
+from zcsr.sameness.fingerprint import DIGITS, LAYOUTS, fingerprint, fingerprint_values, rounded
+from zcsr.sameness.normal_form import normal_form, rules_used, scalar_tree
+from zcsr.sameness.sympy_form import sympy_form, sympy_key
+
+Stage = Literal["new", "text", "normal_form", "sympy", "fingerprint"]
+KeyStage = Literal["normal_form", "sympy", "fingerprint"]
+Values = npt.NDArray[np.float64]
+
+TOLERANCE = 1e-5
+"""Largest relative difference between the values of equal programs on real statistics."""
+
+_FEW_VALUES = 3
+"""Different values on the probe networks up to which a fingerprint does not count."""
+
+_SMALLEST = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramKeys:
+    """The keys of a program's value on an instance, plain texts to be stored with it; None where there is none.
+
+    `sympy` is None for large trees, `fingerprint` for programs that run on no probe. None are never equal.
+    """
+
+    normal_form: str
+    sympy: str | None
+    fingerprint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What became of a program: the stage that recognised it and the id of the program it is the same as.
+
+    For stage "new", `same_as` is None, and `keys` are those to `add` it with (None if no values were given).
+    """
+
+    stage: Stage
+    same_as: str | None = None
+    keys: ProgramKeys | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    id: str
+    values: Values
+
+
+def program_keys(program: Program) -> ProgramKeys:
+    """Return all three keys of a program (about a millisecond)."""
+    return _program_keys(dict(_keys(program)))
+
+
+def agree(one: Values, other: Values) -> bool:
+    """Return whether two programs' values on the same instances confirm that they are equal.
+
+    Every pair of values, and the two sums, must differ by at most `TOLERANCE` of the larger magnitude; below the
+    smallest normal float32 number values count as 0. False if the shapes differ, without any values, and where any
+    value is NaN or infinite: such values confirm nothing.
+    """
+    if one.shape != other.shape or one.size == 0 or not (np.isfinite(one).all() and np.isfinite(other).all()):
+        return False
+    return _close(one, other) and _close(one.sum(keepdims=True), other.sum(keepdims=True))
+
+
+class Recogniser:
+    """The programs of a run, found again by text or, for the same `probe_values`, by the other stages.
+
+    Deterministic: of several programs with a common key, the first that was added and is confirmed is taken. To
+    restore it, `add` the run's programs in their order, with the stored keys and values.
+    """
+
+    def __init__(self) -> None:
+        self._by_text: dict[str, str] = {}
+        self._by_key: dict[tuple[str, Aggregation, str], list[_Known]] = {}
+
+    def recognise(self, program: Program, probe_values: Values | None = None) -> Recognition:
+        """Return which known program this one is the same as, and by which stage; changes nothing.
+
+        `probe_values` are its values (`instance_values`) on the run's probe networks, shape [instances]; without
+        them only a known text is recognised, at the cost of printing the program.
+        """
+        same_as = self._by_text.get(str(program))
+        if same_as is not None:
+            return Recognition("text", same_as)
+        if probe_values is None:
+            return Recognition("new")
+        keys: dict[KeyStage, str | None] = {}
+        for stage, key in _keys(program):
+            keys[stage] = key
+            same_as = self._confirmed(stage, program, key, probe_values)
+            if same_as is not None:
+                return Recognition(stage, same_as)
+        return Recognition("new", keys=_program_keys(keys))
+
+    def add(self, program: Program, keys: ProgramKeys, probe_values: Values | None = None) -> None:
+        """Make a new program known; without values it can be recognised by its text alone."""
+        self._by_text.setdefault(str(program), program.id)
+        if probe_values is None:
+            return
+        known = _Known(program.id, np.array(probe_values, dtype=np.float64))
+        for stage in _KEY_STAGES:
+            key = getattr(keys, stage)
+            if key is not None and _can_be_confirmed(stage, program, known.values):
+                self._by_key.setdefault((stage, program.aggregation, key), []).append(known)
+
+    def _confirmed(self, stage: KeyStage, program: Program, key: str | None, values: Values) -> str | None:
+        if key is None or not _can_be_confirmed(stage, program, values):
+            return None
+        candidates = self._by_key.get((stage, program.aggregation, key), ())
+        return next((known.id for known in candidates if agree(known.values, values)), None)
+
+
+def explain(one: Program, other: Program) -> str:
+    """Return in words why two programs are the same on every network, or that nothing says so.
+
+    Algebra ignores rounding and division by zero, and probes are a sample; `agree` on real statistics has the last
+    word.
+    """
+    if one.aggregation != other.aggregation:
+        return f"Not the same: instances are aggregated by {one.aggregation} and by {other.aggregation}."
+    if str(one) == str(other):
+        return "The same text."
+    return (
+        _explain_normal_form(one, other)
+        or _explain_sympy(one, other)
+        or _explain_fingerprint(one, other)
+        or _explain_difference(one, other)
+    )
+
+
+_OF_SHAPES = frozenset({"ones_like", "zeros_like", "numel"})
+_KEY_STAGES: tuple[KeyStage, ...] = ("normal_form", "sympy", "fingerprint")
+
+
+def _keys(program: Program) -> Iterator[tuple[KeyStage, str | None]]:
+    """Yield the stages with their keys, each computed only when asked for."""
+    normal = normal_form(scalar_tree(program))
+    yield "normal_form", str(normal)
+    yield "sympy", sympy_key(normal)
+    yield "fingerprint", fingerprint(program)
+
+
+def _program_keys(keys: Mapping[KeyStage, str | None]) -> ProgramKeys:
+    return ProgramKeys(str(keys["normal_form"]), keys["sympy"], keys["fingerprint"])
+
+
+def _can_be_confirmed(stage: KeyStage, program: Program, values: Values) -> bool:
+    """Return whether equal values say that programs with a common key of this stage are equal."""
+    return stage != "fingerprint" or len(np.unique(values)) > _FEW_VALUES or _depends_on_shapes_alone(program.root)
+
+
+def _depends_on_shapes_alone(node: Node) -> bool:
+    if node.op in _OF_SHAPES:
+        return True
+    return bool(node.args) and all(map(_depends_on_shapes_alone, node.args))
+
+
+def _close(one: Values, other: Values) -> bool:
+    larger = np.maximum(np.abs(one), np.abs(other))
+    return bool((np.abs(one - other) <= np.maximum(TOLERANCE * larger, _SMALLEST)).all())
+
+
+def _explain_normal_form(one: Program, other: Program) -> str | None:
+    trees = scalar_tree(one), scalar_tree(other)
+    normal = str(normal_form(trees[0]))
+    if normal != str(normal_form(trees[1])):
+        return None
+    used = rules_used(trees[0]), rules_used(trees[1])
+    decisive = [rule for rule in used[0] if rule not in used[1]] + [rule for rule in used[1] if rule not in used[0]]
+    reasons = "; ".join(decisive or dict.fromkeys(used[0])) or "the terms of sums and products are in another order"
+    return f"The same normal form, {normal}: {reasons}."
+
+
+def _explain_sympy(one: Program, other: Program) -> str | None:
+    trees = scalar_tree(one), scalar_tree(other)
+    key = sympy_key(trees[0])
+    if key is None or key != sympy_key(trees[1]):
+        return None
+    return f"The same by algebra; sympy writes both as {sympy_form(normal_form(trees[0]))}."
+
+
+def _explain_fingerprint(one: Program, other: Program) -> str | None:
+    key = fingerprint(one)
+    if key is None or key != fingerprint(other):
+        return None
+    count = len(fingerprint_values(one))
+    return (
+        f"The same numbers: both give the same values to {DIGITS} digits on {count} probe instances; "
+        f"no rule of algebra known here says why."
+    )
+
+
+def _explain_difference(one: Program, other: Program) -> str:
+    values = zip(LAYOUTS, fingerprint_values(one), fingerprint_values(other), strict=True)
+    for layout, left, right in values:
+        if rounded(left) != rounded(right):
+            return (
+                f"Not the same: on a probe instance of batch {layout.batch} with "
+                f"{layout.kernel}x{layout.kernel} weights the first {_gives(left)}, the second {_gives(right)}."
+            )
+    return "Not known to be the same: neither runs on the probe instances."
+
+
+def _gives(value: float | None) -> str:
+    return "does not run" if value is None else f"gives {value:.6g}"
