@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,8 +18,10 @@ from setting import Setting, groups_of
 
 from zcsr.evaluation.evaluate import Evaluator
 from zcsr.evaluation.many_networks import NETWORKS_TOGETHER
-from zcsr.language.operations import BY_NAME, Operation
+from zcsr.language.languages import EZNAS
+from zcsr.language.operations import Operation
 from zcsr.language.program import Node, Program
+from zcsr.language.text import parse
 from zcsr.networks.instances import Instance, NetworkStatistics
 from zcsr.ranking import kendall
 
@@ -29,7 +30,6 @@ Scores = NDArray[np.float64]
 DECOMPOSITIONS = ("det", "logdet", "eig_ratio", "eig_ratio_sym")
 """Operations whose time is that of LAPACK, in whatever order programs are computed."""
 
-OF_SHAPES = ("numel", "ones_like", "zeros_like")
 """Operations that do not look at the values of their argument."""
 
 PROFILED = NETWORKS_TOGETHER
@@ -80,7 +80,7 @@ def _run(setting: Setting, programs: Sequence[Program], archs: Sequence[str]) ->
 
     The plain loop takes them one by one, ours together, as many as a search does.
     """
-    names = frozenset().union(*(read_tensors(program.root) for program in programs))
+    names = frozenset().union(*(read_tensors(program.expression) for program in programs))
     ours, evaluator = cpu(Evaluator, programs)
     plain, read = 0.0, 0
     plain_scores, our_scores = [], []
@@ -114,7 +114,7 @@ def read_tensors(node: Node) -> frozenset[str]:
     """The tensors of a tree whose values are needed, and not just their shapes."""
     if not node.args:
         return frozenset({node.op})
-    return frozenset() if node.op in OF_SHAPES else frozenset().union(*map(read_tensors, node.args))
+    return frozenset() if node.word.from_shape else frozenset().union(*map(read_tensors, node.args))
 
 
 def bytes_read(statistics: NetworkStatistics, names: frozenset[str]) -> int:
@@ -248,21 +248,10 @@ class Profile:
 def _profile(setting: Setting, programs: Sequence[Program], archs: Sequence[str]) -> Profile:
     profile = Profile(len(programs) * len(archs))
     loaded = [setting.load(setting.task, arch) for arch in archs]
-    with _watched(profile):
-        evaluator = Evaluator(programs)
-        profile.whole, _ = cpu(evaluator.scores_of, loaded)
+    language = EZNAS.having(*(_reporting(operation, profile) for operation in EZNAS.operations))
+    evaluator = Evaluator([parse(str(program), language) for program in programs])
+    profile.whole, _ = cpu(evaluator.scores_of, loaded)
     return profile
-
-
-@contextmanager
-def _watched(profile: Profile) -> Iterator[None]:
-    """Let the table of operations report what each call costs."""
-    before = dict(BY_NAME)
-    BY_NAME.update({name: _reporting(operation, profile) for name, operation in before.items()})
-    try:
-        yield
-    finally:
-        BY_NAME.update(before)
 
 
 def _reporting(operation: Operation, profile: Profile) -> Operation:

@@ -12,7 +12,7 @@ from setting import PROBES, Load, Setting, groups_of
 
 from zcsr.evaluation.evaluate import Evaluator
 from zcsr.evaluation.many_networks import StatisticsScorer
-from zcsr.language.program import parse
+from zcsr.language.text import parse
 from zcsr.networks.instances import NetworkStatistics
 
 TARGET_R2 = 0.98

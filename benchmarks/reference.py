@@ -100,7 +100,7 @@ def instance_values(program: Program, statistics: NetworkStatistics) -> list[flo
     """The scalar of each instance in turn."""
     scalar = torch.mean if program.to_scalar == "mean" else lambda a: torch.linalg.norm(a.flatten())
     with torch.inference_mode():
-        return [float(scalar(value(program.root, instance.tensors))) for instance in statistics.instances]
+        return [float(scalar(value(program.expression, instance.tensors))) for instance in statistics.instances]
 
 
 def score(program: Program, statistics: NetworkStatistics) -> float:

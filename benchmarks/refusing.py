@@ -14,9 +14,10 @@ from setting import PROBES, Setting
 from zcsr.errors import ProgramError
 from zcsr.evaluation.many_networks import StatisticsScorer
 from zcsr.evolve import EvolveConfig
-from zcsr.evolve.trees import random_programs
-from zcsr.language.operations import Shape
+from zcsr.evolve.trees import Trees
+from zcsr.language.languages import EZNAS
 from zcsr.language.program import Program, infer_shape
+from zcsr.language.shapes import Shape
 from zcsr.networks.instances import Instance, NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
@@ -71,8 +72,8 @@ def proposals(count: int, generator: random.Random) -> list[Program]:
     config = EvolveConfig()
     found: list[Program] = []
     while len(found) < count:
-        trees = [candidate.root for candidate in random_programs(config, count, generator)]
-        found += [Program(tree) for tree in trees if tree.height <= config.height_limit]
+        drawn = (one.outcome for one in Trees(EZNAS).random(config, count, generator))
+        found += [p for p in drawn if isinstance(p, Program) and p.root.height <= config.height_limit]
     return found[:count]
 
 
@@ -123,7 +124,7 @@ def shapes_fit(program: Program, instances: Sequence[Instance]) -> bool:
     """Whether the shape rules admit the program on all instances."""
     try:
         for instance in instances:
-            infer_shape(program.root, dict(_shapes(instance)))
+            infer_shape(program.expression, dict(_shapes(instance)))
     except ProgramError:
         return False
     return True
@@ -134,7 +135,7 @@ def computes(program: Program, instances: Sequence[Instance]) -> bool:
     """Whether the plain loop computes the program on all instances, finite or not."""
     try:
         for instance in instances:
-            reference.value(program.root, instance.tensors)
+            reference.value(program.expression, instance.tensors)
     except (RuntimeError, IndexError):
         return False
     return True

@@ -18,7 +18,8 @@ from setting import Load, Setting
 
 from zcsr.evaluation.many_networks import StatisticsScorer
 from zcsr.evolve import EvolveConfig, Generation, TaskData, choose_probes, evolve
-from zcsr.evolve.trees import Candidate, children, random_programs, select
+from zcsr.evolve.trees import Candidate, Trees, select
+from zcsr.language.languages import EZNAS
 from zcsr.language.program import Program
 from zcsr.networks.instances import NetworkStatistics
 
@@ -131,20 +132,21 @@ class _Sampler:
 
 def _random(config: EvolveConfig, generator: random.Random) -> Iterator[Program]:
     while True:
-        yield from _admitted(config, random_programs(config, config.lambda_, generator))
+        yield from _admitted(config, Trees(EZNAS).random(config, config.lambda_, generator))
 
 
 def _children(config: EvolveConfig, generation: Generation, generator: random.Random) -> Iterator[Program]:
     pool = [individual for individual in generation.individuals if math.isfinite(individual.fitness)]
     pool = pool or list(generation.individuals)
     chosen = select(config, [individual.fitness for individual in pool], generator)
-    parents = [pool[position].program.root for position in chosen]
+    parents = [pool[position] for position in chosen]
     while True:
-        yield from _admitted(config, children(config, parents, generator))
+        yield from _admitted(config, Trees(EZNAS).children(config, parents, generator))
 
 
 def _admitted(config: EvolveConfig, candidates: Iterable[Candidate]) -> Iterator[Program]:
-    return (Program(c.root) for c in candidates if c.root.height <= config.height_limit)
+    programs = (one.outcome for one in candidates)
+    return (p for p in programs if isinstance(p, Program) and p.root.height <= config.height_limit)
 
 
 def runs_on(program: Program, networks: Sequence[NetworkStatistics]) -> bool:

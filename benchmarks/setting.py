@@ -17,7 +17,8 @@ from zcsr.engine.processes import available_workers
 from zcsr.evaluation.many_networks import NETWORKS_TOGETHER, StatisticsScorer
 from zcsr.evolve import EvolveConfig, TaskData
 from zcsr.evolve.memory import Memory, Recognised
-from zcsr.evolve.trees import random_programs
+from zcsr.evolve.trees import Trees
+from zcsr.language.languages import EZNAS
 from zcsr.language.program import Program
 from zcsr.networks.instances import NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig
@@ -218,8 +219,8 @@ def valid_programs(load: Load, task: str, probes: Sequence[str], count: int, see
     found: list[Program] = []
     with StatisticsScorer(load, {task: probes}) as scorer:
         while len(found) < count:
-            candidates = [Program(c.root) for c in random_programs(config, 64, generator)]
-            programs = [program for program in candidates if program.root.height <= config.height_limit]
+            drawn = (candidate.outcome for candidate in Trees(EZNAS).random(config, 64, generator))
+            programs = [p for p in drawn if isinstance(p, Program) and p.root.height <= config.height_limit]
             for program, result in zip(programs, scorer.probe(programs), strict=True):
                 if result.values is None or memory.verdict(str(program)) is not None:
                     continue

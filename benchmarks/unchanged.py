@@ -13,12 +13,15 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import polars as pl
+
+from zcsr import queries
 
 ZCSR = Path(sys.executable).with_name("zcsr")
 
@@ -86,7 +89,7 @@ def computed(store: Path, data: Path, rows: Path | None) -> dict[str, str]:
     zcsr(store, "test", "--task", "nasbench201:cifar10", *named, "--proxy", "params", "--sample", "50")
     answers = {}
     for name in query_names():
-        for run in RUNS if "$run" in (Path("queries") / f"{name}.sql").read_text(encoding="utf-8") else ("",):
+        for run in RUNS if re.search(r"\$run\b", queries.load(name).sql) else ("",):
             flags = ("--parameter", f"run={run}") if run else ()
             answers[f"query {name} {run}".strip()] = zcsr(store, "query", name, *flags, "--format", "csv")
     for name in TABLES:
@@ -101,9 +104,7 @@ def computed(store: Path, data: Path, rows: Path | None) -> dict[str, str]:
 
 def query_names() -> list[str]:
     """The queries that come with zcsr, but for those that are about times alone."""
-    from zcsr.queries import names
-
-    return [name for name in names() if name not in ("timings", "footprint")]
+    return [name for name in queries.names() if name not in ("timings", "footprint")]
 
 
 def without_times(text: str) -> str:

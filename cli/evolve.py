@@ -131,8 +131,8 @@ def evolve(
             networks_per_task=networks,
             draw=draw,
             tasks_per_generation=tasks_per_generation,
-            to_scalar=to_scalar,  # type: ignore[arg-type]  # checked by the config
-            aggregation=aggregation,  # type: ignore[arg-type]
+            to_scalar=to_scalar,
+            aggregation=aggregation,
             fitness=fitness,  # type: ignore[arg-type]
             probe_networks=probe_networks,
             representation=representation,  # type: ignore[arg-type]

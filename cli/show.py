@@ -44,16 +44,15 @@ def operations() -> None:
     from rich.text import Text
 
     from zcsr.cli.console import data
-    from zcsr.language.operations import OPERATIONS
-    from zcsr.language.program import TENSOR_NAMES
+    from zcsr.language.languages import EZNAS
 
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", style="dim")
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    for operation in OPERATIONS:
+    for number, operation in enumerate(EZNAS.operations):
         arguments = "A, B" if operation.arity == 2 else "A"
-        table.add_row(str(operation.index), f"{operation.name}({arguments})", Text(operation.doc))
+        table.add_row(str(number), f"{operation.name}({arguments})", Text(operation.meaning))
     table.add_row()
-    table.add_row("", "tensors", Text(" ".join(TENSOR_NAMES)))
+    table.add_row("", "tensors", Text(" ".join(tensor.name for tensor in EZNAS.tensors)))
     data().print(table)

@@ -16,7 +16,8 @@ from zcsr.insight.formula import Formula, Twin, named_twins, read_formula
 from zcsr.insight.readings import BATCH_SIZES, SEEDS, NetworkReading, choose_networks, read_networks
 from zcsr.insight.responses import DRAWS, Response, Sizes, described, filling_of, response_groups, responses
 from zcsr.language.named_programs import named_programs
-from zcsr.language.program import Program, parse
+from zcsr.language.program import Program
+from zcsr.language.text import parse
 from zcsr.networks.instances import NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig
 from zcsr.reports.run_page import picture
@@ -26,7 +27,7 @@ from zcsr.reports.toolkit.markdown import code, escape, shortened_code, table
 from zcsr.reports.toolkit.render import write_markdown
 from zcsr.reports.toolkit.results import ask, query_command
 from zcsr.reports.toolkit.tree import tree_figure
-from zcsr.sameness.recognise import explain, program_keys
+from zcsr.sameness.recognise import explain_sameness, program_keys
 from zcsr.spaces import get_space
 from zcsr.store import (
     Collection,
@@ -95,7 +96,7 @@ def archive_twins(program: Program, store: Store) -> pl.DataFrame:
     """
     found = ask(store, "same_programs", _keys(program)).frame
     rows = [
-        (row["text"], row["runs"], row["best_fitness"], explain(program, parse(row["text"])))
+        (row["text"], row["runs"], row["best_fitness"], explain_sameness(program, parse(row["text"])))
         for row in found.to_dicts()
         if parse(row["text"]).aggregation == program.aggregation
     ]
@@ -289,9 +290,9 @@ def inputs_line(formula: Formula) -> str:
     listed = " and ".join(
         filter(None, [", ".join(words[i] for i in formula.inputs[:-1]), words[formula.inputs[-1]]])
     )
-    passes = "forward and backward" if any(use.gradient for use in formula.tensors) else "forward"
+    passes = "forward and backward" if any(tensor.gradient for tensor in formula.tensors) else "forward"
     count = "one pass" if len(formula.inputs) == 1 else f"{len(formula.inputs)} passes"
-    kinds = {filling_of(use.name) for use in formula.tensors}
+    kinds = {filling_of(tensor) for tensor in formula.tensors}
     shapes = "weights and activations" if len(kinds) == 2 else f"{kinds.pop()}s"
     return f"Their shapes are those of {shapes}. It takes {count}, {passes}, of {listed}."
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from zcsr.cost.footprint import GREEN_ALGORITHMS, Footprint
-from zcsr.language.program import parse
+from zcsr.language.text import parse
 from zcsr.reports.toolkit.figures import Panel, fitness_figure, scatter_figure
 from zcsr.reports.toolkit.footprint import cost_section, footprint_flags, read_cost
 from zcsr.reports.toolkit.markdown import Formatter, code, number, shortened_code, table

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from zcsr.language.program import parse
+from zcsr.language.text import parse
 from zcsr.networks.untrained import StatisticsConfig
 from zcsr.proxies import proxy_names
 from zcsr.store.importers.suitezero_files import SCHEMA as PROXIES_SCHEMA

@@ -10,7 +10,9 @@ import polars as pl
 
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.records import Generation, Genotype, Individual, ProgramRecord, Rejection, ScoreRecord
-from zcsr.language.program import TENSOR_NAMES, Program, parse
+from zcsr.language.program import Program
+from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.text import parse
 from zcsr.networks.untrained import StatisticsConfig
 from zcsr.store.importers.suitezero_files import SCHEMA as PROXIES_SCHEMA
 from zcsr.store.jobs.nas_searches import SCHEMA as SEARCHES_SCHEMA

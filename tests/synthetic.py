@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from zcsr.evolve import TaskData
-from zcsr.language.program import TENSOR_NAMES
+from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.networks.instances import Instance, NetworkStatistics
 
 

@@ -26,7 +26,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zcsr.evolve import EvolveConfig
-from zcsr.language.program import TENSOR_NAMES, parse
+from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.text import parse
 from zcsr.networks.images import ImageSet
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
@@ -148,7 +149,7 @@ def test_plain_collection_has_the_tensors_of_zcsr() -> None:
 
 
 def test_only_tensors_whose_values_are_needed_count_as_read() -> None:
-    assert evaluating.read_tensors(parse("add(numel(T1_D), mul(T3, ones_like(T4_D)))").root) == {"T3"}
+    assert evaluating.read_tensors(parse("add(numel(T1_D), mul(T3, ones_like(T4_D)))").expression) == {"T3"}
 
 
 def test_a_shared_tensor_is_read_once_and_a_difference_is_of_two(tiny: setting.Setting) -> None:

@@ -23,7 +23,7 @@ from zcsr import queries
 from zcsr.cli.app import app
 from zcsr.language.named_programs import named_programs
 from zcsr.language.operations import OPERATIONS
-from zcsr.language.program import TENSOR_NAMES
+from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.proxies import proxy_names
 from zcsr.spaces import use_space_files
 from zcsr.store import Store, connect

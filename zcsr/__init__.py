@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from zcsr.errors import InputError, ProgramError, StoreError, ZcsrError
     from zcsr.evaluation.one_network import Score, score
     from zcsr.language.operations import OPERATIONS
-    from zcsr.language.program import TENSOR_NAMES, Node, Program, parse
+    from zcsr.language.program import Node, Program
+    from zcsr.language.tensors import TENSOR_NAMES
+    from zcsr.language.text import parse
     from zcsr.networks.images import ImageSet
     from zcsr.networks.instances import NetworkStatistics, collect
     from zcsr.networks.untrained import StatisticsConfig, network_statistics
@@ -48,7 +50,9 @@ _NAMES_IN = {
     "errors": ("InputError", "ProgramError", "StoreError", "ZcsrError"),
     "evaluation.one_network": ("Score", "score"),
     "language.operations": ("OPERATIONS",),
-    "language.program": ("TENSOR_NAMES", "Node", "Program", "parse"),
+    "language.program": ("Node", "Program"),
+    "language.tensors": ("TENSOR_NAMES",),
+    "language.text": ("parse",),
     "networks.images": ("ImageSet",),
     "networks.instances": ("NetworkStatistics", "collect"),
     "networks.untrained": ("StatisticsConfig", "network_statistics"),

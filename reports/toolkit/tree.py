@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from zcsr.language.program import Node, Program
+from zcsr.language.program import Program
 from zcsr.reports.toolkit.figures import BLUE, DPI, GREY, STYLE, VERMILION
 from zcsr.sameness.normal_form import is_number
 
@@ -58,7 +58,10 @@ class Placed:
 
 def boxes(program: Program) -> Box:
     """Return the tree as boxes, topped by the steps from its value to the score."""
-    top = _box(program.root)
+    top = program.expression.fold(
+        lambda tensor: Box(tensor.name, "tensor", ()),
+        lambda operation, *args: Box(operation.name, "operation", args),
+    )
     step = _step(program)
     if step:
         top = Box(step, "step", (top,))
@@ -100,13 +103,9 @@ def tree_figure(path: Path, program: Program, kind: Literal["png", "svg"] = "png
 
 def _step(program: Program) -> str:
     """What makes one number an instance of the tree's value, "" for a mean of what is one already."""
-    if is_number(program.root):
+    if is_number(program.expression):
         return "" if program.to_scalar == "mean" else "absolute value"
-    return "mean of the elements" if program.to_scalar == "mean" else "L2 norm of the elements"
-
-
-def _box(node: Node) -> Box:
-    return Box(node.op, "operation" if node.args else "tensor", tuple(map(_box, node.args)))
+    return program.number.operation.meaning
 
 
 @dataclass(frozen=True, slots=True)

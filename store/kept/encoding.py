@@ -24,7 +24,7 @@ from polars.io.plugins import register_io_source
 from torch import Tensor
 
 from zcsr.errors import InputError
-from zcsr.language.program import TENSOR_NAMES
+from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.networks.instances import Differences, Instance, NetworkStatistics, blocked
 
 PIECE_BYTES = 2 << 20

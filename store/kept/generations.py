@@ -10,7 +10,7 @@ import polars as pl
 
 from zcsr.errors import ProgramError, StoreError
 from zcsr.evolve.records import Generation, Genotype, Individual, ProgramRecord, Rejection, ScoreRecord
-from zcsr.language.program import parse
+from zcsr.language.text import parse
 
 GENERATION_TABLES = ("generation", "individuals", "taus", "draws", "programs", "rejections", "scores")
 GENOTYPES = "genotypes"

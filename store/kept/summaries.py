@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from zcsr.language.program import TENSOR_NAMES
+from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.networks.instances import NetworkStatistics
 
 Values = npt.NDArray[np.float64]

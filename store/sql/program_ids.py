@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from zcsr.errors import InputError
-from zcsr.language.program import Program, parse
+from zcsr.language.program import Program
+from zcsr.language.text import parse
 from zcsr.store.kept.store import Store
 from zcsr.store.sql.index import query
 

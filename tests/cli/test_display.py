@@ -266,7 +266,7 @@ def test_before_the_first_generation_the_panel_says_so(samples: ModuleType) -> N
 def test_a_long_formula_is_folded_inside_the_panel(samples: ModuleType, generations: list[Generation]) -> None:
     from dataclasses import replace
 
-    from zcsr.language.program import parse
+    from zcsr.language.text import parse
 
     tall = "exp(" * 40 + "T1_D" + ")" * 40
     individuals = tuple(replace(one, program=parse(tall)) for one in generations[0].individuals)

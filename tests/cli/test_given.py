@@ -17,7 +17,7 @@ from zcsr.cli.archs import chosen_archs
 from zcsr.cli.programs import proxies_named, read_program
 from zcsr.errors import InputError, nearest
 from zcsr.language.named_programs import find_program
-from zcsr.language.program import parse
+from zcsr.language.text import parse
 from zcsr.proxies import proxy_names
 from zcsr.spaces import DatasetShape, ListedSpace, get_space
 from zcsr.store import Store, query

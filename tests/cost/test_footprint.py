@@ -26,7 +26,7 @@ from zcsr.cost.footprint import GREEN_ALGORITHMS, PAPER_GRAMS, Footprint
 from zcsr.cost.meter import open_meter
 from zcsr.engine.processes import Workers
 from zcsr.errors import InputError, StoreError
-from zcsr.language.program import parse
+from zcsr.language.text import parse
 from zcsr.reports import render_run, render_scores, render_search
 from zcsr.reports.program_page import explain_program, render_explanation
 from zcsr.reports.toolkit.footprint import cost_section, footprint_flags, read_cost

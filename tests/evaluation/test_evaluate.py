@@ -19,8 +19,11 @@ from torch import Tensor
 
 from zcsr.errors import EvaluationError, InputError
 from zcsr.evaluation.evaluate import Evaluator, Outcome, aggregate, apply_node, instance_values, score, scores
-from zcsr.language.operations import BY_NAME, OPERATIONS
-from zcsr.language.program import TENSOR_NAMES, Node, Program, parse
+from zcsr.language.languages import EZNAS, Language
+from zcsr.language.operations import OPERATIONS
+from zcsr.language.program import Node, Program
+from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.text import parse
 from zcsr.networks.images import ImageSet
 from zcsr.networks.instances import Instance, NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
@@ -150,16 +153,16 @@ def test_a_value_that_is_not_finite_makes_the_score_nan(text: str) -> None:
 
 
 def test_infinities_of_both_signs_do_not_warn(recwarn: pytest.WarningsRecorder) -> None:
-    assert math.isnan(aggregate(np.array([math.inf, -math.inf, 1.0]), "mean"))
-    assert math.isnan(aggregate(np.array([math.inf, 1.0]), "sum"))
+    assert math.isnan(aggregate(np.array([math.inf, -math.inf, 1.0]), parse("T3")))
+    assert math.isnan(aggregate(np.array([math.inf, 1.0]), parse("T3 -> mean -> sum")))
     assert not recwarn.list
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30))
 def test_aggregation_is_the_plain_mean_or_sum(numbers: list[float]) -> None:
     values = np.array(numbers)
-    assert aggregate(values, "sum") == pytest.approx(math.fsum(numbers), rel=1e-9, abs=1e-6)
-    assert aggregate(values, "mean") == pytest.approx(math.fsum(numbers) / len(numbers), rel=1e-9, abs=1e-6)
+    assert aggregate(values, parse("T3 -> mean -> sum")) == pytest.approx(math.fsum(numbers), rel=1e-9, abs=1e-6)
+    assert aggregate(values, parse("T3")) == pytest.approx(math.fsum(numbers) / len(numbers), rel=1e-9, abs=1e-6)
 
 
 def test_aggregation_is_in_double_precision() -> None:
@@ -201,7 +204,7 @@ def test_operations_on_a_number_run_or_are_refused_politely(text: str) -> None:
 
 def test_a_tensor_that_is_not_given_is_named() -> None:
     with pytest.raises(EvaluationError, match=r"no tensor named T4_D is given; given are T1_D"):
-        apply_node(parse("add(T1_D, T4_D)").root, {"T1_D": torch.ones(2)})
+        apply_node(parse("add(T1_D, T4_D)").expression, {"T1_D": torch.ones(2)})
 
 
 # What must hold for any program -----------------------------------------------------------------------------------
@@ -209,9 +212,9 @@ def test_a_tensor_that_is_not_given_is_named() -> None:
 
 def random_tree(height: int, generator: random.Random, names: Sequence[str] = TENSOR_NAMES[:10]) -> Node:
     if height == 0:
-        return Node(generator.choice(names))
+        return EZNAS.node(generator.choice(names))
     operation = generator.choice(OPERATIONS)
-    return Node(operation.name, tuple(random_tree(height - 1, generator, names) for _ in range(operation.arity)))
+    return Node(operation, tuple(random_tree(height - 1, generator, names) for _ in range(operation.arity)))
 
 
 def test_random_trees_are_the_naive_recursion_and_leave_the_statistics_alone(
@@ -240,38 +243,37 @@ def test_random_trees_are_the_naive_recursion_and_leave_the_statistics_alone(
 # Many programs at once --------------------------------------------------------------------------------------------
 
 
-def spy_on(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
-    """Note the length of the stack at every call of an operation."""
+def spy_on(name: str) -> tuple[Language, list[int]]:
+    """The language with an operation that notes the length of the stack at every call."""
     lengths: list[int] = []
-    operation = BY_NAME[name]
+    operation = EZNAS.operation(name)
 
     def stacked(*args: Tensor) -> Tensor:
         lengths.append(len(args[0]))
         return operation.stacked(*args)
 
-    monkeypatch.setitem(BY_NAME, name, dataclasses.replace(operation, stacked=stacked))
-    return lengths
+    return EZNAS.having(dataclasses.replace(operation, stacked=stacked)), lengths
 
 
-def values_of(texts: Sequence[str], statistics: NetworkStatistics) -> list[Outcome]:
-    return Evaluator([parse(text) for text in texts]).instance_values(statistics)
+def values_of(texts: Sequence[str], statistics: NetworkStatistics, language: Language = EZNAS) -> list[Outcome]:
+    return Evaluator([parse(text, language) for text in texts]).instance_values(statistics)
 
 
-def test_a_subtree_of_several_programs_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    lengths = spy_on(monkeypatch, "exp")
+def test_a_subtree_of_several_programs_is_computed_once() -> None:
+    language, lengths = spy_on("exp")
     network = single(T1_D=[0.0, 0.0], T2_D=[1.0, 1.0])
-    first, second = values_of(["add(exp(T1_D), exp(T1_D))", "mul(T2_D, add(T2_D, exp(T1_D)))"], network)
+    first, second = values_of(["add(exp(T1_D), exp(T1_D))", "mul(T2_D, add(T2_D, exp(T1_D)))"], network, language)
     assert lengths == [1]
     assert first.tolist() == [2.0]
     assert second.tolist() == [2.0]
 
 
 @pytest.mark.parametrize("text", ["numel(exp(T1_D))", "ones_like(exp(T1_D))", "fro(zeros_like(log(exp(T1_D))))"])
-def test_what_needs_a_shape_alone_does_not_compute_its_argument(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    lengths = spy_on(monkeypatch, "exp")
+def test_what_needs_a_shape_alone_does_not_compute_its_argument(text: str) -> None:
+    language, lengths = spy_on("exp")
     network = single(T1_D=[[3.0, 4.0]])
     plain = reference.instance_values(parse(text), network)
-    assert values_of([text], network)[0].tolist() == plain
+    assert values_of([text], network, language)[0].tolist() == plain
     assert lengths == []
 
 
@@ -281,39 +283,38 @@ def test_a_shape_that_does_not_fit_is_found_where_nothing_is_computed() -> None:
     assert "add does not apply to shapes (2,), (3,)" in str(error)
 
 
-def test_what_is_the_same_all_over_is_worked_on_as_one_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_the_same_all_over_is_worked_on_as_one_number() -> None:
     sizes: list[int] = []
-    operation = BY_NAME["exp"]
+    operation = EZNAS.operation("exp")
     spy = dataclasses.replace(operation, stacked=lambda a: (sizes.append(a.numel()), operation.stacked(a))[1])
-    monkeypatch.setitem(BY_NAME, "exp", spy)
     network = single(T1_D=[[1.0, 2.0, 3.0]])
-    mean, norm = values_of(["exp(ones_like(T1_D))", "exp(ones_like(T1_D)) -> l2 -> sum"], network)
+    mean, norm = values_of(
+        ["exp(ones_like(T1_D))", "exp(ones_like(T1_D)) -> l2 -> sum"], network, EZNAS.having(spy)
+    )
     assert sizes == [1]
     assert mean.tolist() == pytest.approx([math.e])
     assert norm.tolist() == pytest.approx([math.e * math.sqrt(3)])
 
 
-def test_instances_that_share_tensors_share_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    lengths = spy_on(monkeypatch, "exp")
+def test_instances_that_share_tensors_share_values() -> None:
+    language, lengths = spy_on("exp")
     shared, own = torch.rand(2, 3), [torch.rand(2, 3) for _ in range(3)]
     network = NetworkStatistics(
         "three", tuple(Instance(i, "", {"T1_D": shared if i != 1 else own[1], "T4_D": own[i]}) for i in range(3))
     )
     text = "add(exp(T1_D), T4_D)"
     np.testing.assert_allclose(
-        values_of([text], network)[0], reference.instance_values(parse(text), network), rtol=1e-6
+        values_of([text], network, language)[0], reference.instance_values(parse(text), network), rtol=1e-6
     )
     assert lengths == [2]
 
 
-def test_a_decomposition_that_fails_fails_its_own_program_alone(
-    monkeypatch: pytest.MonkeyPatch, statistics: NetworkStatistics
-) -> None:
+def test_a_decomposition_that_fails_fails_its_own_program_alone(statistics: NetworkStatistics) -> None:
     def failing(_: Tensor) -> Tensor:
         raise RuntimeError("the algorithm failed to converge\nand more")
 
-    monkeypatch.setitem(BY_NAME, "eig_ratio", dataclasses.replace(BY_NAME["eig_ratio"], stacked=failing))
-    failed, fine = values_of(["abs(eig_ratio(T1_D))", "fro(T1_D)"], statistics)
+    language = EZNAS.having(dataclasses.replace(EZNAS.operation("eig_ratio"), stacked=failing))
+    failed, fine = values_of(["abs(eig_ratio(T1_D))", "fro(T1_D)"], statistics, language)
     assert isinstance(failed, EvaluationError)
     assert str(failed) == "torch cannot compute it: the algorithm failed to converge"
     np.testing.assert_array_equal(fine, instance_values(parse("fro(T1_D)"), statistics))
@@ -331,7 +332,7 @@ def cell_network() -> NetworkStatistics:
 def random_programs(count: int, seed: int) -> list[Program]:
     generator = random.Random(seed)
     trees = [random_tree(generator.randint(1, 5), generator, TENSOR_NAMES) for _ in range(count)]
-    return [Program(tree, generator.choice(("mean", "l2"))) for tree in trees]
+    return [EZNAS.program(tree, generator.choice(("mean", "l2"))) for tree in trees]
 
 
 def in_double_precision(network: NetworkStatistics) -> NetworkStatistics:
@@ -420,15 +421,15 @@ def test_shapes_that_do_not_fit_concern_their_own_network_alone() -> None:
     np.testing.assert_allclose(fourth, [np.sqrt(5)], rtol=1e-6)
 
 
-def test_a_decomposition_that_fails_concerns_its_own_network_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decomposition_that_fails_concerns_its_own_network_alone() -> None:
     def failing(a: Tensor) -> Tensor:
         if bool((a == 7).any()):
             raise RuntimeError("the algorithm failed to converge")
         return a.sum(1)
 
-    monkeypatch.setitem(BY_NAME, "eig_ratio", dataclasses.replace(BY_NAME["eig_ratio"], stacked=failing))
+    language = EZNAS.having(dataclasses.replace(EZNAS.operation("eig_ratio"), stacked=failing))
     networks = [single(T1_D=[1.0, 2.0]), single(T1_D=[7.0, 2.0]), single(T1_D=[3.0, 4.0])]
-    programs = [parse("abs(eig_ratio(T1_D))"), parse("mean(T1_D)")]
+    programs = [parse("abs(eig_ratio(T1_D))", language), parse("mean(T1_D)")]
     outcomes = Evaluator(programs).instance_values_of(networks)
     assert [isinstance(of_one[0], EvaluationError) for of_one in outcomes] == [False, True, False]
     assert [float(of_one[1][0]) for of_one in outcomes] == [1.5, 4.5, 3.5]

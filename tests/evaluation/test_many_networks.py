@@ -14,8 +14,9 @@ import pytest
 from zcsr.errors import InputError, ShapeError
 from zcsr.evaluation import evaluate
 from zcsr.evaluation.many_networks import Measures, StatisticsScorer, score_networks
-from zcsr.evolve import Pending
-from zcsr.language.program import infer_shape, parse
+from zcsr.evaluation.scorer import Pending
+from zcsr.language.program import infer_shape
+from zcsr.language.text import parse
 from zcsr.networks.images import ImageSet
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
@@ -65,7 +66,7 @@ def test_probe_refuses_shapes_before_it_computes(synthetic, monkeypatch):
         (refused, accepted) = scorer.probe([WRONG_SHAPE, VALID[0]])
     shapes = {name: tuple(t.shape) for name, t in synthetic.load(TASK, "net0").instances[0].raw.items()}
     with pytest.raises(ShapeError) as error:
-        infer_shape(WRONG_SHAPE.root, shapes)
+        infer_shape(WRONG_SHAPE.expression, shapes)
     assert (refused.values, refused.reason, refused.detail) == (None, "shape", str(error.value))
     assert accepted.reason is None
     assert set(computed) == {VALID[0]}

@@ -21,12 +21,12 @@ import zcsr.evolve.breeding as breeding
 from zcsr.errors import InputError, ProgramError, ZcsrError
 from zcsr.evaluation import evaluate
 from zcsr.evaluation.many_networks import StatisticsScorer
+from zcsr.evaluation.scorer import ProbeResult
 from zcsr.evolve import (
     COUNTERS,
     EvolveConfig,
     Generation,
     Individual,
-    ProbeResult,
     ProgramRecord,
     Progress,
     Rejection,
@@ -37,7 +37,8 @@ from zcsr.evolve import (
     split,
 )
 from zcsr.evolve.fitness import fitness, taus
-from zcsr.language.program import Program, infer_shape, parse
+from zcsr.language.program import Program, infer_shape
+from zcsr.language.text import parse
 from zcsr.spaces import get_space
 
 TESTS = Path(__file__).parents[1]
@@ -186,7 +187,7 @@ def test_reasons_hold_when_checked_one_by_one(run, synthetic, tasks):
         try:
             for network in networks:
                 for instance in network.instances:
-                    infer_shape(program.root, {name: tuple(t.shape) for name, t in instance.raw.items()})
+                    infer_shape(program.expression, {name: tuple(t.shape) for name, t in instance.raw.items()})
         except ProgramError:
             return False
         return True

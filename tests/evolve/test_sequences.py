@@ -31,11 +31,12 @@ from zcsr.errors import InputError, ProgramError, StoreError
 from zcsr.evaluation.many_networks import StatisticsScorer
 from zcsr.evolve import EvolveConfig, Generation, TaskData, choose_probes, evolve
 from zcsr.evolve.candidate import Candidate
-from zcsr.evolve.instructions import NUMBERS, Instruction, SequentialProgram, parse_sequential, writable
-from zcsr.evolve.representation import REPRESENTATIONS, Sequences
+from zcsr.evolve.instructions import Instruction, SequentialProgram, parse_sequential, writable
+from zcsr.evolve.memory import Refusal
+from zcsr.evolve.records import Genotype, Individual
+from zcsr.evolve.representation import Sequences
 from zcsr.evolve.sequences import (
     LARGEST,
-    children_of,
     insert_op,
     mate,
     mutate,
@@ -47,8 +48,11 @@ from zcsr.evolve.sequences import (
     readable,
     remove_op,
 )
-from zcsr.language.operations import BY_NAME, OPERATIONS
-from zcsr.language.program import TENSOR_NAMES, Node, parse
+from zcsr.language.languages import EZNAS
+from zcsr.language.operations import OPERATIONS
+from zcsr.language.program import Node, Program
+from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.text import parse
 from zcsr.reports import render_representations
 from zcsr.store import Store, create_run, open_run, query
 from zcsr.store.kept.runs import TestScore
@@ -70,8 +74,11 @@ CONFIG = EvolveConfig(
 GIVES_A_NUMBER = {"fro", "eig_ratio_sym", "eig_ratio", "mean", "l1", "hamming", "kl", "cosine", "numel"}
 
 
+SEQUENCES = Sequences(EZNAS)
+
+
 def code(name: str) -> int:
-    return BY_NAME[name].index
+    return [operation.name for operation in EZNAS.operations].index(name)
 
 
 def rows(*texts: str) -> SequentialProgram:
@@ -104,16 +111,16 @@ def executed(program: SequentialProgram, tensors: dict[str, Tensor]) -> Tensor:
 
 
 def test_the_addresses_are_those_of_the_appendix() -> None:
-    assert {operation.name for operation in OPERATIONS if operation.index in NUMBERS} == GIVES_A_NUMBER
-    for operation in OPERATIONS:
+    assert {operation.name for operation in OPERATIONS if operation.makes_number} == GIVES_A_NUMBER
+    for number, operation in enumerate(OPERATIONS):
         of_numbers = operation.name in GIVES_A_NUMBER
-        assert list(writable(operation.index)) == (list(range(102, 122)) if of_numbers else list(range(22, 102)))
+        assert list(writable(number)) == (list(range(102, 122)) if of_numbers else list(range(22, 102)))
 
 
 def test_what_writes_a_scalar_address_is_a_number_for_any_shape() -> None:
     for name in GIVES_A_NUMBER:
         for shape in ((3,), (2, 5), (1, 3, 4, 4), (7, 2, 3, 1)):
-            assert BY_NAME[name].apply(*[torch.rand(shape)] * BY_NAME[name].arity).shape == ()
+            assert EZNAS.operation(name).apply(*[torch.rand(shape)] * EZNAS.operation(name).arity).shape == ()
 
 
 def test_a_text_is_rows_of_four_numbers() -> None:
@@ -208,7 +215,7 @@ def test_the_expression_computes_what_the_rows_do() -> None:
 def computed(node: Node, tensors: dict[str, Tensor]) -> Tensor:
     if not node.args:
         return tensors[node.op]
-    return BY_NAME[node.op].apply(*(computed(arg, tensors) for arg in node.args))
+    return node.operation.apply(*(computed(arg, tensors) for arg in node.args))
 
 
 def test_extent_is_that_of_the_expression() -> None:
@@ -315,7 +322,7 @@ def test_mutate_op_changes_an_operation_to_one_that_writes_the_same_kind() -> No
         "22 sign 0", "23 abs 22", "102 l1 23", "24 exp 102", "25 add 24 22"
     )
     seen = {mutate_op(SHORT, random.Random(seed)).rows[0].operation for seed in range(3000)}
-    assert seen == {one.index for one in OPERATIONS if one.name not in GIVES_A_NUMBER}
+    assert seen == {code(one.name) for one in OPERATIONS if one.name not in GIVES_A_NUMBER}
 
 
 def test_mutate_op_arg_changes_one_read() -> None:
@@ -345,11 +352,11 @@ def test_a_random_row_draws_each_operation_address_and_read_alike() -> None:
 
 def test_random_programs_have_every_length_alike_and_can_be_computed() -> None:
     config = replace(CONFIG, min_length=3, max_length=8)
-    candidates = REPRESENTATIONS["sequential"].random(config, 3000, random.Random(4))
+    candidates = SEQUENCES.random(config, 3000, random.Random(4))
     lengths = Counter(one.genotype.instructions for one in candidates if one.genotype)
     assert set(lengths) == set(range(3, 9))
     assert stats.chisquare(list(lengths.values())).pvalue > 0.001
-    assert all(one.root is not None and one.origin == "random" for one in candidates)
+    assert all(isinstance(one.outcome, Program) and one.origin == "random" for one in candidates)
 
 
 def test_mutations_are_alike_likely_where_the_length_allows_them() -> None:
@@ -373,7 +380,11 @@ def test_children_follow_the_probabilities_of_trees() -> None:
     config = replace(CONFIG, lambda_=6000)
     generator = random.Random(8)
     parents = [random_program(CONFIG, generator) for _ in range(6)]
-    offspring = children_of(config, parents, generator)
+    bred = [
+        Individual(slot, parse("T3"), "random", "new", "", 0.0, {}, Genotype(str(rows), 0, 0))
+        for slot, rows in enumerate(parents)
+    ]
+    offspring = SEQUENCES.children(config, bred, generator)
     shares = {origin: count / 6000 for origin, count in Counter(child.origin for child in offspring).items()}
     assert shares == pytest.approx({"crossover": 0.4, "mutation": 0.4, "reproduction": 0.2}, abs=0.025)
     texts = {origin: {c.genotype.text for c in offspring if c.origin == origin and c.genotype} for origin in shares}
@@ -385,23 +396,22 @@ def test_children_follow_the_probabilities_of_trees() -> None:
 def test_what_it_draws_depends_on_the_generator_alone() -> None:
     random.seed(1)
     state = random.getstate()
-    drawn = REPRESENTATIONS["sequential"].random(CONFIG, 50, random.Random(9))
+    drawn = SEQUENCES.random(CONFIG, 50, random.Random(9))
     assert random.getstate() == state
-    assert drawn == REPRESENTATIONS["sequential"].random(CONFIG, 50, random.Random(9))
+    assert drawn == SEQUENCES.random(CONFIG, 50, random.Random(9))
 
 
 def test_a_candidate_without_an_expression_says_why() -> None:
     broken = proposed(CONFIG, rows("22 sign 0", "23 abs 50"), "mutation")
-    assert broken.root is None
-    assert broken.refusal is not None
-    assert (broken.refusal.reason, broken.refusal.detail) == (
+    assert isinstance(broken.outcome, Refusal)
+    assert (broken.outcome.reason, broken.outcome.detail) == (
         "error",
         "row 2 reads address 50, which no row before it writes",
     )
     assert broken.genotype is not None
     assert broken.genotype.text == f"22 {code('sign')} 0 0; 23 {code('abs')} 50 0"
     sound = proposed(CONFIG, LONG, "crossover")
-    assert (str(sound.root), sound.origin, sound.refusal) == (str(LONG.expression()), "crossover", None)
+    assert (str(sound.outcome), sound.text, sound.origin) == (*[str(LONG.expression())] * 2, "crossover")
     assert sound.genotype is not None
     assert (sound.genotype.instructions, sound.genotype.reaching) == (5, 5)
 
@@ -453,7 +463,7 @@ def test_individuals_are_what_their_rows_compute(run: tuple[Generation, ...]) ->
         for one in generation.individuals:
             assert one.genotype is not None
             program = parse_sequential(one.genotype.text)
-            assert program.expression() == one.program.root
+            assert program.expression() == one.program.expression
             assert (one.genotype.instructions, one.genotype.reaching) == (len(program.rows), program.reaching())
             assert one.genotype.instructions <= CONFIG.max_length
     assert all(one.genotype is None for one in full_run(replace(CONFIG, representation="tree"))[0].individuals)

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
-from zcsr.evolve.trees import children, random_programs, select
-from zcsr.language.operations import BY_NAME
-from zcsr.language.program import TENSOR_NAMES, Node, parse
+from zcsr.evolve.records import Individual
+from zcsr.evolve.trees import Trees, select
+from zcsr.language.languages import EZNAS
+from zcsr.language.program import Node, Program
+from zcsr.language.text import parse
 
 CONFIG = EvolveConfig()
 PARENTS = [
-    parse(text).root
+    parse(text).expression
     for text in (
         "fro(sigmoid(logdet(sign(T1G_D))))",
         "add(mul(T1_D, T2_N), exp(T3))",
@@ -22,6 +25,25 @@ PARENTS = [
         "T4_D",
     )
 ]
+
+
+TREES = Trees(EZNAS)
+
+
+def random_programs(config: EvolveConfig, count: int, generator: random.Random) -> list[Candidate]:
+    return TREES.random(config, count, generator)
+
+
+def children(config: EvolveConfig, parents: list[Node], generator: random.Random) -> list[Candidate]:
+    bred = [
+        Individual(slot, EZNAS.program(parent), "random", "new", "", 0.0, {}) for slot, parent in enumerate(parents)
+    ]
+    return TREES.children(config, bred, generator)
+
+
+def tree(candidate: Candidate) -> Node:
+    assert isinstance(candidate.outcome, Program)
+    return candidate.outcome.expression
 
 
 def positions(root: Node) -> Iterator[tuple[int, ...]]:
@@ -41,7 +63,7 @@ def replaced(root: Node, path: tuple[int, ...], new: Node) -> Node:
         return new
     args = list(root.args)
     args[path[0]] = replaced(args[path[0]], path[1:], new)
-    return Node(root.op, tuple(args))
+    return Node(root.word, tuple(args))
 
 
 def only(**shares: float) -> EvolveConfig:
@@ -50,9 +72,9 @@ def only(**shares: float) -> EvolveConfig:
 
 def test_random_programs_have_the_configured_heights_and_use_every_name():
     programs = random_programs(CONFIG, 3000, random.Random(1))
-    heights = Counter(candidate.root.height for candidate in programs)
+    heights = Counter(tree(candidate).height for candidate in programs)
     assert set(heights) == set(range(CONFIG.min_depth, CONFIG.max_depth + 1))
-    assert {node.op for candidate in programs for node in candidate.root.walk()} == {*BY_NAME, *TENSOR_NAMES}
+    assert {node.op for candidate in programs for node in tree(candidate).walk()} == set(EZNAS.words)
     assert {candidate.origin for candidate in programs} == {"random"}
 
 
@@ -62,13 +84,13 @@ def test_random_programs_are_full_or_grown():
 
     programs = random_programs(EvolveConfig(min_depth=1, max_depth=6), 4000, random.Random(2))
     # Half are full by method; grown ones are full by chance, the more so the smaller they are.
-    assert 0.5 < sum(full(candidate.root) for candidate in programs) / 4000 < 0.95
+    assert 0.5 < sum(full(tree(candidate)) for candidate in programs) / 4000 < 0.95
 
 
 def test_reproduction_returns_the_parents_unchanged():
     offspring = children(only(), PARENTS, random.Random(3))
     assert {child.origin for child in offspring} == {"reproduction"}
-    assert {child.root for child in offspring} == set(PARENTS)
+    assert {tree(child) for child in offspring} == set(PARENTS)
 
 
 def test_crossover_puts_one_subtree_of_a_parent_into_another():
@@ -86,8 +108,8 @@ def test_crossover_puts_one_subtree_of_a_parent_into_another():
     }
     possible |= set(PARENTS)  # a parent that is a single tensor exchanges nothing
     assert {child.origin for child in offspring} == {"crossover"}
-    assert {child.root for child in offspring} <= possible
-    assert len({child.root for child in offspring}) > 30
+    assert {tree(child) for child in offspring} <= possible
+    assert len({tree(child) for child in offspring}) > 30
 
 
 def test_mutation_puts_one_random_subtree_into_a_parent():
@@ -96,11 +118,11 @@ def test_mutation_puts_one_random_subtree_into_a_parent():
     assert {child.origin for child in offspring} == {"mutation"}
     for child in offspring:
         assert any(
-            replaced(parent, path, at(child.root, path)) == child.root
-            and config.min_depth <= at(child.root, path).height <= config.max_depth
+            replaced(parent, path, at(tree(child), path)) == tree(child)
+            and config.min_depth <= at(tree(child), path).height <= config.max_depth
             for parent in PARENTS
             for path in positions(parent)
-            if set(path_prefixes(path)) <= set(positions(child.root))
+            if set(path_prefixes(path)) <= set(positions(tree(child)))
         )
 
 

@@ -33,9 +33,12 @@ from zcsr.evaluation import one_network as single
 from zcsr.evaluation.evaluate import Evaluator, apply_node
 from zcsr.export.json_form import from_json, to_json
 from zcsr.export.python_file import formula_source, to_python, to_sympy
+from zcsr.language.languages import EZNAS
 from zcsr.language.named_programs import find_program, named_programs
 from zcsr.language.operations import OPERATIONS
-from zcsr.language.program import MAX_HEIGHT, TENSOR_NAMES, Node, Program, parse
+from zcsr.language.program import MAX_HEIGHT, Node, Program
+from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.text import parse
 from zcsr.networks.images import ImageSet
 from zcsr.networks.untrained import StatisticsConfig, untrained
 from zcsr.reports.toolkit.tree import boxes, place, tree_figure
@@ -47,15 +50,15 @@ EZNAS_A = find_program("eznas-a")
 
 def random_tree(height: int, generator: random.Random) -> Node:
     if height == 0 or generator.random() < 0.15:
-        return Node(generator.choice(TENSOR_NAMES))
+        return EZNAS.node(generator.choice(TENSOR_NAMES))
     operation = generator.choice(OPERATIONS)
-    return Node(operation.name, tuple(random_tree(height - 1, generator) for _ in range(operation.arity)))
+    return Node(operation, tuple(random_tree(height - 1, generator) for _ in range(operation.arity)))
 
 
 def random_programs(count: int, seed: int, height: int = 6) -> list[Program]:
     generator = random.Random(seed)
     return [
-        Program(
+        EZNAS.program(
             random_tree(generator.randint(1, height), generator),
             generator.choice(("mean", "l2")),
             generator.choice(("mean", "sum")),
@@ -171,7 +174,9 @@ from zcsr.export.standalone import cosine, eig_ratio, eig_ratio_sym, nan_to_zero
 
 def formulas(path: Path, nodes: Sequence[Node]) -> list[Formula]:
     """What is written for each tree, all in one file."""
-    sources = [formula_source(Program(node)).replace("formula", f"formula_{i}", 1) for i, node in enumerate(nodes)]
+    sources = [
+        formula_source(EZNAS.program(node)).replace("formula", f"formula_{i}", 1) for i, node in enumerate(nodes)
+    ]
     module = loaded(path / "formulas.py", "\n\n".join([HEAD, *sources]))
     return [getattr(module, f"formula_{i}") for i in range(len(nodes))]
 
@@ -190,7 +195,7 @@ def assert_as_evaluated(path: Path, nodes: Sequence[Node], tensors: dict[str, Te
 
 
 APPLICATIONS = [
-    Node(operation.name, tuple(map(Node, names[: operation.arity])))
+    Node(operation, tuple(map(EZNAS.node, names[: operation.arity])))
     for operation in OPERATIONS
     for names in (("T1_D", "T2_D"), ("T2_D", "T1_D"))
 ]
@@ -212,7 +217,7 @@ def test_special_values_are_written_as_they_are_evaluated(value: float, tmp_path
 
 
 def test_random_formulas_are_written_as_they_are_evaluated(tensors: dict[str, Tensor], tmp_path: Path) -> None:
-    nodes = [program.root for program in random_programs(300, seed=2, height=5)]
+    nodes = [program.expression for program in random_programs(300, seed=2, height=5)]
     assert assert_as_evaluated(tmp_path, nodes, tensors) > 80
 
 
@@ -413,9 +418,9 @@ def test_the_text_names_program_and_version_and_imports_torch_alone(program: Pro
 def test_sympys_spelling_reads_as_the_expression() -> None:
     program = parse("mul(add(T1_D, T1_D), reciprocal(square(T3)))")
     namespace = {name: getattr(sympy, name) for name in ("Add", "Mul", "Pow", "Symbol", "Integer", "Function")}
-    read = sympy.sympify(to_sympy(Program(Node("fro", (program.root,)))), locals=namespace)
+    read = sympy.sympify(to_sympy(EZNAS.program(EZNAS.node("fro", program.root))), locals=namespace)
     (inner,) = read.args
-    assert sympy.simplify(inner - sympy_form(program.root)) == 0
+    assert sympy.simplify(inner - sympy_form(program.expression)) == 0
 
 
 def test_a_large_program_has_no_sympy_form() -> None:

@@ -31,7 +31,9 @@ from zcsr.insight.responses import (
     responses,
 )
 from zcsr.language.named_programs import find_program
-from zcsr.language.program import TENSOR_NAMES, Program, parse
+from zcsr.language.program import Program
+from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.text import parse
 from zcsr.networks.images import ImageSet
 from zcsr.networks.instances import NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig, network_statistics, untrained
@@ -173,7 +175,7 @@ def test_responses_in_words(means: Sequence[float], words: str) -> None:
 
 
 def test_a_tree_as_text() -> None:
-    lines = tree_lines(parse("sub(fro(T3), mul(T1G_P, exp(T4_N)))").root)
+    lines = tree_lines(parse("sub(fro(T3), mul(T1G_P, exp(T4_N)))").expression)
     assert [re.match(r"[│├└─ ]*\w+", line)[0] for line in lines] == [  # type: ignore[index]
         "sub",
         "├─ fro",

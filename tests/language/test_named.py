@@ -11,7 +11,8 @@ from torch import Tensor
 from zcsr.errors import ProgramError
 from zcsr.evaluation.evaluate import apply_node
 from zcsr.language.named_programs import find_program, named_programs
-from zcsr.language.program import TENSOR_NAMES, parse
+from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.text import parse
 from zcsr.proxies import proxy_names
 
 Formula = Callable[..., Tensor]
@@ -86,12 +87,12 @@ def test_a_named_program_computes_its_formula(name: str, seed: int) -> None:
     expected = formula(*(given[leaf] for leaf in leaves))
     assert expected.isfinite()
     assert expected != 0
-    torch.testing.assert_close(apply_node(find_program(name).root, given), expected)
+    torch.testing.assert_close(apply_node(find_program(name).expression, given), expected)
 
 
 def test_eznas_b_is_zero_where_its_exponential_overflows() -> None:
     large = {"T4_P": torch.zeros(16, 64, 8, 8)}  # the norm of 65,536 equal logarithms is 254
-    assert apply_node(find_program("eznas-b").root, large) == 0
+    assert apply_node(find_program("eznas-b").expression, large) == 0
 
 
 def test_no_name_means_two_things() -> None:

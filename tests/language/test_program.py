@@ -13,17 +13,21 @@ from hypothesis import strategies as st
 
 from zcsr.errors import EvaluationError, InputError, ProgramError, ShapeError
 from zcsr.evaluation.evaluate import apply_node
-from zcsr.language.operations import BY_NAME, OPERATIONS, Shape
-from zcsr.language.program import MAX_HEIGHT, TENSOR_NAMES, Node, Program, infer_shape, parse
+from zcsr.language.languages import EZNAS
+from zcsr.language.operations import OPERATIONS
+from zcsr.language.program import MAX_HEIGHT, Node, Program, infer_shape
+from zcsr.language.shapes import Shape
+from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.text import parse
 
 # Trees ----------------------------------------------------------------------------------------------------------
 
-leaves = st.sampled_from(TENSOR_NAMES).map(Node)
+leaves = st.sampled_from(TENSOR_NAMES).map(EZNAS.node)
 
 
 def applied(arguments: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     return st.sampled_from(OPERATIONS).flatmap(
-        lambda operation: st.tuples(*[arguments] * operation.arity).map(lambda args: Node(operation.name, args))
+        lambda operation: st.tuples(*[arguments] * operation.arity).map(lambda args: Node(operation, args))
     )
 
 
@@ -33,9 +37,9 @@ programs = st.builds(Program, trees, st.sampled_from(["mean", "l2"]), st.sampled
 
 def random_tree(height: int, generator: random.Random) -> Node:
     if height == 0 or generator.random() < 0.15:
-        return Node(generator.choice(TENSOR_NAMES))
+        return EZNAS.node(generator.choice(TENSOR_NAMES))
     operation = generator.choice(OPERATIONS)
-    return Node(operation.name, tuple(random_tree(height - 1, generator) for _ in range(operation.arity)))
+    return Node(operation, tuple(random_tree(height - 1, generator) for _ in range(operation.arity)))
 
 
 def nested(height: int, inner: str = "T1_D") -> str:
@@ -49,18 +53,18 @@ def test_the_22_tensors_in_order() -> None:
         *("T3G_D", "T3G_N", "T3G_P", "T4G_D", "T4G_N", "T4G_P"),
     ]
     assert list(TENSOR_NAMES) == expected
-    assert not set(TENSOR_NAMES) & set(BY_NAME)
+    assert not set(TENSOR_NAMES) & {operation.name for operation in EZNAS.operations}
 
 
 def test_a_tree_by_hand() -> None:
-    node = Node("add", (Node("fro", (Node("T1_D"),)), Node("T3")))
+    node = EZNAS.node("add", EZNAS.node("fro", EZNAS.node("T1_D")), EZNAS.node("T3"))
     assert str(node) == "add(fro(T1_D), T3)"
     assert node.size == 4
     assert node.height == 2
     assert node.tensors() == {"T1_D", "T3"}
     assert [entry.op for entry in node.walk()] == ["add", "fro", "T1_D", "T3"]
-    assert Node("T3").height == 0
-    assert Node("T3").size == 1
+    assert EZNAS.node("T3").height == 0
+    assert EZNAS.node("T3").size == 1
 
 
 @given(trees)
@@ -82,10 +86,10 @@ def test_size_height_and_walk_are_the_recursive_definitions(tree: Node) -> None:
 
 @given(trees)
 def test_trees_are_values(tree: Node) -> None:
-    copy = parse(str(tree)).root
+    copy = parse(str(tree)).expression
     assert copy == tree
     assert hash(copy) == hash(tree)
-    assert Node("abs", (tree,)) != tree
+    assert EZNAS.node("abs", tree) != tree
     assert pickle.loads(pickle.dumps(tree)) == tree
     with pytest.raises(AttributeError):
         tree.op = "abs"  # type: ignore[misc]
@@ -102,7 +106,7 @@ def test_trees_are_values(tree: Node) -> None:
 )
 def test_a_tree_that_makes_no_sense_cannot_be_built(op: str, args: int, message: str) -> None:
     with pytest.raises(ProgramError, match=message):
-        Node(op, (Node("T1_D"),) * args)
+        EZNAS.node(op, *(EZNAS.node("T1_D"),) * args)
 
 
 # Text -----------------------------------------------------------------------------------------------------------
@@ -126,12 +130,12 @@ def test_white_space_does_not_count(program: Program, data: st.DataObject) -> No
 
 
 def test_the_two_steps_are_printed_only_when_they_are_not_the_papers() -> None:
-    root = Node("fro", (Node("T1_D"),))
-    assert str(Program(root)) == "fro(T1_D)"
-    assert str(Program(root, "l2")) == "fro(T1_D) -> l2 -> mean"
-    assert str(Program(root, "mean", "sum")) == "fro(T1_D) -> mean -> sum"
-    assert parse("fro(T1_D) -> mean -> mean") == Program(root)
-    assert parse("fro( T1_D )->l2->sum") == Program(root, "l2", "sum")
+    root = EZNAS.node("fro", EZNAS.node("T1_D"))
+    assert str(EZNAS.program(root)) == "fro(T1_D)"
+    assert str(EZNAS.program(root, "l2")) == "fro(T1_D) -> l2 -> mean"
+    assert str(EZNAS.program(root, "mean", "sum")) == "fro(T1_D) -> mean -> sum"
+    assert parse("fro(T1_D) -> mean -> mean") == EZNAS.program(root)
+    assert parse("fro( T1_D )->l2->sum") == EZNAS.program(root, "l2", "sum")
 
 
 def test_the_id_is_the_texts() -> None:
@@ -241,8 +245,8 @@ def test_the_deepest_trees_work_everywhere() -> None:
     assert parse(text) == program
     assert hash(parse(text)) == hash(program)
     assert pickle.loads(pickle.dumps(program)) == program
-    assert infer_shape(program.root, {"T1_D": (2, 3)}) == (2, 3)
-    assert apply_node(program.root, {"T1_D": torch.full((2,), -1.0)}).tolist() == [1.0, 1.0]
+    assert infer_shape(program.expression, {"T1_D": (2, 3)}) == (2, 3)
+    assert apply_node(program.expression, {"T1_D": torch.full((2,), -1.0)}).tolist() == [1.0, 1.0]
 
 
 # Shapes ---------------------------------------------------------------------------------------------------------
@@ -298,16 +302,16 @@ def test_predicted_shapes_are_those_of_execution_on_random_trees(label: str) -> 
 
 def test_shapes_of_named_programs_at_the_size_of_nas_bench_201() -> None:
     shapes = instance_shapes(1, 16, 32)
-    assert infer_shape(parse("logdet(sign(T1G_D))").root, shapes) == (1, 16)
-    assert infer_shape(parse("fro(sigmoid(logdet(sign(T1G_D))))").root, shapes) == ()
-    assert infer_shape(parse("sigmoid(logdet(sign(T3G_N)))").root, shapes) == (16, 16)
-    assert infer_shape(parse("matmul(T1_D, T4_P)").root, shapes) == (1, 16, 32, 32)
-    assert infer_shape(parse("mul(T1_D, fro(T3))").root, shapes) == (1, 16, 32, 32)
+    assert infer_shape(parse("logdet(sign(T1G_D))").expression, shapes) == (1, 16)
+    assert infer_shape(parse("fro(sigmoid(logdet(sign(T1G_D))))").expression, shapes) == ()
+    assert infer_shape(parse("sigmoid(logdet(sign(T3G_N)))").expression, shapes) == (16, 16)
+    assert infer_shape(parse("matmul(T1_D, T4_P)").expression, shapes) == (1, 16, 32, 32)
+    assert infer_shape(parse("mul(T1_D, fro(T3))").expression, shapes) == (1, 16, 32, 32)
 
 
 def test_shapes_that_do_not_fit_say_so() -> None:
     shapes = instance_shapes(1, 16, 32)
     with pytest.raises(ShapeError, match=r"\(1, 16, 32, 32\) and \(16, 16, 3, 3\)"):
-        infer_shape(parse("fro(add(T1_D, T3))").root, shapes)
+        infer_shape(parse("fro(add(T1_D, T3))").expression, shapes)
     with pytest.raises(ProgramError, match=r"no tensor named T3 is given"):
-        infer_shape(parse("fro(T3)").root, {"T1_D": (1,)})
+        infer_shape(parse("fro(T3)").expression, {"T1_D": (1,)})

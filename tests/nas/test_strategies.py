@@ -21,7 +21,7 @@ from scipy import stats
 from torch import nn
 
 from zcsr.errors import InputError, StoreError
-from zcsr.language.program import parse
+from zcsr.language.text import parse
 from zcsr.nas.strategies import STRATEGIES, Landscape, SearchConfig, Strategy, best_so_far, mean_interval, search
 from zcsr.reports import render_search
 from zcsr.spaces import DatasetShape, ListedSpace, get_space

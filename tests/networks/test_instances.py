@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
-from zcsr.language.program import TENSOR_NAMES
+from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.networks.images import ImageSet
 from zcsr.networks.initialisation import initialise, random_stream
 from zcsr.networks.instances import Instance, collect, draw_inputs, passes_for

@@ -12,8 +12,11 @@ from torch import Tensor
 
 from zcsr.errors import EvaluationError, ShapeError
 from zcsr.evaluation.evaluate import apply_node
+from zcsr.language.languages import EZNAS
 from zcsr.language.operations import OPERATIONS
-from zcsr.language.program import TENSOR_NAMES, Node, Program, infer_shape, parse
+from zcsr.language.program import Node, infer_shape
+from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.text import parse
 from zcsr.sameness.normal_form import (
     RULES,
     is_nonnegative,
@@ -127,18 +130,18 @@ BINARY = [op.name for op in OPERATIONS if op.arity == 2]
 
 
 def trees(names: tuple[str, ...] = NAMES) -> st.SearchStrategy[Node]:
-    leaves = st.sampled_from(names).map(Node)
+    leaves = st.sampled_from(names).map(EZNAS.node)
 
     def grown(children: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
-        one = st.builds(lambda op, a: Node(op, (a,)), st.sampled_from(UNARY), children)
-        two = st.builds(lambda op, a, b: Node(op, (a, b)), st.sampled_from(BINARY), children, children)
+        one = st.builds(lambda op, a: EZNAS.node(op, a), st.sampled_from(UNARY), children)
+        two = st.builds(lambda op, a, b: EZNAS.node(op, a, b), st.sampled_from(BINARY), children, children)
         return one | two
 
     return st.recursive(leaves, grown, max_leaves=6)
 
 
 def root(text: str) -> Node:
-    return parse(text).root
+    return parse(text).expression
 
 
 def special_tensors() -> dict[str, Tensor]:
@@ -227,15 +230,15 @@ def test_what_is_called_a_number_or_not_negative_is(tree: Node) -> None:
 
 def test_number_operations_are_those_whose_shape_rule_says_so() -> None:
     for operation in OPERATIONS:
-        args = tuple(Node(name) for name in NAMES[: operation.arity])
+        args = tuple(EZNAS.node(name) for name in NAMES[: operation.arity])
         shapes = [(2, 3, 4, 4)] * operation.arity
-        assert is_number(Node(operation.name, args)) == (operation.shape(*shapes) == ()), operation.name
+        assert is_number(Node(operation, args)) == (operation.shape(*shapes) == ()), operation.name
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(trees(), st.sampled_from(["mean", "l2"]), st.sampled_from(["mean", "sum"]))
 def test_simplified_programs_have_the_same_numbers_and_are_not_longer(tree: Node, to_scalar, aggregation) -> None:
-    program = Program(tree, to_scalar, aggregation)
+    program = EZNAS.program(tree, to_scalar, aggregation)
     shown = simplified(program)
     assert len(str(shown)) <= len(str(program))
     assert shown.aggregation == aggregation
@@ -262,18 +265,18 @@ def test_simplified(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize("op", [op.name for op in OPERATIONS])
 def test_sympy_takes_chains_of_every_operation_up_to_its_limit(op: str) -> None:
-    tree = Node("T1_D")
+    tree = EZNAS.node("T1_D")
     arity = 2 if op in BINARY else 1
     while tree.size + arity <= SYMPY_MAX_NODES:
-        tree = Node(op, (tree,) if arity == 1 else (tree, Node("T1_N")))
+        tree = EZNAS.node(op, *((tree,) if arity == 1 else (tree, EZNAS.node("T1_N"))))
     assert sympy_key(tree)
-    assert sympy_key(Node("add", (tree, tree))) is None
+    assert sympy_key(EZNAS.node("add", tree, tree)) is None
 
 
 def test_squares_of_numbers_are_not_carried_out_digit_by_digit() -> None:
     tree = root("add(mul(T1_D, reciprocal(T1_D)), mul(T1_D, reciprocal(T1_D)))")
     while tree.size < SYMPY_MAX_NODES:
-        tree = Node("square", (tree,))
+        tree = EZNAS.node("square", tree)
     key = sympy_key(tree)
     assert key is not None
     assert len(key) < 200
@@ -332,16 +335,16 @@ def test_latex(text: str, expected: str) -> None:
 def test_latex_of_every_operation_and_tensor_has_balanced_braces() -> None:
     for operation in OPERATIONS:
         for first, second in zip(TENSOR_NAMES, reversed(TENSOR_NAMES), strict=True):
-            args = (Node(first), Node(second))[: operation.arity]
-            latex = to_latex(Program(Node(operation.name, args)))
+            args = (EZNAS.node(first), EZNAS.node(second))[: operation.arity]
+            latex = to_latex(EZNAS.program(Node(operation, args)))
             assert latex.count("{") == latex.count("}")
             assert latex.count(r"\left") == latex.count(r"\right")
             assert "_D" not in latex
 
 
 def test_latex_of_large_trees_is_their_text() -> None:
-    tree = Node("T1_D")
+    tree = EZNAS.node("T1_D")
     while tree.size <= SYMPY_MAX_NODES:
-        tree = Node("sigmoid", (tree,))
-    assert to_latex(Program(tree)).startswith(r"\texttt{mean(sigmoid(")
-    assert r"T1\_D" in to_latex(Program(tree))
+        tree = EZNAS.node("sigmoid", tree)
+    assert to_latex(EZNAS.program(tree)).startswith(r"\texttt{mean(sigmoid(")
+    assert r"T1\_D" in to_latex(EZNAS.program(tree))

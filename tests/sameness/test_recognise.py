@@ -11,13 +11,16 @@ import torch
 
 from zcsr.errors import ShapeError
 from zcsr.evaluation.evaluate import instance_values, score
+from zcsr.language.languages import EZNAS
 from zcsr.language.operations import OPERATIONS
-from zcsr.language.program import TENSOR_NAMES, Node, Program, infer_shape, parse
+from zcsr.language.program import Node, Program, infer_shape
+from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.text import parse
 from zcsr.networks.images import ImageSet
 from zcsr.networks.instances import Instance, NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.sameness.fingerprint import LAYOUTS, fingerprint, probes, rounded
-from zcsr.sameness.recognise import ProgramKeys, Recogniser, agree, explain, program_keys
+from zcsr.sameness.recognise import ProgramKeys, Recogniser, agree, explain_sameness, program_keys
 from zcsr.spaces import get_space
 
 RELATIVE = 1e-5
@@ -94,15 +97,15 @@ def random_programs(seed: int, networks: tuple[NetworkStatistics, ...]) -> Itera
 
     def tree(depth: int, is_root: bool) -> Node:
         if depth == 0 or (not is_root and generator.random() < 0.12):
-            return Node(generator.choice(TENSOR_NAMES))
+            return EZNAS.node(generator.choice(TENSOR_NAMES))
         operation = generator.choice(OPERATIONS)
-        return Node(operation.name, tuple(tree(depth - 1, False) for _ in range(operation.arity)))
+        return Node(operation, tuple(tree(depth - 1, False) for _ in range(operation.arity)))
 
     while True:
-        program = Program(tree(generator.randint(2, 6), True))
+        program = EZNAS.program(tree(generator.randint(2, 6), True))
         try:
             for known in shapes:
-                infer_shape(program.root, known)
+                infer_shape(program.expression, known)
         except ShapeError:
             continue
         if np.isfinite(values_on(program, networks[:2])).all():
@@ -347,4 +350,4 @@ def test_a_fingerprint_does_not_count_for_programs_of_few_values(one: str, other
     ],
 )
 def test_explain(one: str, other: str, expected: str) -> None:
-    assert expected in explain(parse(one), parse(other))
+    assert expected in explain_sameness(parse(one), parse(other))

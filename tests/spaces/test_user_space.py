@@ -23,7 +23,7 @@ from torch import nn
 
 from zcsr.errors import InputError
 from zcsr.evolve import EvolveConfig
-from zcsr.language.program import parse
+from zcsr.language.text import parse
 from zcsr.networks.training import Examples, TrainingConfig, train_network
 from zcsr.networks.untrained import StatisticsConfig
 from zcsr.spaces import (

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from zcsr.errors import InputError, StoreError
-from zcsr.language.program import TENSOR_NAMES
+from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.networks.images import ImageSet
 from zcsr.networks.instances import Instance, NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
@@ -520,7 +520,7 @@ WRITE_OVERLAPPING = """
 import sys
 from pathlib import Path
 import torch
-from zcsr.language.program import TENSOR_NAMES
+from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.networks.instances import Instance, NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig
 from zcsr.store.kept.collections import Collection, open_collection

@@ -21,7 +21,7 @@ from scipy import stats
 
 from zcsr.errors import InputError, StoreError
 from zcsr.evolve.config import EvolveConfig
-from zcsr.language.program import parse
+from zcsr.language.text import parse
 from zcsr.store.kept.runs import open_run
 from zcsr.store.kept.store import Store
 from zcsr.store.kept.summaries import SUMMARY_SCHEMA

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from zcsr.errors import InputError, StoreError
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.records import Generation, Individual, ProgramRecord, Rejection, ScoreRecord
-from zcsr.language.program import Program, parse
+from zcsr.language.program import Program
+from zcsr.language.text import parse
 from zcsr.store.kept import runs as runs_module
 from zcsr.store.kept.runs import TestScore, create_run, installed_versions, list_runs, open_run, run_names
 from zcsr.store.kept.store import Store

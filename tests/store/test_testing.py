@@ -17,7 +17,7 @@ from scipy import stats
 from zcsr.errors import InputError
 from zcsr.evaluation import evaluate
 from zcsr.evaluation.many_networks import Measures, score_networks
-from zcsr.language.program import parse
+from zcsr.language.text import parse
 from zcsr.networks.images import ImageSet
 from zcsr.networks.untrained import StatisticsConfig, network_statistics, untrained
 from zcsr.proxies import get_proxy

@@ -23,12 +23,13 @@ import torch
 from torch import Tensor
 
 from zcsr.errors import EvaluationError
-from zcsr.evaluation.plan import Block, Instances, Plan, kind_of, shape_of, tensor_named
-from zcsr.language.operations import BY_NAME
-from zcsr.language.program import Aggregation, Node, Program
+from zcsr.evaluation.plan import Block, Instances, Plan, shape_of, tensor_named
+from zcsr.language.operations import Operation
+from zcsr.language.program import Node, Program
+from zcsr.language.tensors import Kind
 
 if TYPE_CHECKING:
-    from zcsr.language.operations import Shape
+    from zcsr.language.shapes import Shape
     from zcsr.networks.instances import NetworkStatistics
 
 Values = npt.NDArray[np.float64]
@@ -40,16 +41,7 @@ def apply_node(node: Node, tensors: Mapping[str, Tensor]) -> Tensor:
 
     Raises `EvaluationError` where an operation refuses its arguments.
     """
-    known: dict[Node, Tensor] = {}
-
-    def value(node: Node) -> Tensor:
-        if not node.args:
-            return tensor_named(node.op, tensors)
-        if node not in known:
-            known[node] = _checked(node.op, [value(arg) for arg in node.args])
-        return known[node]
-
-    return value(node)
+    return node.fold(lambda tensor: tensor_named(tensor.name, tensors), _checked)
 
 
 def instance_values(program: Program, statistics: NetworkStatistics) -> Values:
@@ -60,8 +52,8 @@ def instance_values(program: Program, statistics: NetworkStatistics) -> Values:
     return raised(Evaluator((program,)).instance_values(statistics)[0])
 
 
-def aggregate(values: Values, aggregation: Aggregation) -> float:
-    """Return one score from the instances' values, shape [instances].
+def aggregate(values: Values, program: Program) -> float:
+    """Return the score that a program makes of the instances' values, shape [instances].
 
     NaN when any value is NaN or infinite; 0.0 for a network without instances, whose sum is empty (its mean is
     taken to be 0 as well, so that such a network still has a rank).
@@ -70,19 +62,19 @@ def aggregate(values: Values, aggregation: Aggregation) -> float:
         return 0.0
     if not np.isfinite(values).all():
         return math.nan
-    return float(values.mean() if aggregation == "mean" else values.sum())
+    return float(program.root.operation.stacked(values))
 
 
 def score(program: Program, statistics: NetworkStatistics) -> float:
     """Return the score of one network, by `aggregate` of `instance_values`."""
-    return aggregate(instance_values(program, statistics), program.aggregation)
+    return aggregate(instance_values(program, statistics), program)
 
 
 def scores(programs: Sequence[Program], statistics: NetworkStatistics) -> Values:
     """Return the scores of one network under many programs, shape [programs], as `score` gives each."""
     values = Evaluator(programs).instance_values(statistics)
     return np.array(
-        [aggregate(raised(of), program.aggregation) for program, of in zip(programs, values, strict=True)],
+        [aggregate(raised(of), program) for program, of in zip(programs, values, strict=True)],
         dtype=np.float64,
     )
 
@@ -95,10 +87,10 @@ class Evaluator:
 
     def __init__(self, programs: Sequence[Program]) -> None:
         self.programs = tuple(programs)
-        self._kinds: dict[frozenset[str], list[int]] = {}
+        self._kinds: dict[frozenset[Kind], list[int]] = {}
         for position, program in enumerate(self.programs):
             self._kinds.setdefault(_kinds_of(program), []).append(position)
-        self._plans: dict[tuple[frozenset[str], tuple[tuple[str, Shape], ...]], Plan] = {}
+        self._plans: dict[tuple[frozenset[Kind], tuple[tuple[str, Shape], ...]], Plan] = {}
 
     def scores(self, statistics: NetworkStatistics) -> Values:
         """Return the programs' scores, [programs]; NaN where one is not finite or does not apply."""
@@ -114,7 +106,7 @@ class Evaluator:
         return np.array(
             [
                 [
-                    math.nan if isinstance(values, EvaluationError) else aggregate(values, program.aggregation)
+                    math.nan if isinstance(values, EvaluationError) else aggregate(values, program)
                     for program, values in zip(self.programs, outcomes, strict=True)
                 ]
                 for outcomes in self.instance_values_of(networks)
@@ -150,13 +142,13 @@ class Evaluator:
         ]
 
     def _outcomes(
-        self, kinds: frozenset[str], block: Block, owners: Sequence[int]
+        self, kinds: frozenset[Kind], block: Block, owners: Sequence[int]
     ) -> Iterable[tuple[int, Block, Outcome]]:
         """The programs' values on a block, or the errors that they raise; on its parts where torch gives up."""
         positions = self._kinds[kinds]
         key = (kinds, block.shapes)
         if key not in self._plans:
-            self._plans[key] = Plan([self.programs[position] for position in positions], dict(block.shapes))
+            self._plans[key] = Plan([self.programs[position].number for position in positions], dict(block.shapes))
         plan = self._plans[key]
         try:
             found: list[tuple[int, Outcome]] = [*plan.errors.items(), *plan.run(block)]
@@ -165,7 +157,7 @@ class Evaluator:
         return [(positions[number], block, outcome) for number, outcome in found]
 
     def _apart(
-        self, kinds: frozenset[str], block: Block, owners: Sequence[int], error: RuntimeError
+        self, kinds: frozenset[Kind], block: Block, owners: Sequence[int], error: RuntimeError
     ) -> Iterator[tuple[int, Block, Outcome]]:
         """Each program, and then each network, by itself, to see which ones fail."""
         positions = self._kinds[kinds]
@@ -181,16 +173,16 @@ class Evaluator:
             yield positions[0], block, EvaluationError(f"torch cannot compute it: {_first_line(error)}")
 
 
-def _kinds_of(program: Program) -> frozenset[str]:
-    return frozenset(map(kind_of, program.root.tensors()))
+def _kinds_of(program: Program) -> frozenset[Kind]:
+    return frozenset(tensor.kind for tensor in program.root.tensors())
 
 
-def _checked(op: str, args: Sequence[Tensor]) -> Tensor:
-    shape_of(op, [tuple(arg.shape) for arg in args])
+def _checked(operation: Operation, *args: Tensor) -> Tensor:
+    shape_of(operation, [tuple(arg.shape) for arg in args])
     try:
-        return BY_NAME[op].apply(*args)
+        return operation.apply(*args)
     except RuntimeError as error:
-        raise EvaluationError(f"torch cannot compute {op}: {_first_line(error)}") from error
+        raise EvaluationError(f"torch cannot compute {operation.name}: {_first_line(error)}") from error
 
 
 def raised(outcome: Outcome) -> Values:

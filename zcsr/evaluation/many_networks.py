@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from zcsr.engine.processes import Workers
 from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluation import evaluate
-from zcsr.evolve.scorer import Pending, ProbeResult
+from zcsr.evaluation.scorer import Pending, ProbeResult
 from zcsr.language.program import Program, infer_shape
 from zcsr.networks.instances import Instance, NetworkStatistics, passes_for
 from zcsr.networks.untrained import StatisticsConfig, Untrained, untrained
@@ -29,7 +29,7 @@ from zcsr.proxies import get_proxy
 from zcsr.spaces import dataset_shape, get_space, space_names
 
 if TYPE_CHECKING:
-    from zcsr.language.operations import Shape
+    from zcsr.language.shapes import Shape
     from zcsr.networks.images import ImageSet
     from zcsr.spaces import SearchSpace
 
@@ -130,7 +130,7 @@ class Measures:
     @property
     def passes(self) -> tuple[str, ...]:
         """The inputs that must be run for the tensors that the programs take."""
-        return passes_for(frozenset().union(*(program.root.tensors() for program in self.programs)))
+        return passes_for(tensor for program in self.programs for tensor in program.root.tensors())
 
 
 def score_networks(
@@ -260,7 +260,7 @@ def _refused_shapes(programs: Sequence[Program], networks: _Networks) -> dict[Pr
     for program in programs:
         try:
             for shapes in networks.probe_shapes():
-                infer_shape(program.root, shapes)
+                infer_shape(program.number, shapes)
         except ProgramError as error:
             refused[program] = ProbeResult(None, "shape", str(error))
     return refused

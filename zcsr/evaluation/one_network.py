@@ -18,7 +18,7 @@ from zcsr.engine.processes import one_thread
 from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluation.evaluate import aggregate, instance_values
 from zcsr.language.named_programs import find_program
-from zcsr.language.program import TENSOR_NAMES, Program
+from zcsr.language.program import Program
 from zcsr.networks import initialisation as weights
 from zcsr.networks.instances import Instance, Loss, NetworkStatistics, collect, draw_inputs
 from zcsr.networks.trace import Pattern, Separable
@@ -159,7 +159,7 @@ def scores(
 def _chosen(program: Program | Proxy | str) -> Program | Proxy:
     if isinstance(program, Program | Proxy):
         return program
-    return get_proxy(program.strip()) if program.strip() in proxy_names() else find_program(program)
+    return get_proxy(program.strip()) if program.strip() in proxy_names() else find_program(program, proxy_names())
 
 
 def _check_network(model: nn.Module) -> None:
@@ -193,13 +193,12 @@ def _initialised(model: nn.Module, seed: int) -> nn.Module:
 
 def _by_program(program: Program, instances: Sequence[Instance]) -> Score:
     values = np.array([_value(program, instance) for instance in instances], dtype=np.float64)
-    used = program.root.tensors()
     return Score(
-        value=aggregate(values, program.aggregation),
+        value=aggregate(values, program),
         program=str(program),
         instances=len(instances),
         modules=tuple(instance.module for instance in instances),
-        tensors=tuple(name for name in TENSOR_NAMES if name in used),
+        tensors=tuple(tensor.name for tensor in program.root.tensors()),
         values=values,
     )
 

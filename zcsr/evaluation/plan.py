@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import chain
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,10 @@ import torch
 from torch import Tensor
 
 from zcsr.errors import EvaluationError, ShapeError
-from zcsr.language.operations import BY_NAME, Shape
-from zcsr.language.program import TENSOR_NAMES, Node, Program, ToScalar
+from zcsr.language.operations import Operation
+from zcsr.language.program import Node, Word
+from zcsr.language.shapes import Shape
+from zcsr.language.tensors import BY_NAME, Kind
 
 if TYPE_CHECKING:
     from zcsr.networks.instances import Instance
@@ -41,28 +43,8 @@ Partition = tuple[int, ...]
 BLOCK_ELEMENTS = 1 << 18
 """Instances are stacked up to so many elements of their largest tensor."""
 
-FROM_SHAPE: Mapping[str, Callable[[Shape], float]] = {
-    "ones_like": lambda _: 1.0,
-    "zeros_like": lambda _: 0.0,
-    "numel": lambda shape: float(math.prod(shape)),
-}
-"""Operations whose value depends on their argument's shape alone, and the number that then fills it."""
-
 
 # --- blocks of instances ----------------------------------------------------------------------------------------
-
-
-def kind_of(tensor: str) -> str:
-    """Which shape a tensor has, by its name: that of the "weight", or of the convolution's "input" or "output".
-
-    Programs are stacked by the kinds that they take: the sizes of kernels then do not part instances for programs
-    that only look at activations, nor the number of output channels for those that only look at what comes in.
-    """
-    return _KIND_OF[tensor]
-
-
-_KINDS = {"T1": "input", "T2": "input", "T3": "weight", "T4": "output"}
-_KIND_OF = {name: _KINDS[name.partition("_")[0].removesuffix("G")] for name in TENSOR_NAMES}
 
 
 class Instances:
@@ -72,8 +54,13 @@ class Instances:
         self._instances = tuple(instances)
         self._shapes = [_shapes_by_kind(instance) for instance in self._instances]
 
-    def blocks(self, kinds: frozenset[str]) -> Iterator[Block]:
-        """Instances whose tensors of these kinds have the same shapes, as many at a time as a block takes."""
+    def blocks(self, kinds: frozenset[Kind]) -> Iterator[Block]:
+        """Instances whose tensors of these kinds have the same shapes, as many at a time as a block takes.
+
+        Programs are stacked by the kinds that they take: the sizes of kernels then do not part instances for
+        programs that only look at activations, nor the number of output channels for those that only look at what
+        comes in.
+        """
         order = sorted(kinds)
         alike: dict[tuple[Shapes, ...], list[int]] = {}
         for place, shapes in enumerate(self._shapes):
@@ -87,10 +74,10 @@ class Instances:
                 yield Block(shapes_of_block, taken, [self._instances[place] for place in taken])
 
 
-def _shapes_by_kind(instance: Instance) -> dict[str, Shapes]:
-    shapes: dict[str, list[tuple[str, Shape]]] = {kind: [] for kind in _KINDS.values()}
+def _shapes_by_kind(instance: Instance) -> dict[Kind, Shapes]:
+    shapes: dict[Kind, list[tuple[str, Shape]]] = {kind: [] for kind in get_args(Kind)}
     for name, tensor in instance.raw.items():
-        shapes[kind_of(name)].append((name, tuple(tensor.shape)))
+        shapes[BY_NAME[name].kind].append((name, tuple(tensor.shape)))
     return {kind: tuple(of_kind) for kind, of_kind in shapes.items()}
 
 
@@ -133,8 +120,8 @@ class Block:
 
     def _partition_by(self, name: str) -> Partition:
         if name not in self._of_tensor:
-            # A P tensor is the difference from D's, so both must be shared.
-            parts = [name, f"{name[:-1]}D"] if name.endswith("_P") else [name]
+            # What programs see as a difference from another tensor is shared where both are.
+            parts = [part for part in (name, BY_NAME[name].reference) if part]
             self._of_tensor[name] = _numbered([[id(i.raw[part]) for part in parts] for i in self.instances])
         return self._of_tensor[name]
 
@@ -173,7 +160,7 @@ class _Expression:
     `tensors` are the names of those whose values it depends on.
     """
 
-    op: str
+    word: Word
     args: tuple[int, ...]
     shape: Shape
     kept: Shape
@@ -192,37 +179,37 @@ class _Argument:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """Compute one expression, hand it to the programs whose root it is, and free what nothing uses any more."""
+    """Compute one expression, hand it on where it is asked for, and free what nothing uses any more."""
 
     number: int
     compute: Callable[..., Tensor]
     args: tuple[_Argument, ...]
     tensors: frozenset[str]
-    roots: tuple[tuple[int, Callable[[Tensor], Tensor]], ...]
+    positions: tuple[int, ...]
     frees: tuple[int, ...]
 
 
 class Plan:
-    """The order in which some programs' distinct subtrees are computed on instances of certain shapes.
+    """The order in which the distinct subtrees of some numbers of instances are computed, for certain shapes.
 
-    `errors` has those programs, by their positions, that do not apply to such instances.
+    `errors` has those of the numbers, by their positions, that do not exist for such instances.
     """
 
-    def __init__(self, programs: Sequence[Program], shapes: Mapping[str, Shape]) -> None:
+    def __init__(self, numbers: Sequence[Node], shapes: Mapping[str, Shape]) -> None:
         self.errors: dict[int, EvaluationError] = {}
         self._shapes = shapes
         self._expressions: list[_Expression] = []
-        self._numbers: dict[tuple[str, tuple[int, ...]], int] = {}
-        roots: dict[int, list[int]] = {}
-        for position, program in enumerate(programs):
+        self._numbers: dict[tuple[Word, tuple[int, ...]], int] = {}
+        wanted: dict[int, list[int]] = {}
+        for position, node in enumerate(numbers):
             try:
-                roots.setdefault(self._number(program.root), []).append(position)
+                wanted.setdefault(node.fold(self._number, self._number), []).append(position)
             except EvaluationError as error:
                 self.errors[position] = error
-        self._steps = tuple(self._schedule(programs, roots))
+        self._steps = tuple(self._schedule(wanted))
 
     def run(self, block: Block) -> Iterator[tuple[int, Values]]:
-        """Yield the positions of the programs that apply, with their scalars, [instances]."""
+        """Yield the positions of the numbers that exist, with their values, [instances]."""
         known: dict[int, Tensor] = {}
         for step in self._steps:
             own = block.partition(step.tensors)
@@ -231,38 +218,36 @@ class Plan:
                 if step.args
                 else step.compute(block)
             )
-            for position, to_scalar in step.roots:
-                yield position, _for_each(own, to_scalar(value))
+            for position in step.positions:
+                yield position, _for_each(own, value)
             for number in step.frees:
                 del known[number]
 
-    def _number(self, node: Node) -> int:
-        """The number of the expression a node stands for; EvaluationError where it does not apply."""
-        args = tuple(self._number(arg) for arg in node.args)
-        commutes = node.args and BY_NAME[node.op].commutative
-        key = (node.op, tuple(sorted(args)) if commutes else args)
+    def _number(self, word: Word, *args: int) -> int:
+        """The number of the expression that a word makes of others; EvaluationError where it does not apply."""
+        key = (word, tuple(sorted(args)) if word.commutative else args)
         if key not in self._numbers:
-            self._expressions.append(self._expression(node.op, args))
+            self._expressions.append(self._expression(word, args))
             self._numbers[key] = len(self._expressions) - 1
         return self._numbers[key]
 
-    def _expression(self, op: str, args: tuple[int, ...]) -> _Expression:
-        if not args:
-            shape = tensor_named(op, self._shapes)
-            return _Expression(op, args, shape, shape, (), frozenset({op}))
+    def _expression(self, word: Word, args: tuple[int, ...]) -> _Expression:
+        if not isinstance(word, Operation):
+            shape = tensor_named(word.name, self._shapes)
+            return _Expression(word, args, shape, shape, (), frozenset({word.name}))
         given = [self._expressions[arg] for arg in args]
-        shape = shape_of(op, [one.shape for one in given])
-        if op in FROM_SHAPE:
-            return _Expression(op, args, shape, (1,) * len(shape), (), frozenset())
+        shape = shape_of(word, [one.shape for one in given])
+        if word.from_shape:
+            return _Expression(word, args, shape, (1,) * len(shape), (), frozenset())
         tensors = frozenset().union(*(one.tensors for one in given))
-        kept = shape_of(op, [one.kept for one in given]) if BY_NAME[op].elementwise else shape
-        return _Expression(op, args, shape, kept, args, tensors)
+        kept = shape_of(word, [one.kept for one in given]) if word.elementwise else shape
+        return _Expression(word, args, shape, kept, args, tensors)
 
-    def _schedule(self, programs: Sequence[Program], roots: Mapping[int, Sequence[int]]) -> Iterator[_Step]:
-        """Program by program, arguments first, so that few values are held at a time."""
+    def _schedule(self, wanted: Mapping[int, Sequence[int]]) -> Iterator[_Step]:
+        """Number by number, arguments first, so that few values are held at a time."""
         order: dict[int, None] = {}
-        for root in roots:
-            self._visit(root, order)
+        for number in wanted:
+            self._visit(number, order)
         last = {taken: number for number in order for taken in self._expressions[number].takes}
         frees: dict[int, list[int]] = {}
         for number in order:
@@ -274,7 +259,7 @@ class Plan:
                 self._computation(expression),
                 tuple(self._argument(taken, expression) for taken in expression.takes),
                 expression.tensors,
-                tuple((root, _to_scalar(expression, programs[root].to_scalar)) for root in roots.get(number, ())),
+                tuple(wanted.get(number, ())),
                 tuple(frees.get(number, ())),
             )
 
@@ -286,16 +271,24 @@ class Plan:
 
     def _computation(self, expression: _Expression) -> Callable[..., Tensor]:
         """What computes it: from the block where it takes no values, else from these."""
-        if not expression.args:
-            return partial(Block.stack, name=expression.op)
-        if expression.op in FROM_SHAPE:
-            number = FROM_SHAPE[expression.op](*(self._expressions[arg].shape for arg in expression.args))
+        word = expression.word
+        if not isinstance(word, Operation):
+            return partial(Block.stack, name=word.name)
+        if word.from_shape:
+            number = word.from_shape(*(self._expressions[arg].shape for arg in expression.args))
             return partial(Block.constant, number=number, dimensions=len(expression.shape))
-        return BY_NAME[expression.op].stacked
+        if word.of_repeated:
+            (arg,) = (self._expressions[arg] for arg in expression.args)
+            kept = math.prod(arg.kept)
+            factor = word.of_repeated(math.prod(arg.shape) / kept) if kept else 1.0
+            return lambda value: word.stacked(value) * factor
+        return word.stacked
 
     def _argument(self, number: int, of: _Expression) -> _Argument:
         argument = self._expressions[number]
-        as_kept = argument.kept == argument.shape or BY_NAME[of.op].elementwise
+        word = of.word
+        takes_kept = isinstance(word, Operation) and (word.elementwise or word.of_repeated is not None)
+        as_kept = argument.kept == argument.shape or takes_kept
         return _Argument(number, argument.tensors, None if as_kept else argument.shape)
 
 
@@ -313,23 +306,13 @@ def _taken(arg: _Argument, value: Tensor, wanted: Partition, block: Block) -> Te
     return value if arg.expanded is None else value.expand(len(value), *arg.expanded)
 
 
-def _to_scalar(expression: _Expression, to_scalar: ToScalar) -> Callable[[Tensor], Tensor]:
-    """From the values of a root, as they are kept, to a number for each."""
-    kept = math.prod(expression.kept)
-    if to_scalar == "mean" and kept == 1:
-        return lambda value: value.reshape(len(value))
-    if to_scalar == "mean":
-        return lambda value: value.reshape(len(value), kept).mean(1)
-    repeated = math.sqrt(math.prod(expression.shape) / kept) if kept else 1.0
-    return lambda value: torch.linalg.vector_norm(value.reshape(len(value), kept), dim=1) * repeated
-
-
-def shape_of(op: str, shapes: Sequence[Shape]) -> Shape:
+def shape_of(operation: Operation, shapes: Sequence[Shape]) -> Shape:
     """The shape of an operation's value; EvaluationError, naming the shapes, where it does not apply to them."""
     try:
-        return BY_NAME[op].shape(*shapes)
+        return operation.shape(*shapes)
     except ShapeError as error:
-        raise EvaluationError(f"{op} does not apply to shapes {', '.join(map(str, shapes))}: {error}") from None
+        seen = ", ".join(map(str, shapes))
+        raise EvaluationError(f"{operation.name} does not apply to shapes {seen}: {error}") from None
 
 
 def tensor_named(name: str, given: Mapping[str, Given]) -> Given:

@@ -19,12 +19,10 @@ if TYPE_CHECKING:
         Individual,
         Origin,
         ProgramRecord,
-        Reason,
         Rejection,
         ScoreRecord,
         Stage,
     )
-    from zcsr.evolve.scorer import Pending, ProbeResult, Scorer
     from zcsr.evolve.tasks import Split, TaskData, choose_probes, split
 
 __all__ = [
@@ -36,14 +34,10 @@ __all__ = [
     "Genotype",
     "Individual",
     "Origin",
-    "Pending",
-    "ProbeResult",
     "ProgramRecord",
     "Progress",
-    "Reason",
     "Rejection",
     "ScoreRecord",
-    "Scorer",
     "Split",
     "Stage",
     "TaskData",
@@ -65,12 +59,10 @@ _NAMES_IN = {
         "Individual",
         "Origin",
         "ProgramRecord",
-        "Reason",
         "Rejection",
         "ScoreRecord",
         "Stage",
     ),
-    "scorer": ("Pending", "ProbeResult", "Scorer"),
     "tasks": ("Split", "TaskData", "choose_probes", "split"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_IN.items() for name in names}

@@ -16,13 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zcsr.errors import ZcsrError
+from zcsr.evaluation.scorer import ProbeResult, Scorer
 from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.ledger import Ledger, Part
 from zcsr.evolve.memory import Memory, Recognised, Refusal
 from zcsr.evolve.records import Generation, Genotype, Origin, ProgramRecord
-from zcsr.evolve.representation import REPRESENTATIONS, Representation
-from zcsr.evolve.scorer import ProbeResult, Scorer
+from zcsr.evolve.representation import Representation
 from zcsr.evolve.trees import select
 from zcsr.language.program import Program
 
@@ -43,15 +43,6 @@ class Admitted:
     genotype: Genotype | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Proposal:
-    """A candidate with the program that it stands for, None without one, and the text by which it is known."""
-
-    candidate: Candidate
-    program: Program | None
-    text: str
-
-
 @dataclass(slots=True)
 class Breeding:
     """Fills one generation's population; `programs` are the distinct ones it brought, in order."""
@@ -59,6 +50,7 @@ class Breeding:
     config: EvolveConfig
     memory: Memory
     scorer: Scorer
+    representation: Representation
     ledger: Ledger
     admitted: list[Admitted] = field(default_factory=list)
     programs: list[ProgramRecord] = field(default_factory=list)
@@ -78,16 +70,12 @@ class Breeding:
         parents = [pool[position] for position in chosen]
         generator = self._generator("children")
         while True:
-            yield self._representation.children(self.config, parents, generator)
+            yield self.representation.children(self.config, parents, generator)
 
     def _random_programs(self) -> Iterator[list[Candidate]]:
         generator = self._generator("random")
         while True:
-            yield self._representation.random(self.config, RANDOM_BATCH, generator)
-
-    @property
-    def _representation(self) -> Representation:
-        return REPRESENTATIONS[self.config.representation]
+            yield self.representation.random(self.config, RANDOM_BATCH, generator)
 
     def _generator(self, purpose: str) -> random.Random:
         return random.Random(f"{self.config.seed}/{self.ledger.number}/{purpose}")
@@ -106,30 +94,21 @@ class Breeding:
 
     def _admit_from(self, batch: Sequence[Candidate], size: int) -> None:
         """Judge a batch in order until the population has `size` programs; what is left over is forgotten."""
-        proposals = [self._proposal(candidate) for candidate in batch]
-        probed = self._probe({one.text: one.program for one in proposals if one.program is not None})
-        for proposal in proposals:
+        programs = {one.text: one.outcome for one in batch if isinstance(one.outcome, Program)}
+        probed = self._probe(programs)
+        for candidate in batch:
             if len(self.admitted) == size:
                 return
             self.ledger.counts["proposed"] += 1
-            self._admit(proposal, self._judge(proposal, probed))
+            self._admit(candidate, self._judge(candidate, probed))
 
-    def _proposal(self, candidate: Candidate) -> _Proposal:
-        if candidate.root is None:
-            assert candidate.genotype is not None, "only a genotype can be without an expression"
-            return _Proposal(candidate, None, candidate.genotype.text)
-        program = Program(candidate.root, self.config.to_scalar, self.config.aggregation)
-        return _Proposal(candidate, program, str(program))
-
-    def _admit(self, proposal: _Proposal, verdict: Refusal | Recognised) -> None:
-        candidate, program = proposal.candidate, proposal.program
+    def _admit(self, candidate: Candidate, verdict: Refusal | Recognised) -> None:
         if isinstance(verdict, Refusal):
-            self.memory.refuse(proposal.text, verdict)
-            self.ledger.reject(proposal.text, candidate.origin, verdict)
-        else:
-            assert program is not None, "what has no expression is refused"
+            self.memory.refuse(candidate.text, verdict)
+            self.ledger.reject(candidate.text, candidate.origin, verdict)
+        elif isinstance(candidate.outcome, Program):  # nothing else is ever recognised
             self.ledger.counts[verdict.stage] += 1
-            self.admitted.append(Admitted(program, candidate.origin, verdict, candidate.genotype))
+            self.admitted.append(Admitted(candidate.outcome, candidate.origin, verdict, candidate.genotype))
 
     def _probe(self, programs: Mapping[str, Program]) -> dict[str, ProbeResult]:
         """Run on the probe networks what memory cannot decide and is not too tall, each text once."""
@@ -142,18 +121,19 @@ class Breeding:
             results = self.scorer.probe(list(unknown.values())) if unknown else ()
         return dict(zip(unknown, results, strict=True))
 
-    def _judge(self, proposal: _Proposal, probed: Mapping[str, ProbeResult]) -> Refusal | Recognised:
-        known = self.memory.verdict(proposal.text)
+    def _judge(self, candidate: Candidate, probed: Mapping[str, ProbeResult]) -> Refusal | Recognised:
+        known = self.memory.verdict(candidate.text)
         if known is not None:
             self.ledger.counts["known"] += 1
             return known
-        if proposal.program is None:
-            return _refusal_of(proposal.candidate)
-        height, limit = proposal.program.root.height, self.config.height_limit
+        program = candidate.outcome
+        if isinstance(program, Refusal):
+            return program
+        height, limit = program.root.height, self.config.height_limit
         if height > limit:
             return Refusal("too_tall", f"height {height}, the limit is {limit}")
         self.ledger.counts["probed"] += 1
-        return self._recognise(proposal.program, probed[proposal.text])
+        return self._recognise(program, probed[candidate.text])
 
     def _recognise(self, program: Program, result: ProbeResult) -> Refusal | Recognised:
         if result.values is None:
@@ -171,13 +151,5 @@ class Breeding:
         seen = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
         return (
             f"no valid program among {refused} candidates in a row in generation {self.ledger.number} ({seen}); "
-            f"check the statistics of the probe networks, or lower {_TALLER_BY[self.config.representation]}"
+            f"check the statistics of the probe networks, or lower {self.representation.taller_by}"
         )
-
-
-_TALLER_BY = {"tree": "max_depth", "sequential": "max_length"}
-
-
-def _refusal_of(candidate: Candidate) -> Refusal:
-    assert candidate.refusal is not None, "a candidate has an expression or the reason why it has none"
-    return candidate.refusal

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 
 from zcsr.evolve.memory import Refusal
 from zcsr.evolve.records import Genotype, Origin
-from zcsr.language.program import Node
+from zcsr.language.program import Program
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A proposed expression and how it came about.
+    """A proposal and how it came about.
 
-    `genotype` is what it is bred as, None for a tree, which is its own. A genotype without an expression that may
-    be admitted has None as `root`, and `refusal` says why.
+    text: by which it is known: the program's or, without one, the genotype's
+    outcome: the program that it stands for, or why it stands for none that may be admitted
+    genotype: what it is bred as; None for a tree, which is bred as its expression
     """
 
-    root: Node | None
+    text: str
     origin: Origin
+    outcome: Program | Refusal
     genotype: Genotype | None = None
-    refusal: Refusal | None = None

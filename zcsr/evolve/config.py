@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zcsr.errors import InputError
-from zcsr.language.program import Aggregation, ToScalar
+from zcsr.language.languages import EZNAS
 
 FitnessKind = Literal["signed", "absolute"]
 RepresentationName = Literal["tree", "sequential"]
@@ -51,8 +51,8 @@ class EvolveConfig:
     networks_per_task: int = 80
     draw: int = 20
     tasks_per_generation: int = 4
-    to_scalar: ToScalar = "mean"
-    aggregation: Aggregation = "mean"
+    to_scalar: str = "mean"
+    aggregation: str = "mean"
     fitness: FitnessKind = "signed"
     probe_networks: int = 2
     representation: RepresentationName = "tree"
@@ -117,8 +117,8 @@ _LEAST = {
     "max_length": 2,
 }
 _CHOICES = {
-    "to_scalar": ("mean", "l2"),
-    "aggregation": ("mean", "sum"),
+    "to_scalar": tuple(step.name for step in EZNAS.readouts),
+    "aggregation": tuple(step.name for step in EZNAS.aggregations),
     "fitness": ("signed", "absolute"),
     "representation": ("tree", "sequential"),
 }

@@ -1,10 +1,10 @@
 """A program as a sequence of instructions: the second representation of EZNAS (appendix 8.2), and the weaker one.
 
-An instruction is a row of four whole numbers: the address it writes, the operation (its place in
-`zcsr.language.operations`), and the two addresses it reads. Addresses 0 to 21 hold the tensors, in the order of
-`TENSOR_NAMES`, and are never written; 22 to 101 take the values of operations that keep tensors tensors; 102 to
-121 those of operations whose value is always one number. Any address may be read, and an operation of one argument
-ignores its second read.
+An instruction is a row of four whole numbers: the address it writes, the operation (its place in the paper's
+language, `EZNAS`), and the two addresses it reads. Addresses 0 to 21 hold the tensors, in the order of the
+language, and are never written; 22 to 101 take the values of operations that keep tensors tensors; 102 to 121 those
+of operations whose value is always one number. Any address may be read, and an operation of one argument ignores
+its second read.
 
 The paper leaves open which address is the output. Here it is what the last row writes, so every program has one.
 The text form is `22 14 0 0; 102 17 22 22`, which is fro(sign(T1_D)).
@@ -18,20 +18,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from zcsr.errors import ProgramError
-from zcsr.language.operations import OPERATIONS
-from zcsr.language.program import TENSOR_NAMES, Node
+from zcsr.language.languages import EZNAS
+from zcsr.language.operations import Operation
+from zcsr.language.program import Node
+from zcsr.language.tensors import Tensor
 
-STATIC = range(len(TENSOR_NAMES))
+STATIC = range(len(EZNAS.tensors))
 DYNAMIC = range(STATIC.stop, STATIC.stop + 80)
 SCALAR = range(DYNAMIC.stop, DYNAMIC.stop + 20)
 """The addresses of the tensors of an instance, of values that are tensors, and of values that are one number."""
-
-_ANY_SHAPE = (2, 2, 3, 3)  # square in every pair of dimensions that an operation looks at, so that none refuses it
-
-NUMBERS: frozenset[int] = frozenset(
-    operation.index for operation in OPERATIONS if operation.shape(*[_ANY_SHAPE] * operation.arity) == ()
-)
-"""The operations whose value is one number whatever they are given: the norms, means, ratios and distances."""
 
 Value = TypeVar("Value")
 
@@ -40,7 +35,7 @@ _ROW = re.compile(r"\s*(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})\s*", re.ASC
 
 def writable(operation: int) -> range:
     """The addresses that an operation may write: `SCALAR` where its value is always one number, else `DYNAMIC`."""
-    return SCALAR if operation in NUMBERS else DYNAMIC
+    return SCALAR if EZNAS.operations[operation].makes_number else DYNAMIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +51,12 @@ class Instruction:
     second: int
 
     def __post_init__(self) -> None:
-        if not 0 <= self.operation < len(OPERATIONS):
-            raise ProgramError(f"operations are numbered 0 to {len(OPERATIONS) - 1}, not {self.operation}")
+        last = len(EZNAS.operations) - 1
+        if not 0 <= self.operation <= last:
+            raise ProgramError(f"operations are numbered 0 to {last}, not {self.operation}")
         allowed = writable(self.operation)
         if self.write not in allowed:
-            name = OPERATIONS[self.operation].name
+            name = EZNAS.operations[self.operation].name
             raise ProgramError(f"{name} writes addresses {allowed[0]} to {allowed[-1]}, not {self.write}")
         for address in (self.first, self.second):
             if not 0 <= address < SCALAR.stop:
@@ -72,7 +68,7 @@ class Instruction:
     @property
     def reads(self) -> tuple[int, ...]:
         """The addresses that the operation looks at, as many as it has arguments."""
-        return (self.first, self.second)[: OPERATIONS[self.operation].arity]
+        return (self.first, self.second)[: EZNAS.operations[self.operation].arity]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +106,7 @@ class SequentialProgram:
         first. Raises ProgramError where a row that reaches the output reads an address that nothing has written,
         and where the tree is taller than any expression may be.
         """
-        return self._flow(Node, lambda name, args: Node(name, tuple(args)))
+        return self._flow(Node, lambda operation, args: Node(operation, tuple(args)))
 
     def _reached(self) -> list[int]:
         """The positions of the rows that reach the output, in order."""
@@ -123,15 +119,15 @@ class SequentialProgram:
                 reached.append(position)
         return reached[::-1]
 
-    def _flow(self, leaf: Callable[[str], Value], apply: Callable[[str, Sequence[Value]], Value]) -> Value:
-        """What the last row writes, when tensors stand for `leaf` of their names and operations `apply`."""
-        values = {address: leaf(name) for address, name in enumerate(TENSOR_NAMES)}
+    def _flow(self, leaf: Callable[[Tensor], Value], apply: Callable[[Operation, Sequence[Value]], Value]) -> Value:
+        """What the last row writes, when tensors stand for `leaf` of them and operations `apply`."""
+        values = {address: leaf(tensor) for address, tensor in enumerate(EZNAS.tensors)}
         for position in self._reached():
             row = self.rows[position]
             for address in row.reads:
                 if address not in values:
                     raise ProgramError(f"row {position + 1} reads address {address}, which no row before it writes")
-            values[row.write] = apply(OPERATIONS[row.operation].name, [values[address] for address in row.reads])
+            values[row.write] = apply(EZNAS.operations[row.operation], [values[address] for address in row.reads])
         return values[self.rows[-1].write]
 
 
@@ -156,5 +152,5 @@ def _instruction(number: int, text: str) -> Instruction:
         raise ProgramError(f"row {number}: {error}") from None
 
 
-def _extent(_: str, args: Sequence[tuple[int, int]]) -> tuple[int, int]:
+def _extent(_: Operation, args: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return 1 + sum(size for size, _ in args), 1 + max(height for _, height in args)

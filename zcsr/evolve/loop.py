@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 
 from zcsr.engine.processes import one_thread
 from zcsr.errors import InputError
+from zcsr.evaluation.scorer import Pending, Scorer
 from zcsr.evolve.breeding import Admitted, Breeding
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.fitness import fitness, taus
 from zcsr.evolve.ledger import Ledger, Observe, Progress
 from zcsr.evolve.memory import Memory, Network, Refusal
 from zcsr.evolve.records import Generation, Individual, ScoreRecord
-from zcsr.evolve.scorer import Pending, Scorer
+from zcsr.evolve.representation import REPRESENTATIONS, Representation
 from zcsr.evolve.tasks import TaskData, check_distinct
+from zcsr.language.languages import EZNAS, Language
 from zcsr.language.program import Program
 
 Draws = Mapping[str, tuple[str, ...]]
@@ -36,17 +38,20 @@ def evolve(
     scorer: Scorer,
     history: Iterable[Generation] = (),
     observe: Observe | None = None,
+    language: Language = EZNAS,
 ) -> Iterator[Generation]:
     """Return an iterator over the generations that follow `history`, up to `config.generations` in all.
 
     `tasks` hold the networks set aside for evolution. `history` are the run's first generations, in order; what
-    follows equals what an uninterrupted run yields. `observe` is called as a generation progresses. Raises
-    InputError for tasks or a history that do not fit the config, and ZcsrError when no valid program is found.
+    follows equals what an uninterrupted run yields. `observe` is called as a generation progresses. Programs are of
+    the `language`. Raises InputError for tasks or a history that do not fit the config, and ZcsrError when no valid
+    program is found.
     """
     past = tuple(history)
     _check_tasks(config, tasks)
     _check_history(config, tasks, past)
-    return _generations(config, tasks, scorer, past, observe or _ignore)
+    representation = REPRESENTATIONS[config.representation](language)
+    return _generations(config, tasks, scorer, representation, past, observe or _ignore)
 
 
 def draw(config: EvolveConfig, number: int, tasks: Sequence[TaskData]) -> dict[str, tuple[str, ...]]:
@@ -61,6 +66,7 @@ def _generations(
     config: EvolveConfig,
     tasks: Sequence[TaskData],
     scorer: Scorer,
+    representation: Representation,
     past: Sequence[Generation],
     observe: Observe,
 ) -> Iterator[Generation]:
@@ -69,25 +75,25 @@ def _generations(
         memory.learn(generation)
     previous = past[-1] if past else None
     for number in range(len(past), config.generations):
-        previous = _generation(config, tasks, memory, scorer, Ledger(number, observe), previous)
+        previous = _generation(
+            config, tasks, Breeding(config, memory, scorer, representation, Ledger(number, observe)), previous
+        )
         yield previous
 
 
 def _generation(
     config: EvolveConfig,
     tasks: Sequence[TaskData],
-    memory: Memory,
-    scorer: Scorer,
-    ledger: Ledger,
+    breeding: Breeding,
     previous: Generation | None,
 ) -> Generation:
+    ledger = breeding.ledger
     with ledger.timed("total"), one_thread():  # the fingerprint's tensors are small
         draws = draw(config, ledger.number, tasks)
-        breeding = Breeding(config, memory, scorer, ledger)
         breeding.breed(previous)
-        evaluation = _Evaluation(draws, breeding.admitted, memory, ledger)
+        evaluation = _Evaluation(draws, breeding.admitted, breeding.memory, ledger)
         with ledger.timed("score"):
-            scores = evaluation.scores(scorer)
+            scores = evaluation.scores(breeding.scorer)
         with ledger.timed("rank"):
             individuals = evaluation.individuals(config, tasks)
     return Generation(

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from zcsr.evolve.records import Generation, ProgramRecord, Reason, ScoreRecord, Stage
+from zcsr.evaluation.scorer import Reason
+from zcsr.evolve.records import Generation, ProgramRecord, ScoreRecord, Stage
 from zcsr.language.program import Program
 from zcsr.sameness.recognise import ProgramKeys, Recogniser
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from zcsr.evaluation.scorer import Reason
 from zcsr.language.program import Program
 
 Origin = Literal["random", "crossover", "mutation", "reproduction"]
 Stage = Literal["new", "text", "normal_form", "sympy", "fingerprint"]
-Reason = Literal["too_tall", "shape", "error", "non_finite"]
 
 
 @dataclass(frozen=True, slots=True)

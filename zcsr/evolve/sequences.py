@@ -8,17 +8,19 @@ nothing writes any more, and the program is refused if that row reaches the outp
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
+from random import Random
+from typing import ClassVar
 
-from zcsr.errors import ProgramError
+from zcsr.errors import InputError, ProgramError
 from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
-from zcsr.evolve.instructions import NUMBERS, STATIC, Instruction, SequentialProgram, writable
+from zcsr.evolve.instructions import STATIC, Instruction, SequentialProgram, parse_sequential, writable
 from zcsr.evolve.memory import Refusal
-from zcsr.evolve.records import Genotype, Origin
-from zcsr.language.operations import OPERATIONS
+from zcsr.evolve.records import Genotype, Individual, Origin
+from zcsr.language.languages import EZNAS, Language
 from zcsr.language.program import MAX_HEIGHT
 
 LARGEST = 1 << 12
@@ -29,25 +31,48 @@ with every row, and its text would fill the memory.
 """
 
 
-def random_sequential(config: EvolveConfig, count: int, generator: random.Random) -> list[Candidate]:
-    """Return `count` random programs of `min_length` to `max_length` rows, each length as likely as any other.
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """Sequences of instructions as a representation: what is bred are the rows (EZNAS, appendix 8.2).
 
-    `generator` moves on.
+    Raises InputError for a language that the paper does not number.
     """
-    return [proposed(config, random_program(config, generator), "random") for _ in range(count)]
+
+    language: Language
+    taller_by: ClassVar[str] = "max_length"
+
+    def __post_init__(self) -> None:
+        if self.language is not EZNAS:
+            raise InputError(f"sequential programs are of the language {EZNAS.name}, not {self.language.name}")
+
+    def random(self, config: EvolveConfig, count: int, generator: Random) -> list[Candidate]:
+        """Return `count` random programs of `min_length` to `max_length` rows, each length as likely as any other.
+
+        `generator` moves on.
+        """
+        return [proposed(config, random_program(config, generator), "random") for _ in range(count)]
+
+    def children(self, config: EvolveConfig, parents: Sequence[Individual], generator: Random) -> list[Candidate]:
+        """Return `lambda_` children of `parents` (at least two), with the probabilities that trees have.
+
+        Crossover is Mate of two parents, mutation one of the other four, and reproduction returns a parent as it
+        is. `generator` moves on.
+        """
+        rows = [parse_sequential(parent.genotype.text) for parent in parents if parent.genotype is not None]
+        return [proposed(config, *_child(config, rows, generator)) for _ in range(config.lambda_)]
 
 
-def random_program(config: EvolveConfig, generator: random.Random) -> SequentialProgram:
-    """Return one random program, see `random_sequential` and `random_row`."""
+def random_program(config: EvolveConfig, generator: Random) -> SequentialProgram:
+    """Return one random program, see `Sequences.random` and `random_row`."""
     rows: list[Instruction] = []
     for _ in range(generator.randint(config.min_length, config.max_length)):
         rows.append(random_row(rows, generator))
     return SequentialProgram(tuple(rows))
 
 
-def random_row(before: Sequence[Instruction], generator: random.Random) -> Instruction:
+def random_row(before: Sequence[Instruction], generator: Random) -> Instruction:
     """Return a row that may follow these: each operation, address to write and readable address equally likely."""
-    operation = generator.randrange(len(OPERATIONS))
+    operation = generator.randrange(len(EZNAS.operations))
     write = generator.choice(writable(operation))
     addresses = readable(before)
     return Instruction(write, operation, generator.choice(addresses), generator.choice(addresses))
@@ -58,19 +83,8 @@ def readable(before: Sequence[Instruction]) -> tuple[int, ...]:
     return (*STATIC, *dict.fromkeys(row.write for row in before))
 
 
-def children_of(
-    config: EvolveConfig, parents: Sequence[SequentialProgram], generator: random.Random
-) -> list[Candidate]:
-    """Return `lambda_` children of `parents` (at least two), with the probabilities that trees have.
-
-    Crossover is Mate of two parents, mutation one of the other four, and reproduction returns a parent as it is.
-    `generator` moves on.
-    """
-    return [proposed(config, *_child(config, parents, generator)) for _ in range(config.lambda_)]
-
-
 def _child(
-    config: EvolveConfig, parents: Sequence[SequentialProgram], generator: random.Random
+    config: EvolveConfig, parents: Sequence[SequentialProgram], generator: Random
 ) -> tuple[SequentialProgram, Origin]:
     choice = generator.random()
     if choice < config.crossover:
@@ -90,12 +104,12 @@ def mate(one: SequentialProgram, other: SequentialProgram) -> SequentialProgram:
     return SequentialProgram(tuple(row for pair in zip_longest(*halves) for row in pair if row is not None))
 
 
-def mutate(program: SequentialProgram, max_length: int, generator: random.Random) -> SequentialProgram:
+def mutate(program: SequentialProgram, max_length: int, generator: Random) -> SequentialProgram:
     """Return the program after InsertOP, RemoveOP, MutateOP or MutateOpArg, each equally likely.
 
     One that has `max_length` rows already gets none inserted, and one of a single row keeps it.
     """
-    kinds: list[Callable[[SequentialProgram, random.Random], SequentialProgram]] = [mutate_op, mutate_op_arg]
+    kinds: list[Callable[[SequentialProgram, Random], SequentialProgram]] = [mutate_op, mutate_op_arg]
     if len(program.rows) < max_length:
         kinds.append(insert_op)
     if len(program.rows) > 1:
@@ -103,20 +117,20 @@ def mutate(program: SequentialProgram, max_length: int, generator: random.Random
     return generator.choice(kinds)(program, generator)
 
 
-def insert_op(program: SequentialProgram, generator: random.Random) -> SequentialProgram:
+def insert_op(program: SequentialProgram, generator: Random) -> SequentialProgram:
     """Return the program with a random row (`random_row`) before any of its rows, or after the last."""
     position = generator.randint(0, len(program.rows))
     before, after = program.rows[:position], program.rows[position:]
     return SequentialProgram((*before, random_row(before, generator), *after))
 
 
-def remove_op(program: SequentialProgram, generator: random.Random) -> SequentialProgram:
+def remove_op(program: SequentialProgram, generator: Random) -> SequentialProgram:
     """Return the program without one of its rows, of which there must be two. Raises ProgramError where not."""
     position = generator.randrange(len(program.rows))
     return SequentialProgram(program.rows[:position] + program.rows[position + 1 :])
 
 
-def mutate_op(program: SequentialProgram, generator: random.Random) -> SequentialProgram:
+def mutate_op(program: SequentialProgram, generator: Random) -> SequentialProgram:
     """Return the program with another operation in one of its rows.
 
     It is one that writes the same kind of address, so that whatever reads the row goes on reading it.
@@ -124,14 +138,14 @@ def mutate_op(program: SequentialProgram, generator: random.Random) -> Sequentia
     position = generator.randrange(len(program.rows))
     row = program.rows[position]
     alike = [
-        operation.index
-        for operation in OPERATIONS
-        if operation.index != row.operation and (operation.index in NUMBERS) == (row.operation in NUMBERS)
+        operation
+        for operation in range(len(EZNAS.operations))
+        if operation != row.operation and writable(operation) == writable(row.operation)
     ]
     return _replaced(program, position, Instruction(row.write, generator.choice(alike), row.first, row.second))
 
 
-def mutate_op_arg(program: SequentialProgram, generator: random.Random) -> SequentialProgram:
+def mutate_op_arg(program: SequentialProgram, generator: Random) -> SequentialProgram:
     """Return the program with another address in one read of one of its rows, of those that can be read there.
 
     A read that the row's operation ignores is left alone.
@@ -145,16 +159,18 @@ def mutate_op_arg(program: SequentialProgram, generator: random.Random) -> Seque
     return _replaced(program, position, Instruction(row.write, row.operation, *reads))
 
 
-def proposed(config: EvolveConfig, program: SequentialProgram, origin: Origin) -> Candidate:
-    """Return the program as a candidate: with its expression, or with the reason why it has none.
+def proposed(config: EvolveConfig, rows: SequentialProgram, origin: Origin) -> Candidate:
+    """Return the rows as a candidate: with the program that they stand for, or the reason why there is none.
 
     The reasons are "error" where a row that reaches the output reads what nothing has written, and "too_tall"
     where the expression is taller than `height_limit` or has more than `LARGEST` nodes as a tree.
     """
-    genotype = Genotype(str(program), len(program.rows), program.reaching())
-    refusal = _refusal(config, program)
-    root = program.expression() if refusal is None else None
-    return Candidate(root, origin, genotype, refusal)
+    genotype = Genotype(str(rows), len(rows.rows), rows.reaching())
+    refusal = _refusal(config, rows)
+    if refusal is not None:
+        return Candidate(genotype.text, origin, refusal, genotype)
+    program = EZNAS.program(rows.expression(), config.to_scalar, config.aggregation)
+    return Candidate(str(program), origin, program, genotype)
 
 
 def _refusal(config: EvolveConfig, program: SequentialProgram) -> Refusal | None:

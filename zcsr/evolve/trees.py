@@ -12,15 +12,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from random import Random
+from typing import Any, ClassVar
 
 from deap import algorithms, base, gp, tools
 
 from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
-from zcsr.evolve.records import Origin
-from zcsr.language.operations import OPERATIONS
-from zcsr.language.program import TENSOR_NAMES, Node
+from zcsr.evolve.records import Individual, Origin
+from zcsr.language.languages import Language
+from zcsr.language.program import Node
 
 
 class _Fitness(base.Fitness):  # type: ignore[misc]  # DEAP is untyped
@@ -39,16 +40,7 @@ class _Tree(gp.PrimitiveTree):  # type: ignore[misc]  # DEAP is untyped
         return _Tree(self, self.origin)
 
 
-def random_programs(config: EvolveConfig, count: int, generator: random.Random) -> list[Candidate]:
-    """Return `count` random expressions by ramped half-and-half, of height `min_depth` to `max_depth`.
-
-    They are not checked in any way. `generator` moves on.
-    """
-    with _lent_to_deap(generator):
-        return [Candidate(_to_node(_random_tree(config)), "random") for _ in range(count)]
-
-
-def select(config: EvolveConfig, fitnesses: Sequence[float], generator: random.Random) -> list[int]:
+def select(config: EvolveConfig, fitnesses: Sequence[float], generator: Random) -> list[int]:
     """Return the positions of `mu` parents, each the fittest of `tournament` drawn with replacement.
 
     Of equally fit ones the first drawn wins. `generator` moves on.
@@ -59,18 +51,6 @@ def select(config: EvolveConfig, fitnesses: Sequence[float], generator: random.R
     return [contender.position for contender in chosen]
 
 
-def children(config: EvolveConfig, parents: Sequence[Node], generator: random.Random) -> list[Candidate]:
-    """Return `lambda_` children of `parents` (at least two) by DEAP's varOr: crossover, mutation or reproduction.
-
-    Crossover exchanges one subtree and keeps the first child; mutation replaces a subtree by a random one;
-    reproduction returns a parent as it is. They are not checked in any way. `generator` moves on.
-    """
-    trees = [_to_tree(parent, "reproduction") for parent in parents]
-    with _lent_to_deap(generator):
-        offspring = algorithms.varOr(trees, _toolbox(config), config.lambda_, config.crossover, config.mutation)
-    return [Candidate(_to_node(tree), tree.origin) for tree in offspring]
-
-
 @dataclass(frozen=True, slots=True)
 class _Contender:
     position: int
@@ -78,7 +58,7 @@ class _Contender:
 
 
 @contextmanager
-def _lent_to_deap(generator: random.Random) -> Iterator[None]:
+def _lent_to_deap(generator: Random) -> Iterator[None]:
     before = random.getstate()
     random.setstate(generator.getstate())
     try:
@@ -88,27 +68,60 @@ def _lent_to_deap(generator: random.Random) -> Iterator[None]:
         random.setstate(before)
 
 
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """Expression trees of a language as a representation: what is bred is the expression itself."""
+
+    language: Language
+    taller_by: ClassVar[str] = "max_depth"
+
+    def random(self, config: EvolveConfig, count: int, generator: Random) -> list[Candidate]:
+        """Return `count` random expressions by ramped half-and-half, of height `min_depth` to `max_depth`.
+
+        They are not checked in any way. `generator` moves on.
+        """
+        with _lent_to_deap(generator):
+            trees = [_random_tree(config, _primitives(self.language)) for _ in range(count)]
+        return [self._candidate(config, tree, "random") for tree in trees]
+
+    def children(self, config: EvolveConfig, parents: Sequence[Individual], generator: Random) -> list[Candidate]:
+        """Return `lambda_` children of `parents` (at least two) by DEAP's varOr: crossover, mutation, reproduction.
+
+        Crossover exchanges one subtree and keeps the first child; mutation replaces a subtree by a random one;
+        reproduction returns a parent as it is. They are not checked in any way. `generator` moves on.
+        """
+        primitives = _primitives(self.language)
+        trees = [_to_tree(parent.program.expression, primitives) for parent in parents]
+        toolbox = _toolbox(config, primitives)
+        with _lent_to_deap(generator):
+            offspring = algorithms.varOr(trees, toolbox, config.lambda_, config.crossover, config.mutation)
+        return [self._candidate(config, tree, tree.origin) for tree in offspring]
+
+    def _candidate(self, config: EvolveConfig, tree: Sequence[Any], origin: Origin) -> Candidate:
+        program = self.language.program(_to_node(tree, self.language), config.to_scalar, config.aggregation)
+        return Candidate(str(program), origin, program)
+
+
 @cache
-def _primitives() -> gp.PrimitiveSet:
-    """The 34 operations and 22 tensors, all of one type, in their tables' order: draws depend on that order."""
+def _primitives(language: Language) -> gp.PrimitiveSet:
+    """The language's operations and tensors, all of one type, in its order: draws depend on that order."""
     primitives = gp.PrimitiveSet("program", 0)
-    for operation in OPERATIONS:
+    for operation in language.operations:
         primitives.addPrimitive(operation.apply, operation.arity, name=operation.name)
-    for name in TENSOR_NAMES:
-        primitives.addTerminal(name, name=name)
+    for tensor in language.tensors:
+        primitives.addTerminal(tensor.name, name=tensor.name)
     return primitives
 
 
-def _random_tree(config: EvolveConfig) -> list[Any]:
-    tree: list[Any] = gp.genHalfAndHalf(_primitives(), config.min_depth, config.max_depth)
-    return tree
+def _random_tree(config: EvolveConfig, primitives: gp.PrimitiveSet, type_: type | None = None) -> list[Any]:
+    return list(gp.genHalfAndHalf(primitives, config.min_depth, config.max_depth, type_))
 
 
-def _toolbox(config: EvolveConfig) -> base.Toolbox:
+def _toolbox(config: EvolveConfig, primitives: gp.PrimitiveSet) -> base.Toolbox:
     toolbox = base.Toolbox()
     toolbox.register("clone", _Tree.clone)
     toolbox.register("mate", _crossover)
-    toolbox.register("mutate", partial(_mutate, config))
+    toolbox.register("mutate", partial(_mutate, config, primitives))
     return toolbox
 
 
@@ -118,23 +131,20 @@ def _crossover(first: _Tree, second: _Tree) -> tuple[_Tree, _Tree]:
     return first, second
 
 
-def _mutate(config: EvolveConfig, tree: _Tree) -> tuple[_Tree]:
-    def subtree(pset: gp.PrimitiveSet, type_: type) -> list[Any]:
-        return list(gp.genHalfAndHalf(pset, config.min_depth, config.max_depth, type_))
-
-    gp.mutUniform(tree, subtree, _primitives())
+def _mutate(config: EvolveConfig, primitives: gp.PrimitiveSet, tree: _Tree) -> tuple[_Tree]:
+    gp.mutUniform(tree, lambda pset, type_: _random_tree(config, pset, type_), primitives)
     tree.origin = "mutation"
     return (tree,)
 
 
-def _to_tree(root: Node, origin: Origin) -> _Tree:
-    return _Tree([_primitives().mapping[node.op] for node in root.walk()], origin)
+def _to_tree(expression: Node, primitives: gp.PrimitiveSet) -> _Tree:
+    return _Tree([primitives.mapping[node.op] for node in expression.walk()], "reproduction")
 
 
-def _to_node(tree: Sequence[Any]) -> Node:
+def _to_node(tree: Sequence[Any], language: Language) -> Node:
     """Read the prefix list backwards: when a primitive is met, its arguments are the last nodes built."""
     built: list[Node] = []
     for primitive in reversed(tree):
-        args = tuple(built.pop() for _ in range(primitive.arity))
-        built.append(Node(primitive.name, args))
+        args = [built.pop() for _ in range(primitive.arity)]
+        built.append(language.node(primitive.name, *args))
     return built[0]

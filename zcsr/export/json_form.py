@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from zcsr.errors import ProgramError
-from zcsr.language.program import MAX_HEIGHT, TENSOR_NAMES, Node, Program, parse
+from zcsr.language.languages import EZNAS
+from zcsr.language.program import MAX_HEIGHT, Node, Program
+from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.text import parse
 
 FORMAT = 1
 """The version of the JSON form."""
@@ -25,7 +28,10 @@ def to_json(program: Program) -> str:
         "program": str(program),
         "to_scalar": program.to_scalar,
         "aggregation": program.aggregation,
-        "tree": _tree(program.root),
+        "tree": program.expression.fold(
+            lambda tensor: {"tensor": tensor.name},
+            lambda operation, *args: {"op": operation.name, "args": list(args)},
+        ),
     }
     return json.dumps(content, indent=2) + "\n"
 
@@ -42,17 +48,13 @@ def from_json(text: str) -> Program:
         raise ProgramError(
             f"a program in JSON has format {FORMAT}, this one {content['format']!r}: export it again"
         )
-    program = Program(_node(content["tree"], 0), content["to_scalar"], content["aggregation"])
+    program = EZNAS.program(_node(content["tree"], 0), content["to_scalar"], content["aggregation"])
     if not isinstance(content["program"], str) or parse(content["program"]) != program:
         raise ProgramError(
             f"the JSON contradicts itself: its tree is {program}, its program {content['program']!r}; "
             "mend one of them, or export it again"
         )
     return program
-
-
-def _tree(node: Node) -> dict[str, Any]:
-    return {"op": node.op, "args": [_tree(arg) for arg in node.args]} if node.args else {"tensor": node.op}
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -97,7 +99,7 @@ def _node(content: Any, depth: int) -> Node:
         )
     if ("tensor" in content) != (name in TENSOR_NAMES):
         raise ProgramError(f"unknown {keys[0]} {name!r}: `zcsr operations` lists the operations and tensors")
-    return Node(name, tuple(_node(arg, depth + 1) for arg in args))
+    return EZNAS.node(name, *(_node(arg, depth + 1) for arg in args))
 
 
 def _kind(value: Any) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zcsr.export.python_file import is_gradient, tensor_meaning
 from zcsr.language.named_programs import named_programs
-from zcsr.language.operations import BY_NAME
-from zcsr.language.program import TENSOR_NAMES, Node, Program
+from zcsr.language.program import Node, Program
+from zcsr.language.tensors import Tensor
 from zcsr.networks.instances import passes_for
 from zcsr.sameness import recognise
 from zcsr.sameness.normal_form import number_tree, rules_used, simplified
@@ -18,15 +17,6 @@ from zcsr.sameness.sympy_form import to_latex
 
 if TYPE_CHECKING:
     pass
-
-
-@dataclass(frozen=True, slots=True)
-class TensorUse:
-    """A tensor that a program takes: its name, what it is in words, and whether it is a gradient."""
-
-    name: str
-    meaning: str
-    gradient: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +36,22 @@ class Formula:
     rules: tuple[str, ...]
     latex: str
     tree: tuple[str, ...]
-    tensors: tuple[TensorUse, ...]
+    tensors: tuple[Tensor, ...]
     inputs: tuple[str, ...]
 
 
 def read_formula(program: Program) -> Formula:
     """Return a program as a formula; nothing is computed on tensors."""
     shorter = simplified(program)
-    used = program.root.tensors()
+    tensors = program.root.tensors()
     return Formula(
         program=program,
         simplified=shorter,
         rules=rules_used(number_tree(program)) if shorter != program else (),
         latex=to_latex(shorter),
-        tree=tuple(tree_lines(shorter.root)),
-        tensors=tuple(
-            TensorUse(name, tensor_meaning(name), is_gradient(name)) for name in TENSOR_NAMES if name in used
-        ),
-        inputs=passes_for(used),
+        tree=tuple(tree_lines(shorter.expression)),
+        tensors=tensors,
+        inputs=passes_for(tensors),
     )
 
 
@@ -71,7 +59,7 @@ def tree_lines(root: Node) -> list[str]:
     """Return the tree as text, one line a node, each with what the operation or the tensor is."""
     labels = list(_branches(root, "", ""))
     width = max(len(label) for label, _ in labels)
-    return [f"{label:<{width}}  {_what(node)}" for label, node in labels]
+    return [f"{label:<{width}}  {node.word.meaning}" for label, node in labels]
 
 
 def _branches(node: Node, here: str, below: str) -> Iterator[tuple[str, Node]]:
@@ -79,10 +67,6 @@ def _branches(node: Node, here: str, below: str) -> Iterator[tuple[str, Node]]:
     for number, arg in enumerate(node.args, 1):
         last = number == len(node.args)
         yield from _branches(arg, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "))
-
-
-def _what(node: Node) -> str:
-    return BY_NAME[node.op].doc if node.args else tensor_meaning(node.op)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +81,7 @@ def named_twins(program: Program) -> tuple[Twin, ...]:
     """Return the programs with a name of their own that share a key with a program (`zcsr.sameness.recognise`)."""
     keys = program_keys(program)
     return tuple(
-        Twin(named.name, recognise.explain(program, named.program))
+        Twin(named.name, recognise.explain_sameness(program, named.program))
         for named in named_programs()
         if are_twins(program, keys, named.program, program_keys(named.program))
     )

@@ -201,7 +201,7 @@ def _read_network(work: _Work, arch: str) -> _Row:
         get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in ("params", "flops")
     )
     return _Row(
-        scores=tuple(aggregate(one, work.program.aggregation) for one in values),
+        scores=tuple(aggregate(one, work.program) for one in values),
         parameters=parameters,
         flops=flops,
         depth=depth_shares(values[0]),

@@ -15,9 +15,9 @@ from torch import Tensor
 from zcsr.engine.processes import one_thread
 from zcsr.errors import EvaluationError
 from zcsr.evaluation.evaluate import apply_node
-from zcsr.evaluation.plan import kind_of
-from zcsr.language.operations import Shape
 from zcsr.language.program import Node, Program, infer_shape
+from zcsr.language.shapes import Shape
+from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.networks.initialisation import random_stream
 from zcsr.sameness.normal_form import is_number, number_tree
 
@@ -48,8 +48,8 @@ class Sizes:
     kernel: int = 3
     map: int = 8
 
-    def shape(self, filling: Filling, tensor: str) -> Shape:
-        """Return the shape of a tensor by its name."""
+    def shape(self, filling: Filling, tensor: TensorRow) -> Shape:
+        """Return the shape of a tensor."""
         if (filling_of(tensor) if filling == "own" else filling) == "weight":
             return (self.channels, self.channels, self.kernel, self.kernel)
         return (self.batch, self.channels, self.map, self.map)
@@ -83,15 +83,15 @@ def fillings(program: Program) -> tuple[Filling, ...]:
     A program that takes weights (and their gradients) alone, or activations alone, is shown on the other kind too:
     what it makes of a shape does not depend on the name. One that takes both is shown on its own shapes first.
     """
-    kinds = {filling_of(name) for name in program.root.tensors()}
+    kinds = {filling_of(tensor) for tensor in program.root.tensors()}
     if len(kinds) == 2:
         return ("own", "weight", "activation")
     return ("weight", "activation") if kinds == {"weight"} else ("activation", "weight")
 
 
-def filling_of(tensor: str) -> Filling:
-    """Return whether a tensor, by its name, has the shape of a weight or of an activation."""
-    return "weight" if kind_of(tensor) == "weight" else "activation"
+def filling_of(tensor: TensorRow) -> Filling:
+    """Return whether a tensor has the shape of a weight or of an activation."""
+    return "weight" if tensor.kind == "weight" else "activation"
 
 
 def responses(program: Program, draws: int = DRAWS, seed: int = 0) -> tuple[Response, ...]:
@@ -113,8 +113,7 @@ def response(
 ) -> Response:
     """Return what the program gives at one size, the others being those of `Sizes`."""
     sizes = replace(Sizes(), **{varied: value})
-    names = sorted(program.root.tensors())
-    shapes = {name: sizes.shape(filling, name) for name in names}
+    shapes = {tensor.name: sizes.shape(filling, tensor) for tensor in program.root.tensors()}
     tree = number_tree(program)
     try:
         values = [float(apply_node(tree, _normal(shapes, seed, draw))) for draw in range(draws)]

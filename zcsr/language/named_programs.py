@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib.resources
 import re
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
 from zcsr.errors import ProgramError, nearest
-from zcsr.language.operations import BY_NAME
-from zcsr.language.program import TENSOR_NAMES, Program, parse
-from zcsr.proxies import proxy_names
+from zcsr.language.languages import EZNAS
+from zcsr.language.program import Program
+from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.text import parse
 
 _WORD = re.compile(r"[\w.-]+")
 _ID = re.compile(r"[0-9a-f]{12}")
@@ -60,12 +62,12 @@ def named_programs() -> tuple[NamedProgram, ...]:
     )
 
 
-def find_program(text: str) -> Program:
+def find_program(text: str, proxies: Collection[str] = ()) -> Program:
     """Return the program of that name or id, in upper or lower case, or else the one that the text stands for.
 
     Only named programs are known by their ids here; any other id raises `UnknownId`. Raises `ProgramError` for a
     text that cannot be read; for a single word that is neither a name nor part of the language it suggests the
-    nearest, and tells a known proxy, which is no program.
+    nearest, and tells one of the `proxies`, which are no programs.
     """
     word = text.strip()
     programs = {named.name: named.program for named in named_programs()}
@@ -75,13 +77,13 @@ def find_program(text: str) -> Program:
         return found
     if _ID.fullmatch(word.lower()):
         raise UnknownId(word.lower())
-    if _WORD.fullmatch(word) and word not in TENSOR_NAMES and word not in BY_NAME:
-        raise ProgramError(_unknown(word, [*programs, *TENSOR_NAMES]))
+    if _WORD.fullmatch(word) and word not in EZNAS.words:
+        raise ProgramError(_unknown(word, [*programs, *TENSOR_NAMES], proxies))
     return parse(text)
 
 
-def _unknown(word: str, known: list[str]) -> str:
-    if word in proxy_names():
+def _unknown(word: str, known: list[str], proxies: Collection[str]) -> str:
+    if word in proxies:
         return f"{word!r} is a known proxy, not a program: give it as a proxy (--proxy {word})"
     mend = nearest(word, known, otherwise="; `zcsr proxies` lists the named programs", quoted=False, count=2)
     return f"unknown program {word!r}: give a program's text, such as fro(T1_D), or its name{mend}"

@@ -1,12 +1,8 @@
-"""The 34 operations of a program (EZNAS, Table 5), one row each.
+"""The operations of programs, one row each with all that is known of it: this table is the only list.
 
-Every operation is pure: it takes float tensors of any shape, changes none of them, and returns a float tensor.
-A number is a tensor of shape `()`. Binary element-wise operations broadcast as torch does. Where the released
-implementation of the paper is known to slip (`log` and `abslog` writing into their argument, `abslog` of the
-wrong quantity), the row follows the paper's table.
-
-Operations are written over stacks, so that many instances cost one call: a leading dimension that counts tensors
-which have nothing to do with each other. Within a stack, each is computed as if it were alone.
+A row's function is pure and works on stacks (`zcsr.language.kernels`), so that many instances cost one call. Where
+the released implementation of the paper is known to slip (`log` and `abslog` writing into their argument, `abslog`
+of the wrong quantity), the row follows the paper's table.
 """
 
 from __future__ import annotations
@@ -14,301 +10,123 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import zip_longest
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
-from zcsr.errors import ShapeError
+from zcsr.language import kernels, plain, shapes
+from zcsr.language.shapes import Shape
 
-Shape = tuple[int, ...]
+Type = Literal["tensor", "number", "score"]
+"""What a part of a program is: a tensor of an instance, one number of an instance, or one number of a network.
 
-SMALL_DEVIATION = 1e-3
-"""Relative to the mean, above which values cannot be equal up to rounding."""
+A number is a tensor of shape (), and is taken wherever a tensor is.
+"""
+
+Sign = Literal["any", "never negative", "as arguments"]
+"""Whether an element of the value can be below 0 (it may be NaN); "as arguments": not where theirs cannot."""
+
+_ANY_SHAPE = (2, 2, 3, 3)  # square in every pair of dimensions that an operation looks at, so that none refuses it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
-    """One row of the operation table.
+    """One row of the operation table; rows are the same when they are the same object.
 
-    `stacked` computes the values of stacks, all of one length of at least 1: `[k, *shape]` for each argument, and
-    for the result. `shape` predicts a value's shape from the arguments' shapes, without the stack, raising
-    `ShapeError` exactly where they are refused. An `elementwise` operation makes each element of its result of the
-    elements at the same place, so it may be given tensors that only broadcast to `[k, *shape]`, and then returns
-    such a one. `symbolic` builds the algebraic form from sympy expressions; where it is None the operation is
-    opaque to algebra (a function of that name about which nothing is assumed). `latex` is a template with one `{i}`
-    per argument.
+    computing
+      stacked: the values of stacks, all of one length of at least 1: `[k, *shape]` for each argument, and for the
+        result; for an operation that makes a score, from the numbers of instances, float64 [instances], to one
+        number
+      shape: the value's shape from the arguments' shapes, without the stack; raises `ShapeError` exactly where
+        they are refused
+      takes, gives: the types of its arguments and of its value
+      elementwise: each element of the result is made of the elements at the same place, so it may be given tensors
+        that only broadcast to `[k, *shape]`, and then returns such a one
+      from_shape: the number that fills the value, where that depends on the argument's shape alone
+      of_repeated: the factor of the value where each element is there so many times; lets the operation take a
+        tensor that is the same all over as the one element that it is
+    algebra
+      commutative, associative: what may change places, and be regrouped
+      neutral: the operation that gives, of a fellow term, a term without effect
+      twice: the operation that a term which occurs twice becomes
+      sign: see `Sign`
+      indicator: whether all elements are 0 or 1
+      even: whether a sign of the argument makes no difference
+      keeps_positivity: whether its value is above 0 where its argument is
+      symbolic: the algebraic form from sympy expressions, None for arguments that have none; without it the
+        operation is opaque to algebra (a function of that name about which nothing is assumed)
+    words
+      meaning: what it is, in a line
+      latex: a template with one `{i}` per argument
+      factors: whether LaTeX puts sums among the arguments into parentheses
+      source: how a file that needs torch alone writes it, with one `{i}` per argument; `helpers` are the functions
+        that the file needs for that, by their source
+      stands_for: for a step after an arrow, the operation that says the same within an expression
+      step: whether it is written after an arrow, and no node of the tree that is counted
     """
 
-    index: int
     name: str
-    arity: int
-    stacked: Callable[..., Tensor]
+    takes: tuple[Type, ...]
+    stacked: Callable[..., Any]
     shape: Callable[..., Shape]
-    doc: str
+    meaning: str
     latex: str
+    source: str
+    gives: Type = "tensor"
     symbolic: Callable[..., Any] | None = None
+    helpers: tuple[Callable[..., Any], ...] = ()
     elementwise: bool = False
     commutative: bool = False
     associative: bool = False
+    neutral: str | None = None
+    twice: str | None = None
+    sign: Sign = "any"
+    indicator: bool = False
+    even: bool = False
+    keeps_positivity: bool = False
+    from_shape: Callable[[Shape], float] | None = None
+    of_repeated: Callable[[float], float] | None = None
+    factors: bool = False
+    stands_for: str | None = None
+    step: bool = False
+
+    @property
+    def arity(self) -> int:
+        """How many arguments it takes."""
+        return len(self.takes)
+
+    @property
+    def keeps_shape(self) -> bool:
+        """Whether the value has its only argument's shape."""
+        return self.shape is shapes.same
+
+    @cached_property
+    def makes_number(self) -> bool:
+        """Whether the value is one number whatever the arguments' shapes are."""
+        return self.shape(*[_ANY_SHAPE] * self.arity) == ()
 
     def apply(self, *args: Tensor) -> Tensor:
         """Return the value for tensors as they are, without a stack; `ShapeError` where they are refused."""
         self.shape(*(tuple(arg.shape) for arg in args))
-        return self.stacked(*(arg.unsqueeze(0) for arg in args)).squeeze(0)
-
-
-# Shape rules ---------------------------------------------------------------------------------------------------
-
-
-def _same(a: Shape) -> Shape:
-    return a
-
-
-def _number(_: Shape) -> Shape:
-    return ()
-
-
-def broadcast(a: Shape, b: Shape) -> Shape:
-    """Return the shape two shapes broadcast to, by torch's rule; raises `ShapeError` if they do not."""
-    if a == b:
-        return a
-    merged = []
-    for left, right in zip_longest(reversed(a), reversed(b), fillvalue=1):
-        if left != right and left != 1 and right != 1:
-            raise ShapeError(f"shapes {a} and {b} do not broadcast")
-        merged.append(right if left == 1 else left)
-    return tuple(reversed(merged))
-
-
-def _broadcast_to_number(a: Shape, b: Shape) -> Shape:
-    broadcast(a, b)
-    return ()
-
-
-def _matmul_shape(a: Shape, b: Shape) -> Shape:
-    if not a or not b:
-        raise ShapeError(f"matmul takes tensors of at least one dimension, not {a} and {b}")
-    rows = a[-2:-1]
-    columns = b[-1:] if len(b) > 1 else ()
-    inner = b[-2] if len(b) > 1 else b[0]
-    if a[-1] != inner:
-        raise ShapeError(f"matmul of {a} and {b}: inner sizes {a[-1]} and {inner} differ")
-    return broadcast(a[:-2], b[:-2]) + rows + columns
-
-
-def _square_matrices(a: Shape) -> Shape:
-    if len(a) < 2 or a[-1] != a[-2]:
-        raise ShapeError(f"a determinant takes square matrices in the last two dimensions, not {a}")
-    return a[:-2]
-
-
-def _rows(a: Shape) -> Shape:
-    """Shape of `a` flattened to (a[0], -1)."""
-    if not a or a[0] == 0:
-        raise ShapeError(f"a leading dimension of at least one is needed to flatten to rows, not {a}")
-    return (a[0], math.prod(a[1:]))
-
-
-def _gram_to_number(a: Shape) -> Shape:
-    _rows(a)
-    return ()
-
-
-def _kl_shape(a: Shape, b: Shape) -> Shape:
-    if not a:
-        raise ShapeError("kl takes log-probabilities of at least one dimension, not a number")
-    broadcast(a, b)
-    return ()
-
-
-def _cosine_shape(a: Shape, b: Shape) -> Shape:
-    count, width = _rows(a)
-    if math.prod(b) % count:
-        raise ShapeError(f"cosine of {a} and {b}: the second cannot be flattened to {count} rows")
-    broadcast((width,), (math.prod(b) // count,))
-    return ()
-
-
-# Operations over stacks -----------------------------------------------------------------------------------------
-#
-# The ways round were measured: comparisons that write numbers at once, `threshold` for `where`, a deviation from
-# the norm, numpy's logarithm and exponential. They give what the plain ones give, several times as fast.
-
-
-def _pairwise(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    """An element-wise operation of two stacks, whose tensors may differ in their number of dimensions."""
-    return lambda a, b: function(*_aligned(a, b))
-
-
-def _aligned(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Both with the same number of dimensions, so that the stacks' own stay first."""
-    if a.ndim < b.ndim:
-        return _with_dimensions(a, b.ndim), b
-    return a, _with_dimensions(b, a.ndim) if b.ndim < a.ndim else b
-
-
-def _with_dimensions(a: Tensor, count: int) -> Tensor:
-    return a.reshape(a.shape[0], *(1,) * (count - a.ndim), *a.shape[1:])
-
-
-def _rows_of(a: Tensor) -> Tensor:
-    """Each tensor of the stack as one row, [k, n]."""
-    return a.reshape(a.shape[0], math.prod(a.shape[1:]))
-
-
-def _matrices_of(a: Tensor) -> Tensor:
-    """Each tensor flattened to its own leading dimension, [k, rows, columns]."""
-    return a.reshape(a.shape[0], a.shape[1], math.prod(a.shape[2:]))
-
-
-def _per_tensor(numbers: Tensor, like: Tensor) -> Tensor:
-    """One number for each tensor of a stack, [k], shaped to broadcast over `like`."""
-    return numbers.reshape(-1, *(1,) * (like.ndim - 1))
-
-
-def _compare(comparison: Callable[..., Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    def compare(a: Tensor, b: Tensor) -> Tensor:
-        return comparison(a, b, out=a.new_empty(broadcast(a.shape, b.shape)))
-
-    return _pairwise(compare)
-
-
-def _by_numpy(function: np.ufunc, a: Tensor) -> Tensor:
-    """An element-wise function of numpy's, written over its argument, which must be the caller's own."""
-    array = a.numpy()
-    with np.errstate(all="ignore"):
-        function(array, out=array)
-    return a
-
-
-def _positive(a: Tensor) -> Tensor:
-    return torch.gt(a, 0, out=torch.empty_like(a))
-
-
-def _negative(a: Tensor) -> Tensor:
-    return torch.lt(a, 0, out=torch.empty_like(a))
-
-
-def _log(a: Tensor) -> Tensor:
-    return _by_numpy(np.log, F.threshold(a, 0.0, 1.0))
-
-
-def _abslog(a: Tensor) -> Tensor:
-    return _by_numpy(np.log, F.threshold(a.abs(), 0.0, 1.0, inplace=True))
-
-
-def _exp(a: Tensor) -> Tensor:
-    return _by_numpy(np.exp, a.clone())
-
-
-def _sigmoid(a: Tensor) -> Tensor:
-    # torch's own gives other bits at the end of a stack than within it.
-    return _by_numpy(np.exp, a.neg()).add_(1.0).reciprocal_()
-
-
-def _nan_to_zero(a: Tensor) -> Tensor:
-    return torch.nan_to_num(a, nan=0.0, posinf=math.inf, neginf=-math.inf)
-
-
-def _far_from_zero(deviation: NDArray[Any], mean: NDArray[Any]) -> bool:
-    """Whether all the deviations are finite, and too large to be zero but for rounding."""
-    return bool(((deviation > np.abs(mean) * SMALL_DEVIATION) & np.isfinite(deviation)).all())
-
-
-def _normalise(a: Tensor) -> Tensor:
-    rows = _rows_of(a)
-    count = rows.shape[1]
-    if count < 2:
-        return torch.zeros_like(a)
-    mean = rows.mean(1, keepdim=True)
-    scaled = rows - mean
-    deviation = torch.linalg.vector_norm(scaled, dim=1, keepdim=True) / math.sqrt(count - 1)
-    scaled.div_(deviation)
-    # The deviation of equal values is zero only up to rounding, so a small one is looked at more closely.
-    if not _far_from_zero(deviation.numpy(), mean.numpy()):
-        scaled[rows.amin(1) == rows.amax(1)] = 0.0
-        scaled = _nan_to_zero(scaled)
-    return scaled.reshape(a.shape)
-
-
-def _matmul(a: Tensor, b: Tensor) -> Tensor:
-    """As torch: a tensor of one dimension is a row on the left, a column on the right, and none of both after."""
-    left = a.unsqueeze(1) if a.ndim == 2 else a
-    right = b.unsqueeze(2) if b.ndim == 2 else b
-    product: Tensor = torch.matmul(*_aligned(left, right))
-    if b.ndim == 2:
-        product = product.squeeze(-1)
-    if a.ndim == 2:
-        product = product.squeeze(-2 if b.ndim > 2 else -1)
-    return product
-
-
-def _fro(a: Tensor) -> Tensor:
-    norms: Tensor = torch.linalg.vector_norm(_rows_of(a), dim=1)
-    return norms
-
-
-def _gram(a: Tensor) -> Tensor:
-    rows = _matrices_of(a)
-    return rows @ rows.transpose(1, 2)
-
-
-def _last_over_first(gram: Tensor, eigenvalues: Callable[[Tensor], Tensor]) -> Tensor:
-    if gram.shape[1] == 1:
-        return (gram / gram)[:, 0, 0]  # the only eigenvalue over itself
-    # LAPACK raises on what is not finite; the ratio is simply not a number.
-    finite = torch.isfinite(gram).all(2).all(1)
-    values = eigenvalues(torch.where(_per_tensor(finite, gram), gram, 1.0))
-    return torch.where(finite, (values[:, -1] / values[:, 0]).real.to(gram.dtype), math.nan)
-
-
-def _eig_ratio_sym(a: Tensor) -> Tensor:
-    gram = _gram(a)
-    return _last_over_first(gram + gram.transpose(1, 2), torch.linalg.eigvalsh)
-
-
-def _eig_ratio(a: Tensor) -> Tensor:
-    return _last_over_first(_gram(a), torch.linalg.eigvals)
-
-
-def _mean(a: Tensor) -> Tensor:
-    rows = _rows_of(a)
-    return rows.sum(1) / rows.shape[1]
-
-
-def _hamming(a: Tensor, b: Tensor) -> Tensor:
-    left, right = _aligned(_positive(a), _positive(b))
-    return _rows_of((left - right).abs_()).sum(1)  # whole numbers, exact in single precision up to 2^24
-
-
-def _kl(a: Tensor, b: Tensor) -> Tensor:
-    given, target = _aligned(a, b)
-    total = _rows_of(target * _log(target) - target * given).sum(1) / a.shape[1]
-    # A negative target has no logarithm, where `_log` would read 0.
-    lowest = _rows_of(target).amin(1) if target.numel() else target.new_zeros(len(target))
-    return torch.where(lowest < 0, math.nan, total)
-
-
-def _cosine(a: Tensor, b: Tensor) -> Tensor:
-    rows = _matrices_of(a)
-    return F.cosine_similarity(rows, b.reshape(len(b), rows.shape[1], -1), dim=2).sum(1)
-
-
-def _softmax(a: Tensor) -> Tensor:
-    # The dimension torch takes when none is named: channels for activations, as in the release.
-    dimensions = a.ndim - 1
-    if dimensions == 0:
-        return torch.softmax(a.unsqueeze(1), dim=1).squeeze(1)
-    return torch.softmax(a, dim=1 if dimensions in (1, 3) else 2)
-
-
-def _numel(a: Tensor) -> Tensor:
-    return a.new_full((len(a),), float(math.prod(a.shape[1:])))
+        value: Tensor = self.stacked(*(arg.unsqueeze(0) for arg in args)).squeeze(0)
+        return value
+
+    def type_of(self, *args: Type) -> Type:
+        """Return the type of the value for arguments of these types."""
+        if self.gives == "tensor" and (self.makes_number or (self._broadcasts and set(args) == {"number"})):
+            return "number"
+        return self.gives
+
+    @property
+    def _broadcasts(self) -> bool:
+        return self.shape in (shapes.same, shapes.broadcast)
+
+    def __reduce__(self) -> tuple[Callable[..., Operation], tuple[str, bool, Type]]:
+        from zcsr.language.languages import operation_named
+
+        return operation_named, (self.name, self.step, self.gives)
 
 
 def _symbolic_exp(a: Any) -> Any:
@@ -317,82 +135,140 @@ def _symbolic_exp(a: Any) -> Any:
     return sympy.exp(a)
 
 
-# The table -----------------------------------------------------------------------------------------------------
+def _symbolic_square(a: Any) -> Any:
+    # sympy would carry out the squares of squares of a number digit by digit.
+    coefficient = a.as_coeff_Mul()[0]
+    digits = max(int(coefficient.p).bit_length(), int(coefficient.q).bit_length())
+    return None if digits > _MAX_COEFFICIENT_BITS else a**2
+
+
+_MAX_COEFFICIENT_BITS = 64
+
+
+def _taking(*types: Type) -> Callable[..., Operation]:
+    def row(
+        name: str, stacked: Callable[..., Tensor], shape: Callable[..., Shape], *words: str, **facts: Any
+    ) -> Operation:
+        meaning, latex, source = words
+        return Operation(name, types, stacked, shape, meaning, latex, source, **facts)
+
+    return row
+
+
+_unary, _binary = _taking("tensor"), _taking("tensor", "tensor")
+
+
+def _elementwise(name: str, stacked: Callable[..., Tensor], *words: str, **facts: Any) -> Operation:
+    return _unary(name, stacked, shapes.same, *words, elementwise=True, **facts)
+
+
+def _pairwise(name: str, stacked: Callable[..., Tensor], *words: str, **facts: Any) -> Operation:
+    return _binary(name, stacked, shapes.broadcast, *words, elementwise=True, **facts)
+
+
+_INDICATOR: dict[str, Any] = {"sign": "never negative", "indicator": True}
 
 OPERATIONS: tuple[Operation, ...] = (
-    Operation(0, "add", 2, _pairwise(torch.add), broadcast, "sum A + B", "{0} + {1}",
-              lambda a, b: a + b, elementwise=True, commutative=True, associative=True),
-    Operation(1, "sub", 2, _pairwise(torch.sub), broadcast, "difference A - B", "{0} - {1}",
-              lambda a, b: a - b, elementwise=True),
-    Operation(2, "mul", 2, _pairwise(torch.mul), broadcast, "element-wise product A * B", r"{0} \odot {1}",
-              lambda a, b: a * b, elementwise=True, commutative=True, associative=True),
-    Operation(3, "matmul", 2, _matmul, _matmul_shape,
-              "matrix product A @ B over the last two dimensions", "{0} {1}"),
-    Operation(4, "lt", 2, _compare(torch.lt), broadcast, "1 where A < B, else 0",
-              r"\left[{0} < {1}\right]", elementwise=True),
-    Operation(5, "gt", 2, _compare(torch.gt), broadcast, "1 where A > B, else 0",
-              r"\left[{0} > {1}\right]", elementwise=True),
-    Operation(6, "eq", 2, _compare(torch.eq), broadcast, "1 where A equals B, else 0",
-              r"\left[{0} = {1}\right]", elementwise=True, commutative=True),
-    Operation(7, "log", 1, _log, _same, "natural logarithm, with A <= 0 read as 1",
-              r"\log^{{+}}\left({0}\right)", elementwise=True),
-    Operation(8, "abslog", 1, _abslog, _same, "log|A|, with A = 0 read as 1", r"\log\left|{0}\right|",
-              elementwise=True),
-    Operation(9, "abs", 1, torch.abs, _same, "absolute value", r"\left|{0}\right|", abs, elementwise=True),
-    Operation(10, "square", 1, torch.square, _same, "A * A", r"\left({0}\right)^{{2}}", lambda a: a**2,
-              elementwise=True),
-    Operation(11, "exp", 1, _exp, _same, "exponential", r"e^{{{0}}}", _symbolic_exp, elementwise=True),
-    Operation(12, "normalise", 1, _normalise, _same,
-              "(A - mean) / standard deviation over all elements (unbiased), NaN set to 0",
-              r"\operatorname{{normalise}}\left({0}\right)"),
-    Operation(13, "relu", 1, torch.relu, _same, "max(A, 0)", r"\operatorname{{relu}}\left({0}\right)",
-              elementwise=True),
-    Operation(14, "sign", 1, torch.sign, _same, "-1, 0 or 1", r"\operatorname{{sign}}\left({0}\right)",
-              elementwise=True),
-    Operation(15, "heaviside", 1, _positive, _same, "step function, 0 at 0", r"H\left({0}\right)",
-              elementwise=True),
-    Operation(16, "reciprocal", 1, torch.reciprocal, _same, "1 / A", r"\frac{{1}}{{{0}}}", lambda a: 1 / a,
-              elementwise=True),
-    Operation(17, "fro", 1, _fro, _number,
-              "Frobenius norm over all elements, a number", r"\left\lVert {0} \right\rVert_F"),
-    Operation(18, "det", 1, torch.linalg.det, _square_matrices,
-              "determinant of the matrices in the last two dimensions", r"\det\left({0}\right)"),
-    Operation(19, "logdet", 1, lambda a: _nan_to_zero(torch.logdet(a)), _square_matrices,
-              "logarithm of the determinant over the last two dimensions, NaN (a negative one) set to 0",
-              r"\log\det\left({0}\right)"),
-    Operation(20, "eig_ratio_sym", 1, _eig_ratio_sym, _gram_to_number,
-              "largest over smallest eigenvalue of G + G', G the Gram matrix of A flattened to rows",
-              r"\rho_{{\mathrm{{sym}}}}\left({0}\right)"),
-    Operation(21, "eig_ratio", 1, _eig_ratio, _gram_to_number,
-              "last over first eigenvalue, real part, of the Gram matrix of A flattened to rows",
-              r"\rho\left({0}\right)"),
-    Operation(22, "mean", 1, _mean, _number,
-              "sum over the number of elements, a number", r"\overline{{{0}}}"),
-    Operation(23, "l1", 1, lambda a: _mean(a.abs()), _number,
-              "sum of |A| over the number of elements, a number", r"\left\lVert {0} \right\rVert_1"),
-    Operation(24, "hamming", 2, _hamming, _broadcast_to_number,
-              "number of elements whose step function differs between A and B",
-              r"d_H\left({0}, {1}\right)", commutative=True),
-    Operation(25, "kl", 2, _kl, _kl_shape,
-              "Kullback-Leibler divergence, A as log-probabilities, B as target, over the leading dimension",
-              r"\operatorname{{KL}}\left({0}, {1}\right)"),
-    Operation(26, "cosine", 2, _cosine, _cosine_shape,
-              "cosine similarity of A and B flattened to A's leading dimension, summed over the rows",
-              r"\cos\left({0}, {1}\right)"),
-    Operation(27, "softmax", 1, _softmax, _same,
-              "softmax over dimension 1 (dimension 0 of tensors with 0, 1 or 3 dimensions)",
-              r"\operatorname{{softmax}}\left({0}\right)"),
-    Operation(28, "sigmoid", 1, _sigmoid, _same, "logistic function", r"\sigma\left({0}\right)",
-              elementwise=True),
-    Operation(29, "ones_like", 1, torch.ones_like, _same, "ones in the shape of A",
-              r"\mathbf{{1}}\left({0}\right)"),
-    Operation(30, "zeros_like", 1, torch.zeros_like, _same, "zeros in the shape of A",
-              r"\mathbf{{0}}\left({0}\right)"),
-    Operation(31, "positive", 1, _positive, _same, "1 where A > 0, else 0",
-              r"\left[{0} > 0\right]", elementwise=True),
-    Operation(32, "negative", 1, _negative, _same, "1 where A < 0, else 0",
-              r"\left[{0} < 0\right]", elementwise=True),
-    Operation(33, "numel", 1, _numel, _number, "number of elements", r"\left|{0}\right|_{{\#}}"),
+    _pairwise("add", kernels.pairwise(torch.add), "sum A + B", "{0} + {1}", "{0} + {1}",
+              symbolic=lambda a, b: a + b, commutative=True, associative=True, neutral="zeros_like",
+              sign="as arguments"),
+    _pairwise("sub", kernels.pairwise(torch.sub), "difference A - B", "{0} - {1}", "{0} - {1}",
+              symbolic=lambda a, b: a - b),
+    _pairwise("mul", kernels.pairwise(torch.mul), "element-wise product A * B", r"{0} \odot {1}", "{0} * {1}",
+              symbolic=lambda a, b: a * b, commutative=True, associative=True, neutral="ones_like", twice="square",
+              sign="as arguments"),
+    _binary("matmul", kernels.matmul, shapes.matmul, "matrix product A @ B over the last two dimensions", "{0} {1}",
+            "{0} @ {1}", sign="as arguments", factors=True),
+    _pairwise("lt", kernels.compare(torch.lt), "1 where A < B, else 0", r"\left[{0} < {1}\right]",
+               "({0} < {1}).to({0}.dtype)", **_INDICATOR),
+    _pairwise("gt", kernels.compare(torch.gt), "1 where A > B, else 0", r"\left[{0} > {1}\right]",
+               "({0} > {1}).to({0}.dtype)", **_INDICATOR),
+    _pairwise("eq", kernels.compare(torch.eq), "1 where A equals B, else 0", r"\left[{0} = {1}\right]",
+               "({0} == {1}).to({0}.dtype)", commutative=True, **_INDICATOR),
+    _elementwise("log", kernels.log, "natural logarithm, with A <= 0 read as 1", r"\log^{{+}}\left({0}\right)",
+                 "torch.where({0} <= 0, 1.0, {0}).log()"),
+    _elementwise("abslog", kernels.abslog, "log|A|, with A = 0 read as 1", r"\log\left|{0}\right|",
+                 "torch.where({0} == 0, 1.0, {0}.abs()).log()", even=True),
+    _elementwise("abs", torch.abs, "absolute value", r"\left|{0}\right|", "{0}.abs()", symbolic=abs, even=True,
+                 sign="never negative"),
+    _elementwise("square", torch.square, "A * A", r"\left({0}\right)^{{2}}", "{0}.square()",
+                 symbolic=_symbolic_square, even=True, sign="never negative"),
+    _elementwise("exp", kernels.exp, "exponential", r"e^{{{0}}}", "{0}.exp()", symbolic=_symbolic_exp,
+                 sign="never negative"),
+    _unary("normalise", kernels.normalise, shapes.same,
+           "(A - mean) / standard deviation over all elements (unbiased), NaN set to 0",
+           r"\operatorname{{normalise}}\left({0}\right)", "normalise({0})",
+           helpers=(plain.nan_to_zero, plain.normalise)),
+    _elementwise("relu", torch.relu, "max(A, 0)", r"\operatorname{{relu}}\left({0}\right)", "torch.relu({0})",
+                 sign="never negative", keeps_positivity=True),
+    _elementwise("sign", torch.sign, "-1, 0 or 1", r"\operatorname{{sign}}\left({0}\right)", "torch.sign({0})",
+                 keeps_positivity=True),
+    _elementwise("heaviside", kernels.positive, "step function, 0 at 0", r"H\left({0}\right)",
+               "({0} > 0).to({0}.dtype)", **_INDICATOR),
+    _elementwise("reciprocal", torch.reciprocal, "1 / A", r"\frac{{1}}{{{0}}}", "1 / {0}",
+                 symbolic=lambda a: None if a.is_zero else 1 / a),
+    _unary("fro", kernels.fro, shapes.number, "Frobenius norm over all elements, a number",
+           r"\left\lVert {0} \right\rVert_F", "torch.linalg.vector_norm({0})", even=True, sign="never negative"),
+    _unary("det", torch.linalg.det, shapes.square_matrices,
+           "determinant of the matrices in the last two dimensions", r"\det\left({0}\right)",
+           "torch.linalg.det({0})"),
+    _unary("logdet", lambda a: kernels.nan_to_zero(torch.logdet(a)), shapes.square_matrices,
+           "logarithm of the determinant over the last two dimensions, NaN (a negative one) set to 0",
+           r"\log\det\left({0}\right)", "nan_to_zero(torch.logdet({0}))", helpers=(plain.nan_to_zero,)),
+    _unary("eig_ratio_sym", kernels.eig_ratio_sym, shapes.rows_to_number,
+           "largest over smallest eigenvalue of G + G', G the Gram matrix of A flattened to rows",
+           r"\rho_{{\mathrm{{sym}}}}\left({0}\right)", "eig_ratio_sym({0})",
+           helpers=(plain.gram, plain.last_over_first, plain.eig_ratio_sym)),
+    _unary("eig_ratio", kernels.eig_ratio, shapes.rows_to_number,
+           "last over first eigenvalue, real part, of the Gram matrix of A flattened to rows",
+           r"\rho\left({0}\right)", "eig_ratio({0})", helpers=(plain.gram, plain.last_over_first, plain.eig_ratio)),
+    _unary("mean", kernels.mean, shapes.number, "sum over the number of elements, a number", r"\overline{{{0}}}",
+           "{0}.mean()", sign="as arguments"),
+    _unary("l1", lambda a: kernels.mean(a.abs()), shapes.number,
+           "sum of |A| over the number of elements, a number", r"\left\lVert {0} \right\rVert_1",
+           "{0}.abs().mean()", even=True, sign="never negative"),
+    _binary("hamming", kernels.hamming, shapes.broadcast_to_number,
+            "number of elements whose step function differs between A and B", r"d_H\left({0}, {1}\right)",
+            "(({0} > 0) != ({1} > 0)).sum().to({0}.dtype)", commutative=True, sign="never negative"),
+    _binary("kl", kernels.kl, shapes.kl,
+            "Kullback-Leibler divergence, A as log-probabilities, B as target, over the leading dimension",
+            r"\operatorname{{KL}}\left({0}, {1}\right)", 'F.kl_div({0}, {1}, reduction="sum") / {0}.shape[0]'),
+    _binary("cosine", kernels.cosine, shapes.cosine,
+            "cosine similarity of A and B flattened to A's leading dimension, summed over the rows",
+            r"\cos\left({0}, {1}\right)", "cosine({0}, {1})", helpers=(plain.cosine,)),
+    _unary("softmax", kernels.softmax, shapes.same,
+           "softmax over dimension 1 (dimension 0 of tensors with 0, 1 or 3 dimensions)",
+           r"\operatorname{{softmax}}\left({0}\right)", "softmax({0})", helpers=(plain.softmax,),
+           sign="never negative"),
+    _elementwise("sigmoid", kernels.sigmoid, "logistic function", r"\sigma\left({0}\right)", "torch.sigmoid({0})",
+                 sign="never negative"),
+    _unary("ones_like", torch.ones_like, shapes.same, "ones in the shape of A", r"\mathbf{{1}}\left({0}\right)",
+           "torch.ones_like({0})", from_shape=lambda _: 1.0, **_INDICATOR),
+    _unary("zeros_like", torch.zeros_like, shapes.same, "zeros in the shape of A", r"\mathbf{{0}}\left({0}\right)",
+           "torch.zeros_like({0})", from_shape=lambda _: 0.0, **_INDICATOR),
+    _elementwise("positive", kernels.positive, "1 where A > 0, else 0", r"\left[{0} > 0\right]",
+               "({0} > 0).to({0}.dtype)", keeps_positivity=True, **_INDICATOR),
+    _elementwise("negative", kernels.negative, "1 where A < 0, else 0", r"\left[{0} < 0\right]",
+               "({0} < 0).to({0}.dtype)", **_INDICATOR),
+    _unary("numel", kernels.numel, shapes.number, "number of elements", r"\left|{0}\right|_{{\#}}",
+           "{0}.new_tensor(float({0}.numel()))", from_shape=lambda shape: float(math.prod(shape)),
+           sign="never negative"),
 )  # fmt: skip
+"""The 34 operations of EZNAS (Table 5), which take tensors of any shape and give tensors."""
 
-BY_NAME: dict[str, Operation] = {operation.name: operation for operation in OPERATIONS}
+READOUTS: tuple[Operation, ...] = (
+    Operation("mean", ("tensor",), kernels.readout_mean, shapes.number, "mean of the elements", r"\overline{{{0}}}",
+              "{0}.mean()", "number", of_repeated=lambda _: 1.0, stands_for="mean", step=True),
+    Operation("l2", ("tensor",), kernels.fro, shapes.number, "L2 norm of the elements",
+              r"\left\lVert {0} \right\rVert_F", "torch.linalg.vector_norm({0})", "number", of_repeated=math.sqrt,
+              stands_for="fro", step=True),
+)  # fmt: skip
+"""How the value of an expression becomes one number of an instance."""
+
+AGGREGATIONS: tuple[Operation, ...] = (
+    Operation("mean", ("number",), lambda values: values.mean(), shapes.number, "mean over the instances",
+              r"\frac{{1}}{{n}} \sum {0}", "math.fsum({0}) / max(1, len({0}))", "score", step=True),
+    Operation("sum", ("number",), lambda values: values.sum(), shapes.number, "sum over the instances",
+              r"\sum {0}", "math.fsum({0})", "score", step=True),
+)  # fmt: skip
+"""How the numbers of the instances become the score of a network."""

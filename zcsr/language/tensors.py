@@ -1,25 +1,28 @@
 """The 22 tensors of an instance (EZNAS, section 3.2), one row each.
 
 A place is where in an instance a tensor is read: the input of the ReLU (T1), the input and the weight of the
-convolution (T2, T3), the output of the BatchNorm (T4). Each is there with its gradient (T1G to T4G), and each but the
-weight itself for data (D), for noise (N) and for perturbed data (P), which programs see as the difference from D.
+convolution (T2, T3), the output of the BatchNorm (T4). Each is there with its gradient (T1G to T4G), and each but
+the weight itself for data (D), for noise (N) and for perturbed data (P), which programs see as the difference from
+D.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal, get_args
 
 Input = Literal["D", "N", "P"]
 Kind = Literal["input", "weight", "output"]
 
-INPUTS: dict[Input, str] = {
+INPUTS: tuple[Input, ...] = get_args(Input)
+"""What goes through a network: data, noise, perturbed data."""
+
+_WORDS: dict[Input, str] = {
     "D": " for data",
     "N": " for noise",
     "P": ", what changes in it when data are perturbed",
 }
-"""What goes through a network, each with the words that follow a tensor's meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,23 @@ class Tensor:
     input: Input | None
     name: str = field(init=False)
 
+    # What `Operation` says of operations; of a tensor nothing is known.
+    step: ClassVar[bool] = False
+    sign: ClassVar[str] = "any"
+    indicator: ClassVar[bool] = False
+    even: ClassVar[bool] = False
+    keeps_positivity: ClassVar[bool] = False
+    commutative: ClassVar[bool] = False
+    associative: ClassVar[bool] = False
+    keeps_shape: ClassVar[bool] = False
+    from_shape: ClassVar[None] = None
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.measured + (f"_{self.input}" if self.input else ""))
+
+    def type_of(self) -> Literal["tensor"]:
+        """The type of its value in a program."""
+        return "tensor"
 
     @property
     def measured(self) -> str:
@@ -72,6 +90,11 @@ class Tensor:
         return self.place.kind
 
     @property
+    def order(self) -> tuple[bool, str, str]:
+        """By what tensors are put in the order of the paper."""
+        return self.gradient, self.place.name, self.input or ""
+
+    @property
     def reference(self) -> str | None:
         """The tensor from which programs see this one as the difference; None where they see it as it is."""
         return f"{self.measured}_D" if self.input == "P" else None
@@ -80,7 +103,7 @@ class Tensor:
     def meaning(self) -> str:
         """What it is, in words."""
         place = f"the gradient at {self.place.meaning}" if self.gradient else self.place.meaning
-        return place + (INPUTS[self.input] if self.input else "")
+        return place + (_WORDS[self.input] if self.input else "")
 
     @property
     def latex(self) -> str:
@@ -92,9 +115,12 @@ class Tensor:
 def _tensors() -> Iterable[Tensor]:
     for gradient in (False, True):
         for place in PLACES:
-            inputs = (None,) if place.shared and not gradient else INPUTS
+            inputs: tuple[Input | None, ...] = (None,) if place.shared and not gradient else INPUTS
             yield from (Tensor(place, gradient, which) for which in inputs)
 
 
 TENSORS: tuple[Tensor, ...] = tuple(_tensors())
 """The tensors of an instance, in the order of the paper."""
+
+BY_NAME: dict[str, Tensor] = {tensor.name: tensor for tensor in TENSORS}
+TENSOR_NAMES: tuple[str, ...] = tuple(BY_NAME)

@@ -29,7 +29,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
-from zcsr.language.program import INPUTS, TENSOR_NAMES
+from zcsr.language.tensors import INPUTS, TENSOR_NAMES
+from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.networks.initialisation import random_stream, seeded
 from zcsr.networks.trace import Call, Found, Pattern, Rules, Separable, Trace, holders_of
 
@@ -118,10 +119,10 @@ def draw_inputs(batch: Tensor, seed: int, noise_variance: float = 0.01) -> dict[
     return {"D": batch, "N": _noise(batch, seed, "noise"), "P": batch + perturbation}
 
 
-def passes_for(tensors: Iterable[str]) -> tuple[str, ...]:
-    """Return the inputs, of D, N and P, that must be run for tensors of these names; P takes D, its reference."""
-    inputs = {name.partition("_")[2] for name in tensors}
-    if "P" in inputs or inputs <= {""}:
+def passes_for(tensors: Iterable[TensorRow]) -> tuple[str, ...]:
+    """Return the inputs, of D, N and P, that must be run for these tensors; P takes D, its reference."""
+    inputs = {tensor.input for tensor in tensors}
+    if "P" in inputs or inputs <= {None}:
         inputs.add("D")
     return tuple(which for which in INPUTS if which in inputs)
 

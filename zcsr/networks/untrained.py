@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zcsr.engine.processes import one_thread
 from zcsr.errors import InputError
-from zcsr.language.program import INPUTS
+from zcsr.language.tensors import INPUTS
 from zcsr.networks.initialisation import initialise, random_stream, seeded
 from zcsr.networks.instances import Loss, NetworkStatistics, check_choice, check_variance, collect, draw_inputs
 from zcsr.networks.trace import Pattern, Separable

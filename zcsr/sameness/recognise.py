@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from zcsr.language.program import Aggregation, Node, Program
+from zcsr.language.program import Program
 from zcsr.sameness.fingerprint import DIGITS, LAYOUTS, fingerprint, fingerprint_values, rounded
 from zcsr.sameness.normal_form import normal_form, rules_used, scalar_tree
 from zcsr.sameness.sympy_form import sympy_form, sympy_key
@@ -92,7 +92,7 @@ class Recogniser:
 
     def __init__(self) -> None:
         self._by_text: dict[str, str] = {}
-        self._by_key: dict[tuple[str, Aggregation, str], list[_Known]] = {}
+        self._by_key: dict[tuple[str, str, str], list[_Known]] = {}
 
     def recognise(self, program: Program, probe_values: Values | None = None) -> Recognition:
         """Return which known program this one is the same as, and by which stage; changes nothing.
@@ -131,7 +131,7 @@ class Recogniser:
         return next((known.id for known in candidates if agree(known.values, values)), None)
 
 
-def explain(one: Program, other: Program) -> str:
+def explain_sameness(one: Program, other: Program) -> str:
     """Return in words why two programs are the same on every network, or that nothing says so.
 
     Algebra ignores rounding and division by zero, and probes are a sample; `agree` on real statistics has the last
@@ -149,7 +149,6 @@ def explain(one: Program, other: Program) -> str:
     )
 
 
-_OF_SHAPES = frozenset({"ones_like", "zeros_like", "numel"})
 _KEY_STAGES: tuple[KeyStage, ...] = ("normal_form", "sympy", "fingerprint")
 
 
@@ -167,13 +166,13 @@ def _program_keys(keys: Mapping[KeyStage, str | None]) -> ProgramKeys:
 
 def _can_be_confirmed(stage: KeyStage, program: Program, values: Values) -> bool:
     """Return whether equal values say that programs with a common key of this stage are equal."""
-    return stage != "fingerprint" or len(np.unique(values)) > _FEW_VALUES or _depends_on_shapes_alone(program.root)
+    return stage != "fingerprint" or len(np.unique(values)) > _FEW_VALUES or _depends_on_shapes_alone(program)
 
 
-def _depends_on_shapes_alone(node: Node) -> bool:
-    if node.op in _OF_SHAPES:
-        return True
-    return bool(node.args) and all(map(_depends_on_shapes_alone, node.args))
+def _depends_on_shapes_alone(program: Program) -> bool:
+    return program.expression.fold(
+        lambda _: False, lambda operation, *args: operation.from_shape is not None or all(args)
+    )
 
 
 def _close(one: Values, other: Values) -> bool:

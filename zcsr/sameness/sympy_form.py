@@ -9,37 +9,37 @@ import sympy
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
 
-from zcsr.language.operations import BY_NAME
-from zcsr.language.program import TENSOR_NAMES, Node, Program
+from zcsr.language.operations import Operation
+from zcsr.language.program import Node, Program
+from zcsr.language.tensors import Tensor
 from zcsr.sameness.normal_form import normal_form, number_tree
 
 SYMPY_MAX_NODES = 64
 """Larger trees have no sympy form: it takes milliseconds, and equal ones are found by their fingerprint."""
 
-_MAX_COEFFICIENT_BITS = 64  # sympy would carry out the squares of squares of a number digit by digit
-
-
-@cache
-def _symbol(name: str) -> Any:
-    return sympy.Symbol(name, real=True)
-
-
-@cache
-def _opaque(name: str) -> Any:
-    return sympy.Function(name, real=True)
-
 
 def sympy_form(node: Node) -> sympy.Expr:
     """Return the tree as a sympy expression; operations without an algebraic form are functions of their name."""
-    if not node.args:
-        return _symbol(node.op)
-    operation = BY_NAME[node.op]
-    args = [sympy_form(arg) for arg in node.args]
-    if operation.symbolic is not None and not _must_stay_opaque(node.op, args[0]):
-        return operation.symbolic(*args)
-    if operation.commutative:
-        args.sort(key=_ordered_text)
-    return _opaque(node.op)(*args)
+    return node.fold(_symbol, _applied)
+
+
+@cache
+def _symbol(tensor: Tensor) -> Any:
+    return sympy.Symbol(tensor.name, real=True)
+
+
+def _applied(operation: Operation, *args: sympy.Expr) -> sympy.Expr:
+    form = operation.symbolic(*args) if operation.symbolic else None
+    if form is not None:
+        return form
+    return _opaque(operation)(*(sorted(args, key=_ordered_text) if operation.commutative else args))
+
+
+@cache
+def _opaque(operation: Operation) -> Any:
+    function = sympy.Function(operation.name, real=True)
+    function.row = operation
+    return function
 
 
 def sympy_key(node: Node) -> str | None:
@@ -61,17 +61,8 @@ def to_latex(program: Program) -> str:
     tree = number_tree(program)
     if tree.size > SYMPY_MAX_NODES:
         return rf"\texttt{{{_escaped(str(tree))}}}"
-    return str(_Latex().doprint(sympy_form(tree)))
-
-
-def _must_stay_opaque(op: str, arg: sympy.Expr) -> bool:
-    """Return whether sympy would divide by zero here, or square a number of many digits."""
-    if op == "reciprocal":
-        return bool(arg.is_zero)
-    if op == "square":
-        coefficient = arg.as_coeff_Mul()[0]
-        return max(int(coefficient.p).bit_length(), int(coefficient.q).bit_length()) > _MAX_COEFFICIENT_BITS
-    return False
+    names = {_symbol(tensor): tensor.latex for tensor in tree.tensors()}
+    return str(_Latex({"symbol_names": names}).doprint(sympy_form(tree)))
 
 
 def _ordered_text(expression: sympy.Basic) -> str:
@@ -86,30 +77,18 @@ def _ordered_text(expression: sympy.Basic) -> str:
 
 
 class _Latex(LatexPrinter):  # type: ignore[misc]  # sympy has no types
-    """Prints opaque functions by the operation table's templates and tensors in the paper's letters."""
-
-    def _print_Symbol(self, expr: Any, **_: Any) -> str:
-        return _TENSOR_LATEX[expr.name]
+    """Prints opaque functions and tensors by their rows."""
 
     def _print_Function(self, expr: Any, exp: str | None = None) -> str:
-        operation = BY_NAME.get(expr.func.__name__)
+        operation: Operation | None = getattr(expr.func, "row", None)
         if operation is None:
             return str(super()._print_Function(expr, exp))
-        printed = operation.latex.format(*(self._argument(operation.name, arg) for arg in expr.args))
+        printed = operation.latex.format(*(self._argument(operation, arg) for arg in expr.args))
         return printed if exp is None else rf"{{\left({printed}\right)}}^{{{exp}}}"
 
-    def _argument(self, op: str, arg: Any) -> str:
-        return str(self.parenthesize(arg, PRECEDENCE["Mul"]) if op == "matmul" else self._print(arg))
-
-
-def _tensor_latex(name: str) -> str:
-    base, _, inputs = name.partition("_")
-    letter = f"T_{{{base[1]}}}" + (f"^{{{inputs}}}" if inputs else "")
-    return rf"\nabla {letter}" if base.endswith("G") else letter
+    def _argument(self, operation: Operation, arg: Any) -> str:
+        return str(self.parenthesize(arg, PRECEDENCE["Mul"]) if operation.factors else self._print(arg))
 
 
 def _escaped(text: str) -> str:
     return text.replace("_", r"\_").replace("->", r"$\to$")
-
-
-_TENSOR_LATEX = {name: _tensor_latex(name) for name in TENSOR_NAMES}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zcsr.evolve.records import Reason
 from zcsr.language.program import Program
+
+Reason = Literal["too_tall", "shape", "error", "non_finite"]
+"""Why a program is refused."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
