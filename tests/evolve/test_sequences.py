@@ -26,7 +26,7 @@ from commands import zcsr
 from scipy import stats
 from torch import Tensor
 
-import zcsr.evolve.breeding as breeding
+import zcsr.evolve.loop as loop
 from zcsr.errors import InputError, ProgramError, StoreError
 from zcsr.evaluation.many_networks import StatisticsScorer
 from zcsr.evolve import EvolveConfig, Generation, TaskData, choose_probes, evolve
@@ -227,6 +227,13 @@ def test_extent_is_that_of_the_expression() -> None:
         assert program.reaching() <= len(program.rows)
 
 
+def refused(config: EvolveConfig, program: SequentialProgram) -> Refusal:
+    """Why a program is no candidate."""
+    outcome = proposed(config, program, "random").outcome
+    assert isinstance(outcome, Refusal)
+    return outcome
+
+
 def doubling(count: int) -> SequentialProgram:
     """Rows that each read twice what the row before wrote: the tree doubles with every row."""
     return rows("22 add 0 0", *(f"{22 + n} add {21 + n} {21 + n}" for n in range(1, count)))
@@ -235,20 +242,17 @@ def doubling(count: int) -> SequentialProgram:
 def test_a_tree_that_doubles_with_every_row_is_measured_and_never_written_out() -> None:
     program = doubling(70)
     assert program.extent() == (2**71 - 1, 70)
-    assert proposed(CONFIG, program, "random").refusal.reason == "too_tall"  # type: ignore[union-attr]
+    assert refused(CONFIG, program).reason == "too_tall"
     tall = replace(CONFIG, height_limit=100)
-    refusal = proposed(tall, program, "random").refusal
-    assert refusal is not None
-    assert refusal.detail == f"{2**71 - 1} nodes as a tree, the limit is {LARGEST}"
+    assert refused(tall, program).detail == f"{2**71 - 1} nodes as a tree, the limit is {LARGEST}"
     # No tree within the default limit is refused for its size.
     assert doubling(EvolveConfig().height_limit).extent()[0] <= LARGEST
-    assert proposed(EvolveConfig(), doubling(10), "random").refusal is None
+    assert isinstance(proposed(EvolveConfig(), doubling(10), "random").outcome, Program)
 
 
 def test_a_chain_beyond_any_expression_is_too_tall_too() -> None:
     chain = SequentialProgram((*rows("22 sign 0").rows, *rows("22 exp 22").rows * 250))
-    refusal = proposed(replace(CONFIG, height_limit=1000), chain, "random").refusal
-    assert refusal is not None
+    refusal = refused(replace(CONFIG, height_limit=1000), chain)
     assert (refusal.reason, refusal.detail) == ("too_tall", "height 251, the limit is 200")
     with pytest.raises(ProgramError, match="at most 200"):
         chain.expression()
@@ -529,7 +533,7 @@ def test_rows_that_read_what_is_nowhere_are_refused_and_remembered(
             half = super().random(config, count // 2, generator)
             return [proposed(config, broken, "random"), *half, proposed(config, broken, "random")]
 
-    monkeypatch.setattr(breeding, "REPRESENTATIONS", {"sequential": Broken()})
+    monkeypatch.setattr(loop, "REPRESENTATIONS", {"sequential": Broken})
     with StatisticsScorer(synthetic.load, choose_probes(CONFIG, tasks)) as scorer:
         first, second = itertools.islice(evolve(replace(CONFIG, population=60), tasks, scorer), 2)
     for generation, judged_before in ((first, False), (second, True)):

@@ -418,7 +418,7 @@ def test_the_text_names_program_and_version_and_imports_torch_alone(program: Pro
 def test_sympys_spelling_reads_as_the_expression() -> None:
     program = parse("mul(add(T1_D, T1_D), reciprocal(square(T3)))")
     namespace = {name: getattr(sympy, name) for name in ("Add", "Mul", "Pow", "Symbol", "Integer", "Function")}
-    read = sympy.sympify(to_sympy(EZNAS.program(EZNAS.node("fro", program.root))), locals=namespace)
+    read = sympy.sympify(to_sympy(EZNAS.program(EZNAS.node("fro", program.expression))), locals=namespace)
     (inner,) = read.args
     assert sympy.simplify(inner - sympy_form(program.expression)) == 0
 

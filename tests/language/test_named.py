@@ -126,6 +126,6 @@ def test_anything_else_is_parsed(text: str) -> None:
 )
 def test_an_unknown_word_is_told_what_is_near(word: str, message: str) -> None:
     with pytest.raises(ProgramError) as caught:
-        find_program(word)
+        find_program(word, proxy_names())
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -295,7 +295,7 @@ def test_keys_do_not_depend_on_the_process() -> None:
         "fro(T3)",
     )
     script = (
-        "from zcsr.language.program import parse; from zcsr.sameness.recognise import program_keys\n"
+        "from zcsr.language.text import parse; from zcsr.sameness.recognise import program_keys\n"
         f"for text in {texts}: print(program_keys(parse(text)))"
     )
     printed = subprocess.run(

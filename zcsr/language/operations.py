@@ -138,11 +138,13 @@ def _symbolic_exp(a: Any) -> Any:
 def _symbolic_square(a: Any) -> Any:
     # sympy would carry out the squares of squares of a number digit by digit.
     coefficient = a.as_coeff_Mul()[0]
-    digits = max(int(coefficient.p).bit_length(), int(coefficient.q).bit_length())
-    return None if digits > _MAX_COEFFICIENT_BITS else a**2
+    large = (
+        coefficient.is_Rational and max(int(part).bit_length() for part in coefficient.as_numer_denom()) > _MAX_BITS
+    )
+    return None if large else a**2
 
 
-_MAX_COEFFICIENT_BITS = 64
+_MAX_BITS = 64
 
 
 def _taking(*types: Type) -> Callable[..., Operation]:
