@@ -37,9 +37,10 @@ def proxies_named(given: Sequence[str]) -> tuple[str, ...]:
 
 def _found(text: str, store: Path | None) -> Program:
     from zcsr.language.named_programs import UnknownId, find_program
+    from zcsr.proxies import proxy_names
 
     try:
-        return find_program(text)
+        return find_program(text, proxy_names())
     except UnknownId as unknown:
         return _looked_up(unknown.id, store)
 
