@@ -18,7 +18,7 @@ import pytest
 from scipy import stats
 
 from zcsr import queries
-from zcsr.evolve import finalists
+from zcsr.evolve.finalists import finalists
 from zcsr.queries import QueryError, load, names, read
 from zcsr.spaces import get_space
 from zcsr.store.kept.atomic import write_parquet
