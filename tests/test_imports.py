@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -98,6 +99,9 @@ UNPICKLERS = {"pickle.Unpickler", "_pickle.Unpickler", "pickle._Unpickler"}
 HEAVY = ("torch", "polars", "duckdb", "sympy", "scipy", "matplotlib", "deap")
 
 
+parsed = functools.cache(ast.parse)
+
+
 def package_of(path: Path, root: Path = ROOT) -> str:
     """The dotted name of the package that holds the module at `path`."""
     folder, *inner = path.relative_to(root).parent.parts
@@ -163,7 +167,7 @@ def local_names(tree: ast.AST, package: str) -> dict[str, str]:
 
 def wrong_directions(text: str, folder: str, package: str) -> list[str]:
     """The imports in `text` that the module's folder is not allowed."""
-    tree = ast.parse(text)
+    tree = parsed(text)
     return [
         name
         for name in imported(tree, package)
@@ -190,7 +194,7 @@ def level(folder: str, room: str) -> int:
 def climbs(text: str, package: str, module: str) -> list[str]:
     """The imports in the `text` of a module from rooms of its folder that are not below its own."""
     folder, room = room_of(f"{package}.{module}") or ("", "")
-    homes = ((name, room_of(name)) for name in imported(ast.parse(text), package))
+    homes = ((name, room_of(name)) for name in imported(parsed(text), package))
     return [
         name
         for name, home in homes
@@ -200,7 +204,7 @@ def climbs(text: str, package: str, module: str) -> list[str]:
 
 def code_runners(text: str, package: str, may_unpickle: bool) -> list[str]:
     """The uses in `text` of anything that would run code from a file or a text."""
-    tree = ast.parse(text)
+    tree = parsed(text)
     aliases = local_names(tree, package)
     bases = {
         id(base) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases if may_unpickle
@@ -235,7 +239,7 @@ EACH_SOURCE = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path
 
 def roots(path: Path) -> set[str]:
     """The top-level packages that a source file imports."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path.read_text(encoding="utf-8"))
     return {name.split(".")[0] for name in imported(tree, package_of(path))}
 
 

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import math
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+import synthetic
 
 from zcsr.errors import InputError, ShapeError
 from zcsr.evaluation import evaluate
@@ -28,25 +26,18 @@ PARTLY_FINITE = parse("reciprocal(fro(T2G_N))")  # T2G_N is zero in net4, net9, 
 WRONG_SHAPE = parse("add(T1_D, T3)")
 
 
-@pytest.fixture
-def synthetic(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))  # worker processes take the path over
-    return importlib.import_module("synthetic")
-
-
 class Loads:
     """A loader that counts."""
 
-    def __init__(self, synthetic: ModuleType) -> None:
+    def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.synthetic = synthetic
 
     def __call__(self, task: str, arch: str):
         self.counts[arch] += 1
-        return self.synthetic.load(task, arch)
+        return synthetic.load(task, arch)
 
 
-def test_probe_gives_the_values_of_every_instance_of_every_probe_network(synthetic):
+def test_probe_gives_the_values_of_every_instance_of_every_probe_network():
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         results = scorer.probe(VALID)
     for program, result in zip(VALID, results, strict=True):
@@ -55,7 +46,7 @@ def test_probe_gives_the_values_of_every_instance_of_every_probe_network(synthet
         np.testing.assert_array_equal(result.values, np.concatenate(expected))
 
 
-def test_probe_refuses_shapes_before_it_computes(synthetic, monkeypatch):
+def test_probe_refuses_shapes_before_it_computes(monkeypatch):
     computed = []
     monkeypatch.setattr(
         evaluate.Evaluator,
@@ -72,14 +63,14 @@ def test_probe_refuses_shapes_before_it_computes(synthetic, monkeypatch):
     assert set(computed) == {VALID[0]}
 
 
-def test_probe_refuses_what_is_not_finite_on_any_probe_network(synthetic):
+def test_probe_refuses_what_is_not_finite_on_any_probe_network():
     with StatisticsScorer(synthetic.load, {TASK: ("net0", "net9")}) as scorer:
         (result,) = scorer.probe([PARTLY_FINITE])
     assert (result.values, result.reason) == (None, "non_finite")
     assert result.detail == "inf in layer 0 of net9 on toy:a"
 
 
-def test_probe_reports_an_operation_that_fails(synthetic, monkeypatch):
+def test_probe_reports_an_operation_that_fails(monkeypatch):
     def fail(self, group):
         return [[evaluate.EvaluationError("no such thing") for _ in self.programs] for _ in group]
 
@@ -89,7 +80,7 @@ def test_probe_reports_an_operation_that_fails(synthetic, monkeypatch):
     assert (result.values, result.reason, result.detail) == (None, "error", "no such thing; in net0 on toy:a")
 
 
-def test_scores_are_those_of_evaluate_and_nan_where_not_finite(synthetic):
+def test_scores_are_those_of_evaluate_and_nan_where_not_finite():
     programs, archs = [*VALID, PARTLY_FINITE], ["net3", "net1", "net9"]
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         scores = scorer.scores(programs, TASK, archs)
@@ -101,14 +92,14 @@ def test_scores_are_those_of_evaluate_and_nan_where_not_finite(synthetic):
     assert np.argwhere(np.isnan(scores)).tolist() == [[4, 2]]
 
 
-def test_a_program_that_does_not_apply_has_no_score_and_disturbs_no_other(synthetic):
+def test_a_program_that_does_not_apply_has_no_score_and_disturbs_no_other():
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         scores = scorer.scores([WRONG_SHAPE, VALID[0]], TASK, ["net1"])
     assert np.isnan(scores[0, 0])
     assert scores[1, 0] == evaluate.score(VALID[0], synthetic.load(TASK, "net1"))
 
 
-def test_each_pending_network_has_its_own_programs(synthetic):
+def test_each_pending_network_has_its_own_programs():
     pending = [Pending(TASK, "net2", tuple(VALID[:1])), Pending("toy:b", "net2", tuple(VALID[1:]))]
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         first, second = scorer.score(pending)
@@ -116,7 +107,7 @@ def test_each_pending_network_has_its_own_programs(synthetic):
     assert second.tolist() == [evaluate.score(p, synthetic.load("toy:b", "net2")) for p in VALID[1:]]
 
 
-def test_networks_evaluated_together_may_want_different_programs(synthetic):
+def test_networks_evaluated_together_may_want_different_programs():
     archs = [f"net{number % 10}" for number in range(12)]  # two groups, of which the second has some again
     wanted = [VALID[: 1 + number % len(VALID)] for number in range(12)]
     pending = [Pending(TASK, arch, tuple(programs)) for arch, programs in zip(archs, wanted, strict=True)]
@@ -128,8 +119,8 @@ def test_networks_evaluated_together_may_want_different_programs(synthetic):
     ]
 
 
-def test_a_network_is_loaded_once_while_it_is_kept(synthetic):
-    load = Loads(synthetic)
+def test_a_network_is_loaded_once_while_it_is_kept():
+    load = Loads()
     with StatisticsScorer(load, PROBES) as scorer:
         scorer.probe(VALID * 10)
         scorer.scores(VALID, TASK, ["net0", "net1"])
@@ -137,8 +128,8 @@ def test_a_network_is_loaded_once_while_it_is_kept(synthetic):
     assert load.counts == {"net0": 1, "net7": 1, "net1": 1}
 
 
-def test_memory_is_bounded_and_the_least_recently_used_goes_first(synthetic):
-    load = Loads(synthetic)
+def test_memory_is_bounded_and_the_least_recently_used_goes_first():
+    load = Loads()
     # net0, net3 and net6 have one layer: 18 tensors of 32 floats and T3 with its gradients of 36, P ones twice
     one = 4 * ((18 + 6) * 32 + (4 + 1) * 36)
     with StatisticsScorer(load, PROBES, memory=2 * one) as scorer:
@@ -147,7 +138,7 @@ def test_memory_is_bounded_and_the_least_recently_used_goes_first(synthetic):
     assert load.counts == {"net0": 1, "net3": 2, "net6": 1}
 
 
-def test_results_do_not_depend_on_memory(synthetic):
+def test_results_do_not_depend_on_memory():
     with StatisticsScorer(synthetic.load, PROBES) as ample:
         expected = ample.probe(VALID * 5)
     with StatisticsScorer(synthetic.load, PROBES, memory=0) as scanty:
@@ -156,7 +147,7 @@ def test_results_do_not_depend_on_memory(synthetic):
 
 
 @pytest.mark.slow
-def test_two_workers_give_what_one_gives(synthetic):
+def test_two_workers_give_what_one_gives():
     programs = [*VALID, PARTLY_FINITE, WRONG_SHAPE] * 3
     archs = [f"net{number}" for number in range(12)]
     with (
@@ -169,7 +160,7 @@ def test_two_workers_give_what_one_gives(synthetic):
         np.testing.assert_array_equal(one.scores(programs, TASK, archs), two.scores(programs, TASK, archs))
 
 
-def test_no_probe_networks_is_an_error(synthetic):
+def test_no_probe_networks_is_an_error():
     with pytest.raises(InputError, match="no probe networks"):
         StatisticsScorer(synthetic.load, {TASK: ()})
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 import random
 import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+import store_samples as samples
 from commands import zcsr
 from scipy import stats
 
@@ -307,9 +306,6 @@ def test_networks_are_drawn_from_sorted_candidates() -> None:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store with a run whose programs, some of them twins of EZNAS-A, have their true keys."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1]))
-        samples: ModuleType = importlib.import_module("store_samples")
     opened = Store.open(tmp_path_factory.mktemp("archive"), create=True)
     texts = (
         "abs(fro(sigmoid(logdet(sign(sign(T1G_D))))))",
