@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import functools
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import synthetic
+from network_samples import noise
 
 from zcsr.errors import InputError, ShapeError
 from zcsr.evaluation import evaluate
@@ -15,7 +15,6 @@ from zcsr.evaluation.many_networks import Measures, StatisticsScorer, score_netw
 from zcsr.evaluation.scorer import Pending
 from zcsr.language.program import infer_shape
 from zcsr.language.text import parse
-from zcsr.networks.images import ImageSet
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
 
@@ -24,6 +23,12 @@ PROBES = {TASK: ("net0", "net7")}
 VALID = tuple(parse(text) for text in ("fro(T1_D)", "mean(mul(T1_P, T2_N)) -> l2 -> sum", "logdet(T4_D)", "T3G_P"))
 PARTLY_FINITE = parse("reciprocal(fro(T2G_N))")  # T2G_N is zero in net4, net9, ...
 WRONG_SHAPE = parse("add(T1_D, T3)")
+
+
+@pytest.fixture(scope="module")
+def two_workers() -> Iterator[StatisticsScorer]:
+    with StatisticsScorer(synthetic.load, PROBES, workers=2) as scorer:
+        yield scorer
 
 
 class Loads:
@@ -107,13 +112,11 @@ def test_each_pending_network_has_its_own_programs():
     assert second.tolist() == [evaluate.score(p, synthetic.load("toy:b", "net2")) for p in VALID[1:]]
 
 
-def test_networks_evaluated_together_may_want_different_programs():
+def test_networks_evaluated_together_may_want_different_programs(two_workers):
     archs = [f"net{number % 10}" for number in range(12)]  # two groups, of which the second has some again
     wanted = [VALID[: 1 + number % len(VALID)] for number in range(12)]
     pending = [Pending(TASK, arch, tuple(programs)) for arch, programs in zip(archs, wanted, strict=True)]
-    with StatisticsScorer(synthetic.load, PROBES, workers=2) as scorer:
-        found = [scores.tolist() for scores in scorer.score(pending)]
-    assert found == [
+    assert [scores.tolist() for scores in two_workers.score(pending)] == [
         [evaluate.score(program, synthetic.load(TASK, arch)) for program in programs]
         for arch, programs in zip(archs, wanted, strict=True)
     ]
@@ -147,17 +150,14 @@ def test_results_do_not_depend_on_memory():
 
 
 @pytest.mark.slow
-def test_two_workers_give_what_one_gives():
+def test_two_workers_give_what_one_gives(two_workers):
     programs = [*VALID, PARTLY_FINITE, WRONG_SHAPE] * 3
     archs = [f"net{number}" for number in range(12)]
-    with (
-        StatisticsScorer(synthetic.load, PROBES, workers=1) as one,
-        StatisticsScorer(synthetic.load, PROBES, workers=2) as two,
-    ):
-        for left, right in zip(one.probe(programs), two.probe(programs), strict=True):
+    with StatisticsScorer(synthetic.load, PROBES, workers=1) as one:
+        for left, right in zip(one.probe(programs), two_workers.probe(programs), strict=True):
             assert (left.reason, left.detail) == (right.reason, right.detail)
             np.testing.assert_array_equal(left.values, right.values)
-        np.testing.assert_array_equal(one.scores(programs, TASK, archs), two.scores(programs, TASK, archs))
+        np.testing.assert_array_equal(one.scores(programs, TASK, archs), two_workers.scores(programs, TASK, archs))
 
 
 def test_no_probe_networks_is_an_error():
@@ -168,20 +168,16 @@ def test_no_probe_networks_is_an_error():
 # Without stored statistics -------------------------------------------------------------------------------------
 
 
-@functools.cache
-def grey_images() -> ImageSet:
-    generator = np.random.default_rng(1)
-    pixels = generator.integers(0, 256, (20, 16, 16, 1), dtype=np.uint8)
-    return ImageSet("grey", pixels, np.arange(20, dtype=np.int64) % 10, 10, (0.5,), (0.25,))
+IMAGES = noise(20, seed=1)
 
 
 def test_score_networks_collects_scores_and_forgets():
     space, config = get_space("nasbench201-mini"), StatisticsConfig(batch_size=2, seed=3)
     archs = [space.arch(index) for index in (0, 1462, 15624)]
-    rows = list(score_networks(space, "fashion-mnist", archs, grey_images(), config, Measures(VALID)))
+    rows = list(score_networks(space, "fashion-mnist", archs, IMAGES, config, Measures(VALID)))
     assert [arch for arch, _, _ in rows] == archs
     for arch, scores, seconds in rows:
-        statistics = network_statistics(space, arch, 10, grey_images(), config)
+        statistics = network_statistics(space, arch, 10, IMAGES, config)
         np.testing.assert_array_equal(scores, evaluate.scores(VALID, statistics))
         assert seconds > 0
 
@@ -194,7 +190,7 @@ def test_score_networks_streams():
             taken.append(index)
             yield space.arch(index)
 
-    rows = score_networks(space, "fashion-mnist", archs(), grey_images(), StatisticsConfig(), Measures(VALID))
+    rows = score_networks(space, "fashion-mnist", archs(), IMAGES, StatisticsConfig(), Measures(VALID))
     assert next(rows)[0] == space.arch(0)
     assert len(taken) < 5
     rows.close()
@@ -205,7 +201,7 @@ def test_score_networks_gives_the_same_for_two_workers():
     space, config = get_space("nasbench201-mini"), StatisticsConfig()
     archs = [space.arch(index) for index in range(0, 9000, 1500)]
     one, two = (
-        list(score_networks(space, "fashion-mnist", archs, grey_images(), config, Measures(VALID), workers=workers))
+        list(score_networks(space, "fashion-mnist", archs, IMAGES, config, Measures(VALID), workers=workers))
         for workers in (1, 2)
     )
     assert [arch for arch, _, _ in one] == [arch for arch, _, _ in two]
@@ -215,7 +211,5 @@ def test_score_networks_gives_the_same_for_two_workers():
 def test_score_networks_refuses_an_unknown_data_set():
     with pytest.raises(InputError, match="no dataset 'mnist'"):
         next(
-            score_networks(
-                get_space("nasbench201-mini"), "mnist", [], grey_images(), StatisticsConfig(), Measures(VALID)
-            )
+            score_networks(get_space("nasbench201-mini"), "mnist", [], IMAGES, StatisticsConfig(), Measures(VALID))
         )

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import store_samples as samples
 from commands import zcsr
+from network_samples import noise
 from scipy import stats
 
 from zcsr.evolve.records import Individual, ProgramRecord
@@ -213,8 +214,7 @@ SPACE = get_space("nasbench201-mini")
 
 @pytest.fixture(scope="module")
 def images() -> ImageSet:
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 1), dtype=np.uint8)
-    return ImageSet("noise", pixels, np.arange(8, dtype=np.int64), 10, (0.5,), (0.25,))
+    return noise(8)
 
 
 def test_networks_are_read_as_scipy_and_plain_loops_would(images: ImageSet) -> None:

@@ -6,7 +6,7 @@ import math
 import random
 import re
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,8 @@ OF_SCORES = {
     *("rank_sums", "readouts", "scored_collections", "seeds"),
 }
 
+pytestmark = pytest.mark.usefixtures("few_samples")
+
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Store:
@@ -89,14 +91,6 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Two runs, "first" and then "second", with accuracies and statistics; no test changes it."""
     return samples.filled_store(tmp_path_factory.mktemp("filled"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _few_samples() -> Iterator[None]:
-    """Fewer bootstrap samples than users get: what they give is tested beside the function."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zcsr.store.sql.functions.REPEATS", 60)
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,20 +21,14 @@ from zcsr.reports.toolkit.figures import LABEL_WIDTH, short
 from zcsr.reports.toolkit.phrases import template
 from zcsr.store import Store, query
 
+pytestmark = pytest.mark.usefixtures("few_samples")
+
 MADE_BY = re.compile(r"^Made by `queries/(\w+)\.sql`: `(.+)`$", re.MULTILINE)
 SECTIONS = (
     *("Summary", "Collections", "Comparison", "Batch sizes (Figure 7)", "Seeds (Figure 9)"),
     *("Readouts (Figure 10)", "Across spaces and datasets (Figure 11)", "Agreement with the scores of others"),
     *("What it cost", "How to reproduce"),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _few_samples() -> Iterator[None]:
-    """Fewer bootstrap samples than users get: what they give is tested beside the function."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zcsr.store.sql.functions.REPEATS", 60)
-        yield
 
 
 @pytest.fixture(scope="module")

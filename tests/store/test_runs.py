@@ -6,7 +6,6 @@ import json
 import math
 import struct
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 import store_samples as samples
@@ -23,11 +22,6 @@ from zcsr.store.kept.runs import TestScore, create_run, installed_versions, list
 from zcsr.store.kept.store import Store
 
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "store", create=True)
 
 
 def bits(values: tuple[float, ...]) -> bytes:
