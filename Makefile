@@ -32,8 +32,9 @@ types: $(INSTALLED)
 	$(PIP) install --quiet --no-deps --no-build-isolation --target build/typed .
 	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p zcsr
 
+# The tests of one module stay in one process, since they share what its fixtures have made.
 unit: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/run.py --out benchmarks/RESULTS.md $(ARGS)

@@ -5,13 +5,19 @@ In a module of its own so that worker processes can import it.
 
 from __future__ import annotations
 
+import functools
+import os
 import random
+import subprocess
+import sys
 import zlib
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from zcsr.evolve import TaskData
+from zcsr.evolve import EvolveConfig, Generation, TaskData
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.networks.instances import Instance, NetworkStatistics
 
@@ -28,6 +34,44 @@ def make_task(name: str, networks: int = 30) -> TaskData:
     generator = random.Random(f"accuracies of {name}")
     accuracies = np.array([generator.uniform(50, 95) for _ in range(networks)])
     return TaskData(name, tuple(f"net{number}" for number in range(networks)), accuracies)
+
+
+def make_tasks() -> list[TaskData]:
+    return [make_task(name) for name in ("toy:a", "toy:b", "other:c")]
+
+
+@functools.cache
+def full_run(config: EvolveConfig) -> tuple[Generation, ...]:
+    """An uninterrupted run on these tasks, computed once."""
+    from zcsr.evaluation.many_networks import StatisticsScorer  # worker processes need no search
+    from zcsr.evolve import choose_probes, evolve
+
+    tasks = make_tasks()
+    with StatisticsScorer(load, choose_probes(config, tasks)) as scorer:
+        return tuple(evolve(config, tasks, scorer))
+
+
+def without_seconds(run: tuple[Generation, ...]) -> list[str]:
+    """What each generation of a run is, but for the time that it took."""
+    return [repr(replace(generation, seconds={})) for generation in run]
+
+
+def run_elsewhere(config: EvolveConfig, hash_seed: str) -> list[str]:
+    """The same of a run in a process of its own, with this hash seed and another global generator."""
+    script = f"""
+import random, synthetic
+from zcsr.evolve import EvolveConfig
+random.seed(99)
+print(*synthetic.without_seconds(synthetic.full_run({config!r})), sep="\\n")
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return finished.stdout.splitlines()
 
 
 def _instance(layer: int, number: int, generator: torch.Generator) -> Instance:

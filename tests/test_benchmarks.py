@@ -24,11 +24,11 @@ import setting
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from network_samples import noise
 
 from zcsr.evolve import EvolveConfig
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.language.text import parse
-from zcsr.networks.images import ImageSet
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
 from zcsr.store.kept.images import load_images
@@ -51,12 +51,6 @@ TINY = setting.Sizes(
     stored_scores=300,
     growth=(2, 3),
 )
-
-
-def _noise() -> ImageSet:
-    generator = np.random.default_rng(0)
-    pixels = generator.integers(0, 256, (4, 16, 16, 1), dtype=np.uint8)
-    return ImageSet("noise", pixels, np.arange(4), 10, (0.5,), (0.25,))
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +126,7 @@ def test_verdicts() -> None:
 def test_plain_collection_has_the_tensors_of_zcsr() -> None:
     space = get_space("nasbench201-mini")
     arch = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"
-    images = _noise()
+    images = noise(4)
     ours = network_statistics(space, arch, 10, images, StatisticsConfig())
     network = collecting.untrained_network(
         SimpleNamespace(space="nasbench201-mini", classes=10, config=StatisticsConfig()),  # type: ignore[arg-type]
@@ -184,7 +178,7 @@ def test_programs_are_valid_and_distinct(tiny: setting.Setting) -> None:
 def test_a_part_of_a_network_has_its_share_of_every_shape() -> None:
     space = get_space("nasbench201-mini")
     arch = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
-    network = network_statistics(space, arch, 10, _noise(), StatisticsConfig())
+    network = network_statistics(space, arch, 10, noise(4), StatisticsConfig())
     assert len(growing.part_of(network, growing.PARTS).instances) == len(network.instances)
     half = growing.part_of(network, growing.PARTS // 2)
     assert len(refusing.different_shapes(half)) == len(refusing.different_shapes(network))

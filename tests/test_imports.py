@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +28,35 @@ ALLOWED = {
     "queries": {"queries"},
     "reports": {"reports", "store", "queries", "zcsr"},
     "cli": {"cli", "reports", "store", "queries", "zcsr"},
+}
+# The rooms of a folder from the bottom up: a room knows the rows below its own, not its neighbours. Whatever else
+# lies in the folder, its `__init__` included, is the top.
+ROOMS = {
+    "zcsr": (
+        {"__version__", "data", "errors"},
+        {"parameters"},
+        {"ranking", "cost"},
+        {"language"},
+        {"spaces"},
+        {"engine"},
+        {"networks"},
+        {"proxies"},
+        {"evaluation"},
+        {"sameness"},
+        {"evolve", "nas"},
+        {"export", "insight"},
+    ),
+    "store": ({"tables"}, {"kept"}, {"sql"}, {"importers"}, {"jobs"}),
+    "reports": ({"toolkit"}, {"pages"}),
+}
+# Arrows that still climb, to be taken away: an entry that no source has any more fails the test.
+STILL_CLIMBING = {
+    "reports/toolkit/render.py": {"zcsr.reports.run_page.sections"},
+    "store/kept/images.py": {
+        "zcsr.store.importers.image_files.LABEL",
+        "zcsr.store.importers.image_files.PIXELS",
+        "zcsr.store.importers.image_files.read_images",
+    },
 }
 # The domain computes: tables, databases, pictures and terminals are other packages' work.
 NOT_IN_CORE = {
@@ -62,6 +93,9 @@ FORBIDDEN_CALLS = {
 }
 UNPICKLERS = {"pickle.Unpickler", "_pickle.Unpickler", "pickle._Unpickler"}
 HEAVY = ("torch", "polars", "duckdb", "sympy", "scipy", "matplotlib", "deap")
+
+
+parsed = functools.cache(ast.parse)
 
 
 def package_of(path: Path, root: Path = ROOT) -> str:
@@ -129,7 +163,7 @@ def local_names(tree: ast.AST, package: str) -> dict[str, str]:
 
 def wrong_directions(text: str, folder: str, package: str) -> list[str]:
     """The imports in `text` that the module's folder is not allowed."""
-    tree = ast.parse(text)
+    tree = parsed(text)
     return [
         name
         for name in imported(tree, package)
@@ -138,9 +172,35 @@ def wrong_directions(text: str, folder: str, package: str) -> list[str]:
     ]
 
 
+def room_of(name: str) -> tuple[str, str] | None:
+    """The folder that a dotted name belongs to and the room in it, "" for the top; None for other packages."""
+    folder = owner(name)
+    if folder is None:
+        return None
+    room = name.removeprefix(PACKAGES[folder]).lstrip(".").split(".")[0]
+    return folder, room if any(room in row for row in ROOMS.get(folder, ())) else ""
+
+
+def level(folder: str, room: str) -> int:
+    """How high a room of a folder lies; the top is above all."""
+    rows = ROOMS.get(folder, ())
+    return next((number for number, row in enumerate(rows) if room in row), len(rows))
+
+
+def climbs(text: str, package: str, module: str) -> list[str]:
+    """The imports in the `text` of a module from rooms of its folder that are not below its own."""
+    folder, room = room_of(f"{package}.{module}") or ("", "")
+    homes = ((name, room_of(name)) for name in imported(parsed(text), package))
+    return [
+        name
+        for name, home in homes
+        if home and home[0] == folder and home[1] != room and level(*home) >= level(folder, room)
+    ]
+
+
 def code_runners(text: str, package: str, may_unpickle: bool) -> list[str]:
     """The uses in `text` of anything that would run code from a file or a text."""
-    tree = ast.parse(text)
+    tree = parsed(text)
     aliases = local_names(tree, package)
     bases = {
         id(base) for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases if may_unpickle
@@ -175,7 +235,7 @@ EACH_SOURCE = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path
 
 def roots(path: Path) -> set[str]:
     """The top-level packages that a source file imports."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path.read_text(encoding="utf-8"))
     return {name.split(".")[0] for name in imported(tree, package_of(path))}
 
 
@@ -183,19 +243,52 @@ def test_every_package_has_sources() -> None:
     assert {path.relative_to(ROOT).parts[0] for path in SOURCES} == set(PACKAGES)
 
 
-def test_the_layout_in_contributing_names_every_module() -> None:
+def rooms(folder: str) -> set[str]:
+    """The packages in a folder of the tree."""
+    return {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
+
+
+def modules(folder: str) -> set[str]:
+    """The modules that lie in a folder of the tree beside its rooms."""
+    return {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
+
+
+def test_the_layout_in_contributing_names_every_room() -> None:
     layout = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Layout")[1].split("## House style")[0]
-    named = {line.split()[0].rstrip("/") for line in layout.splitlines() if line.startswith("    ")}
-    folders = {*PACKAGES, "benchmarks", "tests"} | {
-        path.parent.name for path in (ROOT / "zcsr").glob("*/__init__.py")
-    }
-    assert named == folders | {path.name for path in (ROOT / "zcsr").glob("*.py")}
+    named: dict[str, set[str]] = {}
+    for outer, inner in re.findall(r"^ {4}(?:(\w+)/|  ([\w.]+/?)) ", layout, re.MULTILINE):
+        if outer:
+            named[outer] = set()
+        else:
+            named[list(named)[-1]].add(inner)
+    actual = {folder: {f"{room}/" for room in rooms(folder)} for folder in (*PACKAGES, "benchmarks", "tests")}
+    actual["zcsr"] |= {f"{module}.py" for module in modules("zcsr")}
+    assert named == actual
+
+
+def test_every_room_has_its_place_in_the_order() -> None:
+    assert rooms("zcsr") | modules("zcsr") <= set().union(*ROOMS["zcsr"])
+    assert {folder for folder in PACKAGES if rooms(folder)} == set(ROOMS)
+    assert all(rooms(folder) <= set().union(*rows) for folder, rows in ROOMS.items())
+
+
+def test_tests_mirror_the_rooms() -> None:
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders == (rooms("zcsr") | {"store", "queries", "reports", "cli"}) - {"data"}
 
 
 @EACH_SOURCE
 def test_imports_point_one_way(path: Path) -> None:
     folder = path.relative_to(ROOT).parts[0]
     assert wrong_directions(path.read_text(encoding="utf-8"), folder, package_of(path)) == []
+
+
+def test_no_import_climbs() -> None:
+    found = {
+        str(path.relative_to(ROOT)): set(climbs(path.read_text(encoding="utf-8"), package_of(path), path.stem))
+        for path in SOURCES
+    }
+    assert {path: names for path, names in found.items() if names} == STILL_CLIMBING
 
 
 @EACH_SOURCE
@@ -242,6 +335,29 @@ def test_queries_know_the_standard_library_only() -> None:
 )
 def test_the_check_sees_a_wrong_direction(text: str, folder: str, package: str, expected: list[str]) -> None:
     assert wrong_directions(text, folder, package) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "module", "expected"),
+    [
+        ("from zcsr.proxies import proxy_names", "zcsr.language.program", ["zcsr.proxies.proxy_names"]),
+        ("from zcsr.language.program import parse", "zcsr.proxies.snip", []),
+        ("from .operations import BY_NAME", "zcsr.language.program", []),
+        ("from .. import evolve", "zcsr.evaluation.plan", ["zcsr.evolve"]),
+        ("def f():\n    from zcsr.nas import strategies", "zcsr.evolve.loop", ["zcsr.nas.strategies"]),
+        ("if TYPE_CHECKING:\n    from zcsr.store import jobs", "zcsr.store.sql.index", ["zcsr.store.jobs"]),
+        ("import zcsr.ranking", "zcsr.errors", ["zcsr.ranking"]),
+        ("from zcsr import score", "zcsr.evaluation.plan", ["zcsr.score"]),
+        ("from zcsr.store import Store", "zcsr.store.jobs.verify", ["zcsr.store.Store"]),
+        ("from zcsr.evaluation.one_network import score", "zcsr.__init__", []),
+        ("import zcsr.reports.run_page", "zcsr.reports.toolkit.render", ["zcsr.reports.run_page"]),
+        ("from zcsr.reports.run_page import picture", "zcsr.reports.nas_page", []),
+        ("from zcsr.cli.app import app", "zcsr.cli.console", []),
+        ("from zcsr.nas import strategies", "zcsr.store.tables.declarations", []),
+    ],
+)
+def test_the_check_sees_an_import_that_climbs(text: str, module: str, expected: list[str]) -> None:
+    assert climbs(text, *module.rsplit(".", 1)) == expected
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from zcsr.evolve import (
     TaskData,
     choose_probes,
     evolve,
-    finalists,
     split,
 )
+from zcsr.evolve.finalists import finalists
 from zcsr.language.program import Program
 from zcsr.networks.instances import NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
-from types import ModuleType
 
 import pytest
+import store_samples as samples
 from rich.console import Console
 
 from zcsr.cli import console as console_module
@@ -24,13 +22,7 @@ LONG = "fro(sigmoid(logdet(matmul(sign(T1G_D), normalise(add(T2G_D, mul(T1_D, T3
 
 
 @pytest.fixture
-def samples(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
-    return importlib.import_module("store_samples")
-
-
-@pytest.fixture
-def generations(samples: ModuleType) -> list[Generation]:
+def generations() -> list[Generation]:
     return [samples.generation(number) for number in range(3)]
 
 
@@ -206,7 +198,7 @@ def test_sparkline(values: list[float], line: str) -> None:
     assert sparkline(values, width=3) == line
 
 
-def test_the_standing_adds_up(samples: ModuleType, generations: list[Generation]) -> None:
+def test_the_standing_adds_up(generations: list[Generation]) -> None:
     standing = Standing(samples.CONFIG, "run")
     for generation in generations:
         standing = standing.after(generation)
@@ -220,9 +212,7 @@ def test_the_standing_adds_up(samples: ModuleType, generations: list[Generation]
     assert standing.scored == sum(len(generation.scores) for generation in generations)
 
 
-def test_what_remains_follows_from_the_generations_so_far(
-    samples: ModuleType, generations: list[Generation]
-) -> None:
+def test_what_remains_follows_from_the_generations_so_far(generations: list[Generation]) -> None:
     standing = Standing(samples.CONFIG, "run")
     assert standing.remaining(0.0) is None
     standing = standing.after(generations[0]).after(generations[1])  # of 1.5 and 2.5 seconds; one is left
@@ -231,9 +221,7 @@ def test_what_remains_follows_from_the_generations_so_far(
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_panel_shows_how_the_search_stands(
-    width: int, samples: ModuleType, generations: list[Generation]
-) -> None:
+def test_the_panel_shows_how_the_search_stands(width: int, generations: list[Generation]) -> None:
     console = Console(file=io.StringIO(), width=width)
     display = EvolveDisplay(console, samples.CONFIG, "my-run", generations[:2])
     display.observe(Progress(2, "scores", 3, 8, 120))
@@ -256,14 +244,14 @@ def test_the_panel_shows_how_the_search_stands(
         assert part in text
 
 
-def test_before_the_first_generation_the_panel_says_so(samples: ModuleType) -> None:
+def test_before_the_first_generation_the_panel_says_so() -> None:
     console = Console(file=io.StringIO(), width=80)
     console.print(EvolveDisplay(console, samples.CONFIG, "run").render())
     assert "generation 0 of 3" in shown(console)
     assert "none yet" in shown(console)
 
 
-def test_a_long_formula_is_folded_inside_the_panel(samples: ModuleType, generations: list[Generation]) -> None:
+def test_a_long_formula_is_folded_inside_the_panel(generations: list[Generation]) -> None:
     from dataclasses import replace
 
     from zcsr.language.text import parse
@@ -278,7 +266,7 @@ def test_a_long_formula_is_folded_inside_the_panel(samples: ModuleType, generati
     assert "".join(line.strip("│ ") for line in lines).count("exp(") == 40
 
 
-def test_the_live_panel_draws_and_ends(samples: ModuleType, generations: list[Generation]) -> None:
+def test_the_live_panel_draws_and_ends(generations: list[Generation]) -> None:
     console = terminal(80)
     with EvolveDisplay(console, samples.CONFIG, "run") as display:
         for generation in generations:
@@ -287,7 +275,7 @@ def test_the_live_panel_draws_and_ends(samples: ModuleType, generations: list[Ge
     assert shown(console).count("\x1b[?25l") == shown(console).count("\x1b[?25h") > 0  # the cursor is back
 
 
-def test_elsewhere_there_is_a_line_a_generation(samples: ModuleType, generations: list[Generation]) -> None:
+def test_elsewhere_there_is_a_line_a_generation(generations: list[Generation]) -> None:
     console = Console(file=io.StringIO(), width=80)
     with EvolveDisplay(console, samples.CONFIG, "run") as display:
         for generation in generations:
@@ -298,9 +286,7 @@ def test_elsewhere_there_is_a_line_a_generation(samples: ModuleType, generations
     assert lines[-1].endswith(simplified(leader_of(generations[-1]).program))
 
 
-def test_no_color_is_obeyed(
-    monkeypatch: pytest.MonkeyPatch, samples: ModuleType, generations: list[Generation]
-) -> None:
+def test_no_color_is_obeyed(monkeypatch: pytest.MonkeyPatch, generations: list[Generation]) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     console = terminal(80)
     console.print(EvolveDisplay(console, samples.CONFIG, "run", generations).render())

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import random
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import polars as pl
 import pytest
+import store_samples as samples
 from commands import zcsr
 
 from zcsr.cli.archs import chosen_archs
@@ -41,11 +40,7 @@ def refused(*words: str, store: Path | None = None, code: int = 2) -> str:
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store with programs of runs, and others that were scored apart from any run; no test changes it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1]))
-        samples: ModuleType = importlib.import_module("store_samples")
-    store: Store = samples.filled_store(tmp_path_factory.mktemp("kept") / "store")
-    return store
+    return samples.filled_store(tmp_path_factory.mktemp("kept") / "store")
 
 
 def texts(store: Store, table: str) -> dict[str, str]:

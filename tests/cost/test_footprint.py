@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import multiprocessing
 import random
@@ -12,13 +11,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import burning
 import polars as pl
 import pytest
+import score_samples as invented
+import store_samples as samples
 from commands import done, zcsr
 
 from zcsr import queries
@@ -39,29 +40,14 @@ linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /
 
 
 @pytest.fixture(scope="module")
-def samples() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1]))
-        yield importlib.import_module("store_samples")
-
-
-@pytest.fixture(scope="module")
-def kept(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    made: Store = samples.filled_store(tmp_path_factory.mktemp("kept") / "store")
-    return made
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return samples.filled_store(tmp_path_factory.mktemp("kept") / "store")
 
 
 @pytest.fixture
 def store(kept: Store, tmp_path: Path) -> Store:
     """A store of invented things, with the cost of the run `first`, to write to."""
     return Store(Path(shutil.copytree(kept.root, tmp_path / "filled")))
-
-
-@pytest.fixture(scope="module")
-def burning() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1]))
-        yield importlib.import_module("burning")
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +122,7 @@ def test_the_query_has_the_same_defaults_and_the_same_figure_of_the_paper() -> N
 # The query -------------------------------------------------------------------------------------------------------
 
 
-def test_the_query_sums_sessions_as_a_loop_does(samples: ModuleType, empty: Store) -> None:
+def test_the_query_sums_sessions_as_a_loop_does(empty: Store) -> None:
     generator = random.Random(0)
     expected: dict[tuple[Any, ...], list[float]] = {}
     footprint = Footprint(9.4, 0.3, 1.2, 230)
@@ -169,7 +155,7 @@ def test_the_query_sums_sessions_as_a_loop_does(samples: ModuleType, empty: Stor
         assert row["share_of_paper"] == pytest.approx(footprint.grams(sums[3]) / 358.6)
 
 
-def test_the_query_gives_the_number_by_hand(samples: ModuleType, empty: Store) -> None:
+def test_the_query_gives_the_number_by_hand(empty: Store) -> None:
     samples.write_cost(empty, "a")
     (row,) = named(empty, "footprint").to_dicts()
     assert row["grams"] == pytest.approx(20.2199425, rel=1e-12)
@@ -177,14 +163,14 @@ def test_the_query_gives_the_number_by_hand(samples: ModuleType, empty: Store) -
     assert (row["gb"], row["sessions"], row["metered_kwh"]) == (4.0, 1, None)
 
 
-def test_unknown_memory_draws_nothing(samples: ModuleType, empty: Store) -> None:
+def test_unknown_memory_draws_nothing(empty: Store) -> None:
     samples.write_cost(empty, "a", peak_gb=None)
     (row,) = named(empty, "footprint").to_dicts()
     assert row["kwh"] == pytest.approx(0.024 * 1.67)
     assert row["gb"] is None
 
 
-def test_what_the_query_is_asked_about(samples: ModuleType, store: Store) -> None:
+def test_what_the_query_is_asked_about(store: Store) -> None:
     samples.write_cost(store, "b", run="second", kind="test")
     samples.write_cost(store, "c", search="made", kind="search")
     samples.write_cost(store, "d", program="abc", kind="explain")
@@ -207,7 +193,7 @@ def test_what_the_query_is_asked_about(samples: ModuleType, store: Store) -> Non
 # The index -------------------------------------------------------------------------------------------------------
 
 
-def test_costs_are_in_the_index_and_survive_a_rebuild(samples: ModuleType, store: Store) -> None:
+def test_costs_are_in_the_index_and_survive_a_rebuild(store: Store) -> None:
     row = query(store, "FROM costs").row(0, named=True)
     assert row["session"] == "20260102-030405-00000001"
     assert (row["run"], row["tasks"], row["command"]) == ("first", list(samples.TASKS), "zcsr evolve")
@@ -221,7 +207,7 @@ def test_costs_are_in_the_index_and_survive_a_rebuild(samples: ModuleType, store
 
 
 @pytest.mark.parametrize("damage", [{"seconds": "long"}, {"tasks": 3.5, "started": None}])
-def test_a_damaged_file_is_named(samples: ModuleType, empty: Store, damage: dict[str, object]) -> None:
+def test_a_damaged_file_is_named(empty: Store, damage: dict[str, object]) -> None:
     samples.write_cost(empty, "whole")
     samples.write_cost(empty, "broken", **damage)
     assert ["broken.json" in problem for problem in verify(empty)] == [True]
@@ -232,7 +218,7 @@ def test_a_damaged_file_is_named(samples: ModuleType, empty: Store, damage: dict
 # The measurement -------------------------------------------------------------------------------------------------
 
 
-def test_a_session_is_measured_by_the_clocks(empty: Store, burning: ModuleType) -> None:
+def test_a_session_is_measured_by_the_clocks(empty: Store) -> None:
     work = Work("test", ("zcsr", "test", "--store", "/some/where", "r"), run="r", tasks=("a:b",), workers=3)
     wall, cpu = time.monotonic(), time.process_time()
     with Session(empty, work):
@@ -249,7 +235,7 @@ def test_a_session_is_measured_by_the_clocks(empty: Store, burning: ModuleType) 
     assert query(empty, "SELECT run FROM costs").rows() == [("r",)]
 
 
-def test_the_processes_of_workers_count(empty: Store, burning: ModuleType) -> None:
+def test_the_processes_of_workers_count(empty: Store) -> None:
     own = time.process_time()
     with Session(empty, Work("collect", workers=2)), Workers(2, burning.nothing) as pool:
         used = dict(pool.map(burning.burn_there, [0.4] * 4))
@@ -261,7 +247,7 @@ def test_the_processes_of_workers_count(empty: Store, burning: ModuleType) -> No
 
 
 @linux
-def test_a_process_at_work_counts_before_it_ends(burning: ModuleType) -> None:
+def test_a_process_at_work_counts_before_it_ends() -> None:
     context = multiprocessing.get_context("spawn")
     used, over = context.Queue(), context.Event()
     before, memory = cpu_seconds(), peak_bytes(1)
@@ -430,7 +416,7 @@ def command_of(said: str) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in words[4:-2:2])
 
 
-def test_the_report_of_a_run(samples: ModuleType, store: Store, tmp_path: Path) -> None:
+def test_the_report_of_a_run(store: Store, tmp_path: Path) -> None:
     samples.write_cost(store, "b", run="first", kind="test", seconds=0.0, cpu_seconds=3600.0)
     said = section(render_run(store, "first", tmp_path / "out"))
     # 20.2199425 g by hand, and an hour of a core: 0.012 kWh * 1.67 * 475 g = 9.519 g
@@ -444,9 +430,7 @@ def test_the_report_of_a_run(samples: ModuleType, store: Store, tmp_path: Path) 
     assert cost_section(read_cost(store, run="second")) == UNMEASURED
 
 
-def test_parameters_that_are_set_are_in_the_report_and_its_commands(
-    samples: ModuleType, store: Store, tmp_path: Path
-) -> None:
+def test_parameters_that_are_set_are_in_the_report_and_its_commands(store: Store, tmp_path: Path) -> None:
     footprint = Footprint.of(["carbon_intensity=56.5", "pue=1"])
     paths = [render_run(store, "first", tmp_path / name, footprint) for name in "ab"]
     assert paths[0].read_bytes() == paths[1].read_bytes()
@@ -460,14 +444,14 @@ def test_parameters_that_are_set_are_in_the_report_and_its_commands(
     assert written in paths[0].read_text(encoding="utf-8")
 
 
-def test_what_a_meter_measured_is_shown(samples: ModuleType, store: Store) -> None:
+def test_what_a_meter_measured_is_shown(store: Store) -> None:
     samples.write_cost(store, "b", run="first", metered_kwh=0.125)
     said = cost_section(read_cost(store, run="first"))
     assert "A meter measured 0.125 kWh of the whole machine" in " ".join(said.split())
     assert "metered kwh" in said
 
 
-def test_the_reports_of_a_search_and_of_scores(samples: ModuleType, store: Store, tmp_path: Path) -> None:
+def test_the_reports_of_a_search_and_of_scores(store: Store, tmp_path: Path) -> None:
     assert cost_section(read_cost(store, search="made")) == UNMEASURED
     samples.write_cost(store, "b", search="made", kind="search")
     samples.write_cost(store, "c", kind="test")
@@ -488,17 +472,14 @@ def test_the_reports_of_a_search_and_of_scores(samples: ModuleType, store: Store
 
 
 def samples_of_scores(root: Path) -> Store:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1]))
-        module = importlib.import_module("score_samples")
-        store = Store.open(root, create=True)
-        module.write_accuracies(store)
-        one, made = next(iter(module.collections().items()))
-        module.write_scores(store, one, made)
+    store = Store.open(root, create=True)
+    invented.write_accuracies(store)
+    one, made = next(iter(invented.collections().items()))
+    invented.write_scores(store, one, made)
     return store
 
 
-def test_the_report_of_an_explanation(samples: ModuleType, empty: Store, tmp_path: Path) -> None:
+def test_the_report_of_an_explanation(empty: Store, tmp_path: Path) -> None:
     program = parse("fro(T1_D)")
     explanation = explain_program(program, None)
     assert section(render_explanation(explanation, tmp_path)) == UNMEASURED

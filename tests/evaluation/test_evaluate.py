@@ -14,6 +14,7 @@ import scipy.special
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from network_samples import noise
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,7 +25,6 @@ from zcsr.language.operations import OPERATIONS
 from zcsr.language.program import Node, Program
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.language.text import parse
-from zcsr.networks.images import ImageSet
 from zcsr.networks.instances import Instance, NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
@@ -323,10 +323,8 @@ def test_a_decomposition_that_fails_fails_its_own_program_alone(statistics: Netw
 @pytest.fixture(scope="module")
 def cell_network() -> NetworkStatistics:
     """A real network, whose edges share tensors and whose kernels have two sizes."""
-    pixels = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 1), dtype=np.uint8)
-    images = ImageSet("noise", pixels, np.arange(4, dtype=np.int64), 10, (0.5,), (0.25,))
     arch = "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|"
-    return network_statistics(get_space("nasbench201-mini"), arch, 10, images, StatisticsConfig(batch_size=2))
+    return network_statistics(get_space("nasbench201-mini"), arch, 10, noise(4), StatisticsConfig(batch_size=2))
 
 
 def random_programs(count: int, seed: int) -> list[Program]:
@@ -381,8 +379,7 @@ def test_a_program_scores_the_same_whatever_stands_beside_it(cell_network: Netwo
 @pytest.fixture(scope="module")
 def cell_networks(cell_network: NetworkStatistics) -> list[NetworkStatistics]:
     """Real networks, of which the second has no instance in its cells and the last weights of all kinds."""
-    pixels = np.random.default_rng(1).integers(0, 256, (4, 16, 16, 1), dtype=np.uint8)
-    images = ImageSet("noise", pixels, np.arange(4, dtype=np.int64), 10, (0.5,), (0.25,))
+    images = noise(4, seed=1)
     space = get_space("nasbench201-mini")
     archs = [space.arch(index) for index in (0, 4000, 9000, 15624)]
     config = StatisticsConfig(batch_size=2)

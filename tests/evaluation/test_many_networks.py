@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import functools
-import importlib
 import math
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+import synthetic
+from network_samples import noise
 
 from zcsr.errors import InputError, ShapeError
 from zcsr.evaluation import evaluate
@@ -17,7 +15,6 @@ from zcsr.evaluation.many_networks import Measures, StatisticsScorer, score_netw
 from zcsr.evaluation.scorer import Pending
 from zcsr.language.program import infer_shape
 from zcsr.language.text import parse
-from zcsr.networks.images import ImageSet
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
 
@@ -28,25 +25,24 @@ PARTLY_FINITE = parse("reciprocal(fro(T2G_N))")  # T2G_N is zero in net4, net9, 
 WRONG_SHAPE = parse("add(T1_D, T3)")
 
 
-@pytest.fixture
-def synthetic(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))  # worker processes take the path over
-    return importlib.import_module("synthetic")
+@pytest.fixture(scope="module")
+def two_workers() -> Iterator[StatisticsScorer]:
+    with StatisticsScorer(synthetic.load, PROBES, workers=2) as scorer:
+        yield scorer
 
 
 class Loads:
     """A loader that counts."""
 
-    def __init__(self, synthetic: ModuleType) -> None:
+    def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.synthetic = synthetic
 
     def __call__(self, task: str, arch: str):
         self.counts[arch] += 1
-        return self.synthetic.load(task, arch)
+        return synthetic.load(task, arch)
 
 
-def test_probe_gives_the_values_of_every_instance_of_every_probe_network(synthetic):
+def test_probe_gives_the_values_of_every_instance_of_every_probe_network():
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         results = scorer.probe(VALID)
     for program, result in zip(VALID, results, strict=True):
@@ -55,7 +51,7 @@ def test_probe_gives_the_values_of_every_instance_of_every_probe_network(synthet
         np.testing.assert_array_equal(result.values, np.concatenate(expected))
 
 
-def test_probe_refuses_shapes_before_it_computes(synthetic, monkeypatch):
+def test_probe_refuses_shapes_before_it_computes(monkeypatch):
     computed = []
     monkeypatch.setattr(
         evaluate.Evaluator,
@@ -72,14 +68,14 @@ def test_probe_refuses_shapes_before_it_computes(synthetic, monkeypatch):
     assert set(computed) == {VALID[0]}
 
 
-def test_probe_refuses_what_is_not_finite_on_any_probe_network(synthetic):
+def test_probe_refuses_what_is_not_finite_on_any_probe_network():
     with StatisticsScorer(synthetic.load, {TASK: ("net0", "net9")}) as scorer:
         (result,) = scorer.probe([PARTLY_FINITE])
     assert (result.values, result.reason) == (None, "non_finite")
     assert result.detail == "inf in layer 0 of net9 on toy:a"
 
 
-def test_probe_reports_an_operation_that_fails(synthetic, monkeypatch):
+def test_probe_reports_an_operation_that_fails(monkeypatch):
     def fail(self, group):
         return [[evaluate.EvaluationError("no such thing") for _ in self.programs] for _ in group]
 
@@ -89,7 +85,7 @@ def test_probe_reports_an_operation_that_fails(synthetic, monkeypatch):
     assert (result.values, result.reason, result.detail) == (None, "error", "no such thing; in net0 on toy:a")
 
 
-def test_scores_are_those_of_evaluate_and_nan_where_not_finite(synthetic):
+def test_scores_are_those_of_evaluate_and_nan_where_not_finite():
     programs, archs = [*VALID, PARTLY_FINITE], ["net3", "net1", "net9"]
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         scores = scorer.scores(programs, TASK, archs)
@@ -101,14 +97,14 @@ def test_scores_are_those_of_evaluate_and_nan_where_not_finite(synthetic):
     assert np.argwhere(np.isnan(scores)).tolist() == [[4, 2]]
 
 
-def test_a_program_that_does_not_apply_has_no_score_and_disturbs_no_other(synthetic):
+def test_a_program_that_does_not_apply_has_no_score_and_disturbs_no_other():
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         scores = scorer.scores([WRONG_SHAPE, VALID[0]], TASK, ["net1"])
     assert np.isnan(scores[0, 0])
     assert scores[1, 0] == evaluate.score(VALID[0], synthetic.load(TASK, "net1"))
 
 
-def test_each_pending_network_has_its_own_programs(synthetic):
+def test_each_pending_network_has_its_own_programs():
     pending = [Pending(TASK, "net2", tuple(VALID[:1])), Pending("toy:b", "net2", tuple(VALID[1:]))]
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         first, second = scorer.score(pending)
@@ -116,20 +112,18 @@ def test_each_pending_network_has_its_own_programs(synthetic):
     assert second.tolist() == [evaluate.score(p, synthetic.load("toy:b", "net2")) for p in VALID[1:]]
 
 
-def test_networks_evaluated_together_may_want_different_programs(synthetic):
+def test_networks_evaluated_together_may_want_different_programs(two_workers):
     archs = [f"net{number % 10}" for number in range(12)]  # two groups, of which the second has some again
     wanted = [VALID[: 1 + number % len(VALID)] for number in range(12)]
     pending = [Pending(TASK, arch, tuple(programs)) for arch, programs in zip(archs, wanted, strict=True)]
-    with StatisticsScorer(synthetic.load, PROBES, workers=2) as scorer:
-        found = [scores.tolist() for scores in scorer.score(pending)]
-    assert found == [
+    assert [scores.tolist() for scores in two_workers.score(pending)] == [
         [evaluate.score(program, synthetic.load(TASK, arch)) for program in programs]
         for arch, programs in zip(archs, wanted, strict=True)
     ]
 
 
-def test_a_network_is_loaded_once_while_it_is_kept(synthetic):
-    load = Loads(synthetic)
+def test_a_network_is_loaded_once_while_it_is_kept():
+    load = Loads()
     with StatisticsScorer(load, PROBES) as scorer:
         scorer.probe(VALID * 10)
         scorer.scores(VALID, TASK, ["net0", "net1"])
@@ -137,8 +131,8 @@ def test_a_network_is_loaded_once_while_it_is_kept(synthetic):
     assert load.counts == {"net0": 1, "net7": 1, "net1": 1}
 
 
-def test_memory_is_bounded_and_the_least_recently_used_goes_first(synthetic):
-    load = Loads(synthetic)
+def test_memory_is_bounded_and_the_least_recently_used_goes_first():
+    load = Loads()
     # net0, net3 and net6 have one layer: 18 tensors of 32 floats and T3 with its gradients of 36, P ones twice
     one = 4 * ((18 + 6) * 32 + (4 + 1) * 36)
     with StatisticsScorer(load, PROBES, memory=2 * one) as scorer:
@@ -147,7 +141,7 @@ def test_memory_is_bounded_and_the_least_recently_used_goes_first(synthetic):
     assert load.counts == {"net0": 1, "net3": 2, "net6": 1}
 
 
-def test_results_do_not_depend_on_memory(synthetic):
+def test_results_do_not_depend_on_memory():
     with StatisticsScorer(synthetic.load, PROBES) as ample:
         expected = ample.probe(VALID * 5)
     with StatisticsScorer(synthetic.load, PROBES, memory=0) as scanty:
@@ -156,20 +150,17 @@ def test_results_do_not_depend_on_memory(synthetic):
 
 
 @pytest.mark.slow
-def test_two_workers_give_what_one_gives(synthetic):
+def test_two_workers_give_what_one_gives(two_workers):
     programs = [*VALID, PARTLY_FINITE, WRONG_SHAPE] * 3
     archs = [f"net{number}" for number in range(12)]
-    with (
-        StatisticsScorer(synthetic.load, PROBES, workers=1) as one,
-        StatisticsScorer(synthetic.load, PROBES, workers=2) as two,
-    ):
-        for left, right in zip(one.probe(programs), two.probe(programs), strict=True):
+    with StatisticsScorer(synthetic.load, PROBES, workers=1) as one:
+        for left, right in zip(one.probe(programs), two_workers.probe(programs), strict=True):
             assert (left.reason, left.detail) == (right.reason, right.detail)
             np.testing.assert_array_equal(left.values, right.values)
-        np.testing.assert_array_equal(one.scores(programs, TASK, archs), two.scores(programs, TASK, archs))
+        np.testing.assert_array_equal(one.scores(programs, TASK, archs), two_workers.scores(programs, TASK, archs))
 
 
-def test_no_probe_networks_is_an_error(synthetic):
+def test_no_probe_networks_is_an_error():
     with pytest.raises(InputError, match="no probe networks"):
         StatisticsScorer(synthetic.load, {TASK: ()})
 
@@ -177,20 +168,16 @@ def test_no_probe_networks_is_an_error(synthetic):
 # Without stored statistics -------------------------------------------------------------------------------------
 
 
-@functools.cache
-def grey_images() -> ImageSet:
-    generator = np.random.default_rng(1)
-    pixels = generator.integers(0, 256, (20, 16, 16, 1), dtype=np.uint8)
-    return ImageSet("grey", pixels, np.arange(20, dtype=np.int64) % 10, 10, (0.5,), (0.25,))
+IMAGES = noise(20, seed=1)
 
 
 def test_score_networks_collects_scores_and_forgets():
     space, config = get_space("nasbench201-mini"), StatisticsConfig(batch_size=2, seed=3)
     archs = [space.arch(index) for index in (0, 1462, 15624)]
-    rows = list(score_networks(space, "fashion-mnist", archs, grey_images(), config, Measures(VALID)))
+    rows = list(score_networks(space, "fashion-mnist", archs, IMAGES, config, Measures(VALID)))
     assert [arch for arch, _, _ in rows] == archs
     for arch, scores, seconds in rows:
-        statistics = network_statistics(space, arch, 10, grey_images(), config)
+        statistics = network_statistics(space, arch, 10, IMAGES, config)
         np.testing.assert_array_equal(scores, evaluate.scores(VALID, statistics))
         assert seconds > 0
 
@@ -203,7 +190,7 @@ def test_score_networks_streams():
             taken.append(index)
             yield space.arch(index)
 
-    rows = score_networks(space, "fashion-mnist", archs(), grey_images(), StatisticsConfig(), Measures(VALID))
+    rows = score_networks(space, "fashion-mnist", archs(), IMAGES, StatisticsConfig(), Measures(VALID))
     assert next(rows)[0] == space.arch(0)
     assert len(taken) < 5
     rows.close()
@@ -214,7 +201,7 @@ def test_score_networks_gives_the_same_for_two_workers():
     space, config = get_space("nasbench201-mini"), StatisticsConfig()
     archs = [space.arch(index) for index in range(0, 9000, 1500)]
     one, two = (
-        list(score_networks(space, "fashion-mnist", archs, grey_images(), config, Measures(VALID), workers=workers))
+        list(score_networks(space, "fashion-mnist", archs, IMAGES, config, Measures(VALID), workers=workers))
         for workers in (1, 2)
     )
     assert [arch for arch, _, _ in one] == [arch for arch, _, _ in two]
@@ -224,7 +211,5 @@ def test_score_networks_gives_the_same_for_two_workers():
 def test_score_networks_refuses_an_unknown_data_set():
     with pytest.raises(InputError, match="no dataset 'mnist'"):
         next(
-            score_networks(
-                get_space("nasbench201-mini"), "mnist", [], grey_images(), StatisticsConfig(), Measures(VALID)
-            )
+            score_networks(get_space("nasbench201-mini"), "mnist", [], IMAGES, StatisticsConfig(), Measures(VALID))
         )

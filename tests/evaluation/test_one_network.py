@@ -15,6 +15,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from commands import zcsr as run
+from network_samples import noise
 from torch import Tensor, nn
 
 import zcsr
@@ -23,7 +24,6 @@ from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluation.evaluate import score as score_of_statistics
 from zcsr.evaluation.one_network import scores
 from zcsr.language.named_programs import find_program
-from zcsr.networks.images import ImageSet
 from zcsr.networks.initialisation import initialise, random_stream
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.proxies.proxy import Proxy, proxy
@@ -100,8 +100,7 @@ def test_a_score_by_hand() -> None:
 def test_a_network_of_a_space_has_the_score_that_a_store_gives_it(pattern: str, loss: str) -> None:
     space = get_space("nasbench201-mini")
     arch = space.sample(1, random.Random(1))[0]
-    pixels = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 1), dtype=np.uint8)
-    images = ImageSet("made", pixels, np.arange(20) % 10, 10, (0.5,), (0.25,))
+    images = noise(20)
     config = StatisticsConfig(batch_size=4, seed=3, pattern=pattern, loss=loss)  # type: ignore[arg-type]
     statistics = network_statistics(space, arch, 10, images, config)
     inputs, labels = images.minibatch(4, 3)

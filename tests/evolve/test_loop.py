@@ -3,18 +3,16 @@ from __future__ import annotations
 import functools
 import importlib
 import math
-import os
 import random
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
 from itertools import islice, pairwise
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+import synthetic
 from scipy import stats
 
 import zcsr.evolve.breeding as breeding
@@ -33,15 +31,14 @@ from zcsr.evolve import (
     TaskData,
     choose_probes,
     evolve,
-    finalists,
     split,
 )
+from zcsr.evolve.finalists import finalists
 from zcsr.evolve.fitness import fitness, taus
 from zcsr.language.program import Program, infer_shape
 from zcsr.language.text import parse
 from zcsr.spaces import get_space
 
-TESTS = Path(__file__).parents[1]
 CONFIG = EvolveConfig(
     population=16,
     generations=5,
@@ -57,32 +54,17 @@ CONFIG = EvolveConfig(
 
 
 @pytest.fixture
-def synthetic(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(TESTS))  # worker processes take the path over
-    return importlib.import_module("synthetic")
+def tasks() -> list[TaskData]:
+    return synthetic.make_tasks()
 
 
 @pytest.fixture
-def tasks(synthetic) -> list[TaskData]:
-    return [synthetic.make_task(name) for name in ("toy:a", "toy:b", "other:c")]
-
-
-@functools.cache
-def full_run(config: EvolveConfig = CONFIG) -> tuple[Generation, ...]:
-    """An uninterrupted run, computed once."""
-    synthetic = importlib.import_module("synthetic")
-    tasks = [synthetic.make_task(name) for name in ("toy:a", "toy:b", "other:c")]
-    with StatisticsScorer(synthetic.load, choose_probes(config, tasks)) as scorer:
-        return tuple(evolve(config, tasks, scorer))
+def run() -> tuple[Generation, ...]:
+    return synthetic.full_run(CONFIG)
 
 
 @pytest.fixture
-def run(synthetic) -> tuple[Generation, ...]:
-    return full_run()
-
-
-@pytest.fixture
-def scorer(synthetic, tasks):
+def scorer(tasks):
     with StatisticsScorer(synthetic.load, choose_probes(CONFIG, tasks)) as scorer:
         yield scorer
 
@@ -134,13 +116,13 @@ def test_reproduction_repeats_a_program_of_finite_fitness_from_the_generation_be
         assert all(copy.program in fit and copy.recognised_by == "text" for copy in copies)
 
 
-def test_programs_carry_the_configured_steps(synthetic, tasks, scorer):
+def test_programs_carry_the_configured_steps(tasks, scorer):
     config = replace(CONFIG, to_scalar="l2", aggregation="sum", generations=2)
     for generation in evolve(config, tasks, scorer):
         assert {(i.program.to_scalar, i.program.aggregation) for i in generation.individuals} == {("l2", "sum")}
 
 
-def test_every_program_is_valid_on_every_probe_network(run, synthetic, tasks):
+def test_every_program_is_valid_on_every_probe_network(run, tasks):
     probes = choose_probes(CONFIG, tasks)
     for program in {individual.program for generation in run for individual in generation.individuals}:
         assert program.root.height <= CONFIG.height_limit
@@ -149,7 +131,7 @@ def test_every_program_is_valid_on_every_probe_network(run, synthetic, tasks):
                 assert np.isfinite(evaluate.instance_values(program, synthetic.load(task, arch))).all()
 
 
-def test_probe_values_are_those_of_the_probe_networks(run, synthetic, tasks):
+def test_probe_values_are_those_of_the_probe_networks(run, tasks):
     probes = choose_probes(CONFIG, tasks)
     for record in run[0].programs:
         values = [
@@ -179,7 +161,7 @@ def test_distinct_programs_are_recorded_once_and_duplicates_refer_to_them(run):
 # Refusals ------------------------------------------------------------------------------------------------------
 
 
-def test_reasons_hold_when_checked_one_by_one(run, synthetic, tasks):
+def test_reasons_hold_when_checked_one_by_one(run, tasks):
     probes = choose_probes(CONFIG, tasks)
     networks = [synthetic.load(task, arch) for task, archs in probes.items() for arch in archs]
 
@@ -280,7 +262,7 @@ def expelled(run) -> dict[str, int]:
     return {r.text: generation.number for generation in run for r in generation.rejections if r.count == 0}
 
 
-def test_a_score_that_is_not_finite_expels_a_program(run, synthetic):
+def test_a_score_that_is_not_finite_expels_a_program(run):
     programs = {record.program.id: record.program for generation in run for record in generation.programs}
     assert expelled(run)
     for text, number in expelled(run).items():
@@ -328,8 +310,8 @@ def test_a_hopeless_search_ends_with_an_error(tasks, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["signed", "absolute"])
-def test_fitness_is_the_least_tau_over_the_draw_computed_naively(synthetic, tasks, kind):
-    run = full_run(replace(CONFIG, fitness=kind, generations=3))
+def test_fitness_is_the_least_tau_over_the_draw_computed_naively(tasks, kind):
+    run = synthetic.full_run(replace(CONFIG, fitness=kind, generations=3))
     programs = {record.program.id: record.program for generation in run for record in generation.programs}
     accuracy = {(t.task, arch): a for t in tasks for arch, a in zip(t.archs, t.accuracies, strict=True)}
     for generation in run:
@@ -391,7 +373,7 @@ def test_no_score_is_computed_twice_and_all_are_recorded(tasks, scorer, run):
     assert sum(generation.counters["remembered"] for generation in generations) > 0
 
 
-def test_recorded_scores_are_right(run, synthetic):
+def test_recorded_scores_are_right(run):
     programs = {record.program.id: record.program for generation in run for record in generation.programs}
     for score in random.Random(1).sample([s for generation in run for s in generation.scores], 200):
         assert score.score == evaluate.score(programs[score.program_id], synthetic.load(score.task, score.arch))
@@ -429,37 +411,15 @@ def test_a_run_killed_inside_a_generation_resumes_from_the_last_complete_one(run
 
 
 @pytest.mark.slow
-def test_two_workers_make_the_same_run(run, synthetic, tasks):
+def test_two_workers_make_the_same_run(run, tasks):
     with StatisticsScorer(synthetic.load, choose_probes(CONFIG, tasks), workers=2) as scorer:
         assert tuple(evolve(CONFIG, tasks, scorer)) == run
 
 
-SCRIPT = """
-import random, synthetic
-from dataclasses import replace
-from test_evolve_config import CONFIG
-from zcsr.evolve import choose_probes, evolve
-from zcsr.evaluation.many_networks import StatisticsScorer
-tasks = [synthetic.make_task(name) for name in ("toy:a", "toy:b", "other:c")]
-random.seed(99)
-with StatisticsScorer(synthetic.load, choose_probes(CONFIG, tasks)) as scorer:
-    for generation in evolve(CONFIG, tasks, scorer):
-        print(replace(generation, seconds={}))
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
-def test_the_run_does_not_depend_on_the_hash_seed_or_the_global_generator(run, tmp_path, hash_seed):
-    (tmp_path / "test_evolve_config.py").write_text(f"from zcsr.evolve import EvolveConfig\nCONFIG = {CONFIG!r}\n")
-    finished = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": f"{TESTS}{os.pathsep}{tmp_path}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert finished.stdout.splitlines() == [repr(replace(generation, seconds={})) for generation in run]
+def test_the_run_does_not_depend_on_the_hash_seed_or_the_global_generator(run, hash_seed):
+    assert synthetic.run_elsewhere(CONFIG, hash_seed) == synthetic.without_seconds(run)
 
 
 def test_the_global_generators_are_left_alone(tasks, scorer):

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
 import itertools
 import json
 import math
-import os
 import random
 import statistics
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import polars as pl
 import pytest
+import store_samples as samples
+import synthetic
 import torch
 from commands import zcsr
 from scipy import stats
@@ -58,7 +53,6 @@ from zcsr.store import Store, create_run, open_run, query
 from zcsr.store.kept.runs import TestScore
 from zcsr.store.sql.index import named, verify
 
-TESTS = Path(__file__).parents[1]
 CONFIG = EvolveConfig(
     representation="sequential",
     max_length=12,
@@ -438,27 +432,13 @@ def test_lengths_that_make_no_sense_are_refused(changes: dict[str, Any], message
 
 
 @pytest.fixture
-def synthetic(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(TESTS))  # worker processes take the path over
-    return importlib.import_module("synthetic")
+def tasks() -> list[TaskData]:
+    return synthetic.make_tasks()
 
 
 @pytest.fixture
-def tasks(synthetic: ModuleType) -> list[TaskData]:
-    return [synthetic.make_task(name) for name in ("toy:a", "toy:b", "other:c")]
-
-
-@functools.cache
-def full_run(config: EvolveConfig = CONFIG) -> tuple[Generation, ...]:
-    synthetic = importlib.import_module("synthetic")
-    tasks = [synthetic.make_task(name) for name in ("toy:a", "toy:b", "other:c")]
-    with StatisticsScorer(synthetic.load, choose_probes(config, tasks)) as scorer:
-        return tuple(evolve(config, tasks, scorer))
-
-
-@pytest.fixture
-def run(synthetic: ModuleType) -> tuple[Generation, ...]:
-    return full_run()
+def run() -> tuple[Generation, ...]:
+    return synthetic.full_run(CONFIG)
 
 
 def test_individuals_are_what_their_rows_compute(run: tuple[Generation, ...]) -> None:
@@ -470,7 +450,8 @@ def test_individuals_are_what_their_rows_compute(run: tuple[Generation, ...]) ->
             assert program.expression() == one.program.expression
             assert (one.genotype.instructions, one.genotype.reaching) == (len(program.rows), program.reaching())
             assert one.genotype.instructions <= CONFIG.max_length
-    assert all(one.genotype is None for one in full_run(replace(CONFIG, representation="tree"))[0].individuals)
+    trees = synthetic.full_run(replace(CONFIG, representation="tree"))
+    assert all(one.genotype is None for one in trees[0].individuals)
 
 
 def test_children_are_bred_from_the_rows_of_the_generation_before(run: tuple[Generation, ...]) -> None:
@@ -502,13 +483,11 @@ def test_equal_programs_are_recognised_whatever_their_rows_are(run: tuple[Genera
     assert set(genotypes) == distinct
 
 
-def test_refusals_are_known_by_the_rows_or_by_the_expression(
-    synthetic: ModuleType,
-) -> None:
+def test_refusals_are_known_by_the_rows_or_by_the_expression() -> None:
     config = replace(CONFIG, min_length=1, max_length=6, crossover=0.0, mutation=1.0, height_limit=1, population=40)
     reasons: Counter[str] = Counter()
     known = 0
-    for generation in full_run(config):
+    for generation in synthetic.full_run(config):
         counters = generation.counters
         assert counters["rejected"] == sum(one.count for one in generation.rejections)
         assert counters["proposed"] == counters["rejected"] + len(generation.individuals)
@@ -524,7 +503,7 @@ def test_refusals_are_known_by_the_rows_or_by_the_expression(
 
 
 def test_rows_that_read_what_is_nowhere_are_refused_and_remembered(
-    synthetic: ModuleType, tasks: list[TaskData], monkeypatch: pytest.MonkeyPatch
+    tasks: list[TaskData], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = rows("22 sign 0", "23 abs 50")
 
@@ -548,53 +527,24 @@ def test_rows_that_read_what_is_nowhere_are_refused_and_remembered(
 
 @pytest.mark.parametrize("done", [1, 3])
 def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(
-    run: tuple[Generation, ...], synthetic: ModuleType, tasks: list[TaskData], done: int
+    run: tuple[Generation, ...], tasks: list[TaskData], done: int
 ) -> None:
     with StatisticsScorer(synthetic.load, choose_probes(CONFIG, tasks)) as scorer:
         assert tuple(evolve(CONFIG, tasks, scorer, history=run[:done])) == run[done:]
 
 
 @pytest.mark.slow
-def test_two_workers_make_the_same_run(
-    run: tuple[Generation, ...], synthetic: ModuleType, tasks: list[TaskData]
-) -> None:
+def test_two_workers_make_the_same_run(run: tuple[Generation, ...], tasks: list[TaskData]) -> None:
     with StatisticsScorer(synthetic.load, choose_probes(CONFIG, tasks), workers=2) as scorer:
         assert tuple(itertools.islice(evolve(CONFIG, tasks, scorer), 2)) == run[:2]
 
 
-SCRIPT = """
-import synthetic
-from dataclasses import replace
-from zcsr.evolve import EvolveConfig, choose_probes, evolve
-from zcsr.evaluation.many_networks import StatisticsScorer
-config = {config!r}
-tasks = [synthetic.make_task(name) for name in ("toy:a", "toy:b", "other:c")]
-with StatisticsScorer(synthetic.load, choose_probes(config, tasks)) as scorer:
-    for generation in evolve(config, tasks, scorer):
-        print(replace(generation, seconds={{}}))
-"""
-
-
 @pytest.mark.slow
 def test_the_run_does_not_depend_on_the_hash_seed(run: tuple[Generation, ...]) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(config=CONFIG)],
-        env={**os.environ, "PYTHONHASHSEED": "5", "PYTHONPATH": str(TESTS)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert finished.stdout.splitlines() == [repr(replace(generation, seconds={})) for generation in run]
+    assert synthetic.run_elsewhere(CONFIG, "5") == synthetic.without_seconds(run)
 
 
 # In the store ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def samples() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(TESTS))
-        yield importlib.import_module("store_samples")
 
 
 RUNS = {"tree-0": ("tree", 0), "tree-1": ("tree", 1), "rows-0": ("sequential", 0), "rows-1": ("sequential", 1)}
@@ -606,7 +556,7 @@ def config_of(run: str) -> EvolveConfig:
 
 
 @pytest.fixture(scope="module")
-def store(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Store:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Runs of both representations on invented networks, tested on invented scores; no test changes it."""
     made = Store.open(tmp_path_factory.mktemp("representations") / "store", create=True)
     samples.write_accuracies(made)
@@ -615,10 +565,10 @@ def store(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Stor
         config = config_of(name)
         create_run(made, config, tasks, name=name, command=("zcsr", "evolve", "--run", name))
         opened = open_run(made, name)
-        for number, generation in enumerate(full_run(config)):
+        for number, generation in enumerate(synthetic.full_run(config)):
             opened.append(replace(generation, seconds={"score": 0.25, "total": 1.5 + number}))
         generator = random.Random(name)
-        programs = [record.program for record in full_run(config)[0].programs[:4]]
+        programs = [record.program for record in synthetic.full_run(config)[0].programs[:4]]
         opened.write_test_scores(
             TestScore(program, task, arch, 1.0 if place == 0 else generator.gauss(0, 1))
             for place, program in enumerate(programs)
@@ -631,7 +581,7 @@ def store(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Stor
 
 def test_generations_come_back_with_their_rows(store: Store) -> None:
     for name in RUNS:
-        assert list(open_run(store, name).generations()) == list(full_run(config_of(name)))
+        assert list(open_run(store, name).generations()) == list(synthetic.full_run(config_of(name)))
     folders = {name: store.runs_dir / name / "generations" / "0001" for name in RUNS}
     assert [name for name, path in folders.items() if (path / "genotypes.parquet").exists()] == ["rows-0", "rows-1"]
 
@@ -640,7 +590,7 @@ def test_sql_sees_the_rows(store: Store) -> None:
     shown = query(store, "FROM genotypes WHERE run = 'rows-0' AND generation = 1 ORDER BY slot")
     expected = [
         ("rows-0", 1, one.slot, one.genotype.text, one.genotype.instructions, one.genotype.reaching)
-        for one in full_run(config_of("rows-0"))[1].individuals
+        for one in synthetic.full_run(config_of("rows-0"))[1].individuals
         if one.genotype
     ]
     assert shown.rows() == expected
@@ -653,7 +603,7 @@ def test_sql_sees_the_rows(store: Store) -> None:
     assert verify(store) == []
 
 
-def test_a_run_from_before_the_choice_is_one_of_trees(samples: ModuleType, tmp_path: Path) -> None:
+def test_a_run_from_before_the_choice_is_one_of_trees(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store", create=True)
     samples.write_run(store, "old")
     path = store.runs_dir / "old" / "run.json"
@@ -672,7 +622,7 @@ def test_rows_that_are_lost_are_noticed(store: Store, tmp_path: Path) -> None:
     copy = Store.open(tmp_path / "copy", create=True)
     create_run(copy, config_of("rows-0"), [], name="lossy")
     opened = open_run(copy, "lossy")
-    for generation in full_run(config_of("rows-0")):
+    for generation in synthetic.full_run(config_of("rows-0")):
         opened.append(generation)
     (copy.runs_dir / "lossy" / "generations" / "0001" / "genotypes.parquet").unlink()
     with pytest.raises(StoreError, match=r"0001 lacks genotypes\.parquet"):
@@ -683,10 +633,10 @@ def test_rows_that_are_lost_are_noticed(store: Store, tmp_path: Path) -> None:
 # The query and the report ----------------------------------------------------------------------------------------
 
 
-def expected_row(store: Store, samples: ModuleType, run: str) -> dict[str, Any]:
+def expected_row(store: Store, run: str) -> dict[str, Any]:
     """The row of the query `representations`, from the records by plain Python and scipy."""
     representation, seed = RUNS[run]
-    generations = full_run(config_of(run))
+    generations = synthetic.full_run(config_of(run))
     individuals = [one for generation in generations for one in generation.individuals]
     finite = [one.fitness for one in individuals if math.isfinite(one.fitness)]
     accuracies = {
@@ -728,11 +678,11 @@ def expected_row(store: Store, samples: ModuleType, run: str) -> dict[str, Any]:
     }
 
 
-def test_the_query_is_what_the_records_say(store: Store, samples: ModuleType) -> None:
+def test_the_query_is_what_the_records_say(store: Store) -> None:
     found = named(store, "representations")
     assert found["run"].to_list() == list(RUNS)
     for row in found.iter_rows(named=True):
-        assert row == pytest.approx(expected_row(store, samples, row["run"]))
+        assert row == pytest.approx(expected_row(store, row["run"]))
     chosen = named(store, "representations", {"runs": "rows-1, tree-0"})
     assert chosen["run"].to_list() == ["tree-0", "rows-1"]
 
@@ -744,7 +694,7 @@ def test_the_curves_are_means_over_the_runs(store: Store) -> None:
         *[("sequential", number, 2) for number in range(2)],
     ]
     for row in found.filter(representation="sequential").iter_rows(named=True):
-        generations = [full_run(config_of(run))[row["generation"]] for run in ("rows-0", "rows-1")]
+        generations = [synthetic.full_run(config_of(run))[row["generation"]] for run in ("rows-0", "rows-1")]
         best = [max(one.fitness for one in generation.individuals) for generation in generations]
         shares = [
             sum(one.genotype.reaching for one in g.individuals if one.genotype)
@@ -763,11 +713,11 @@ def report(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return render_representations(store, list(RUNS), "both", tmp_path_factory.mktemp("out"))
 
 
-def test_the_report_says_what_the_runs_say(store: Store, samples: ModuleType, report: Path) -> None:
+def test_the_report_says_what_the_runs_say(store: Store, report: Path) -> None:
     text = report.read_text(encoding="utf-8")
     assert "2 with expression trees and 2 with sequences of instructions" in text
     for words, representation in (("expression trees", "tree"), ("sequences of instructions", "sequential")):
-        rows_of = [expected_row(store, samples, run) for run, (name, _) in RUNS.items() if name == representation]
+        rows_of = [expected_row(store, run) for run, (name, _) in RUNS.items() if name == representation]
         best = [row["best_fitness"] for row in rows_of]
         said = f"best fitness **{statistics.fmean(best):.3f}** ({min(best):.3f} to {max(best):.3f})"
         line = next(one for one in text.splitlines() if one.startswith(f"- *{words}*"))
@@ -787,7 +737,7 @@ def test_the_same_store_gives_the_same_report(store: Store, report: Path, tmp_pa
         assert (again.parent / path.name).read_bytes() == path.read_bytes(), path.name
 
 
-def test_runs_that_are_not_alike_are_said_to_differ(store: Store, samples: ModuleType, tmp_path: Path) -> None:
+def test_runs_that_are_not_alike_are_said_to_differ(store: Store, tmp_path: Path) -> None:
     other = Store.open(tmp_path / "store", create=True)
     samples.write_accuracies(other)
     tasks = [samples.run_task(task) for task in samples.TASKS]
@@ -795,7 +745,7 @@ def test_runs_that_are_not_alike_are_said_to_differ(store: Store, samples: Modul
     create_run(other, replace(config_of("rows-0"), population=14), tasks[:1], name="smaller")
     fewer = [replace(task, test=task.test[:-1]) for task in tasks]
     create_run(other, config_of("rows-0"), fewer, name="fewer")
-    open_run(other, "whole").append(full_run(config_of("tree-0"))[0])
+    open_run(other, "whole").append(synthetic.full_run(config_of("tree-0"))[0])
     text = render_representations(other, ["whole", "smaller", "fewer"], "unlike", tmp_path).read_text()
     assert "The runs differ in population" in text
     assert "equal terms: 12 (`whole`, `fewer`); 14 (`smaller`)." in text

@@ -24,6 +24,7 @@ import sympy
 import torch
 import torch.nn.functional as F
 from commands import zcsr as run
+from network_samples import noise
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
@@ -39,7 +40,6 @@ from zcsr.language.operations import OPERATIONS
 from zcsr.language.program import MAX_HEIGHT, Node, Program
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.language.text import parse
-from zcsr.networks.images import ImageSet
 from zcsr.networks.untrained import StatisticsConfig, untrained
 from zcsr.reports.toolkit.tree import boxes, place, tree_figure
 from zcsr.sameness.sympy_form import sympy_form
@@ -254,8 +254,7 @@ PROGRAMS = (
 @pytest.mark.parametrize("space", ["nasbench201-mini", "darts-mini"])
 def test_scores_of_networks_are_those_of_zcsr(space: str, tmp_path: Path) -> None:
     modules = [written(tmp_path, program) for program in PROGRAMS]
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 1), dtype=np.uint8)
-    images = ImageSet("noise", pixels, np.arange(8, dtype=np.int64), 10, (0.5,), (0.25,))
+    images = noise(8)
     evaluator = Evaluator(PROGRAMS)
     found = get_space(space)
     for seed, arch in enumerate(found.sample(25, random.Random(5))):

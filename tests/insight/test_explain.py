@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 import random
 import re
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+import store_samples as samples
 from commands import zcsr
+from network_samples import noise
 from scipy import stats
 
 from zcsr.evolve.records import Individual, ProgramRecord
@@ -214,8 +214,7 @@ SPACE = get_space("nasbench201-mini")
 
 @pytest.fixture(scope="module")
 def images() -> ImageSet:
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 1), dtype=np.uint8)
-    return ImageSet("noise", pixels, np.arange(8, dtype=np.int64), 10, (0.5,), (0.25,))
+    return noise(8)
 
 
 def test_networks_are_read_as_scipy_and_plain_loops_would(images: ImageSet) -> None:
@@ -307,9 +306,6 @@ def test_networks_are_drawn_from_sorted_candidates() -> None:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store with a run whose programs, some of them twins of EZNAS-A, have their true keys."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1]))
-        samples: ModuleType = importlib.import_module("store_samples")
     opened = Store.open(tmp_path_factory.mktemp("archive"), create=True)
     texts = (
         "abs(fro(sigmoid(logdet(sign(sign(T1G_D))))))",

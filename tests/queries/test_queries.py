@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import random
 import re
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import score_samples as invented
+import store_samples as samples
 from scipy import stats
 
 from zcsr import queries
-from zcsr.evolve import finalists
+from zcsr.evolve.finalists import finalists
 from zcsr.queries import QueryError, load, names, read
 from zcsr.spaces import get_space
 from zcsr.store.kept.atomic import write_parquet
@@ -79,12 +79,7 @@ OF_SCORES = {
     *("rank_sums", "readouts", "scored_collections", "seeds"),
 }
 
-
-@pytest.fixture(scope="module")
-def samples() -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1]))
-        return importlib.import_module("store_samples")
+pytestmark = pytest.mark.usefixtures("few_samples")
 
 
 @pytest.fixture(scope="module")
@@ -93,36 +88,19 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, samples: ModuleType) -> Store:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Two runs, "first" and then "second", with accuracies and statistics; no test changes it."""
-    filled: Store = samples.filled_store(tmp_path_factory.mktemp("filled"))
-    return filled
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _few_samples() -> Iterator[None]:
-    """Fewer bootstrap samples than users get: what they give is tested beside the function."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zcsr.store.sql.functions.REPEATS", 60)
-        yield
+    return samples.filled_store(tmp_path_factory.mktemp("filled"))
 
 
 @pytest.fixture(scope="module")
-def invented() -> ModuleType:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1]))
-        return importlib.import_module("score_samples")
-
-
-@pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory, invented: ModuleType) -> Store:
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Scores in several collections of two tasks; no test changes it."""
-    made: Store = invented.compared_store(tmp_path_factory.mktemp("compared"))
-    return made
+    return invented.compared_store(tmp_path_factory.mktemp("compared"))
 
 
 @pytest.fixture(scope="module")
-def accuracies(tmp_path_factory: pytest.TempPathFactory, samples: ModuleType) -> dict[tuple[str, str], float]:
+def accuracies(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], float]:
     """The mean accuracies in the filled store, by task and architecture."""
     scratch = Store.open(tmp_path_factory.mktemp("scratch"), create=True)
     means: dict[tuple[str, str], float] = samples.write_accuracies(scratch)
@@ -255,7 +233,7 @@ def test_correlations(store: Store, accuracies: dict[tuple[str, str], float]) ->
         assert (row["networks"], row["text"]) == (10, pairs["text"][0])
 
 
-def test_correlations_of_evolution_gather_every_generation(store: Store, samples: ModuleType) -> None:
+def test_correlations_of_evolution_gather_every_generation(store: Store) -> None:
     scored: dict[tuple[str, str], set[str]] = {}
     for number in range(3):
         for record in samples.generation(number).scores:
@@ -269,7 +247,7 @@ def test_correlations_of_evolution_gather_every_generation(store: Store, samples
     assert {row["role"] for row in both} == {"evolve", "test"}
 
 
-def test_scores_that_are_not_finite_are_left_out(tmp_path: Path, samples: ModuleType) -> None:
+def test_scores_that_are_not_finite_are_left_out(tmp_path: Path) -> None:
     store = Store.open(tmp_path, create=True)
     samples.write_accuracies(store)
     samples.write_run(store, "mine", generations=1, test=False)
@@ -295,7 +273,7 @@ def test_cross_space(store: Store) -> None:
     assert {(r["program"], r["tested_on"]): r["kendall"] for r in every if r["run"] == "first"} == tested
 
 
-def test_top_programs(store: Store, samples: ModuleType) -> None:
+def test_top_programs(store: Store) -> None:
     best: dict[str, float] = {}
     for number in range(3):
         for individual in samples.generation(number).individuals:
@@ -314,7 +292,7 @@ def test_top_programs(store: Store, samples: ModuleType) -> None:
         assert row["normal_form"] == row["text"]
 
 
-def test_generations(store: Store, samples: ModuleType) -> None:
+def test_generations(store: Store) -> None:
     for number, row in enumerate(rows(store, "generations", run="first")):
         made = samples.generation(number)
         valid = [i.fitness for i in made.individuals if i.fitness > -2]
@@ -327,7 +305,7 @@ def test_generations(store: Store, samples: ModuleType) -> None:
         assert [row[name] for name in ("proposed", "rejected", "scored", "avoided")] == counted
 
 
-def test_duplicates_and_rejections(store: Store, samples: ModuleType) -> None:
+def test_duplicates_and_rejections(store: Store) -> None:
     stages = [i.recognised_by for number in range(3) for i in samples.generation(number).individuals]
     found = rows(store, "duplicates", run="first")
     assert [row["stage"] for row in found] == ["new", "text", "normal_form", "sympy", "fingerprint"]
@@ -339,7 +317,7 @@ def test_duplicates_and_rejections(store: Store, samples: ModuleType) -> None:
     assert (non_finite["reason"], non_finite["programs"], non_finite["proposals"]) == ("non_finite", 3, 3)
 
 
-def test_evaluations(store: Store, samples: ModuleType) -> None:
+def test_evaluations(store: Store) -> None:
     found = {row["cause"]: row for row in rows(store, "evaluations", run="first")}
     for cause, row in found.items():
         assert row["count"] == sum(samples.generation(number).counters[cause] for number in range(3))
@@ -349,7 +327,7 @@ def test_evaluations(store: Store, samples: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_finalists_are_those_that_evolution_chooses(tmp_path: Path, samples: ModuleType, seed: int) -> None:
+def test_finalists_are_those_that_evolution_chooses(tmp_path: Path, seed: int) -> None:
     store = Store.open(tmp_path, create=True)
     samples.write_accuracies(store)
     samples.write_run(store, "mine", seed=seed, generations=4, test=False)
@@ -373,7 +351,7 @@ def test_finalists_are_those_that_evolution_chooses(tmp_path: Path, samples: Mod
     assert {row["networks"] for row in found} == {10}
 
 
-def test_accuracies_and_split(store: Store, accuracies: dict[tuple[str, str], float], samples: ModuleType) -> None:
+def test_accuracies_and_split(store: Store, accuracies: dict[tuple[str, str], float]) -> None:
     values = [value for (task, _), value in accuracies.items() if task == TASKS[1]]
     row = rows(store, "accuracies", task=TASKS[1])[0]
     assert (row["networks"], row["rows"], row["seeds"]) == (22, 44, 2)
@@ -387,7 +365,7 @@ def test_accuracies_and_split(store: Store, accuracies: dict[tuple[str, str], fl
     assert split[TASKS[0], "test"]["median"] == pytest.approx(statistics.median(of_test))
 
 
-def test_runs(store: Store, samples: ModuleType) -> None:
+def test_runs(store: Store) -> None:
     first, second = rows(store, "runs")
     assert (first["run"], second["run"]) == ("first", "second")
     assert (first["generations"], first["status"], first["tasks"]) == (3, "running", " ".join(TASKS))
@@ -404,7 +382,7 @@ def test_tensors_by_depth(store: Store) -> None:
     assert rows(store, "tensors_by_depth", collection="unknown") == []
 
 
-def test_reliability_is_that_of_a_naive_computation(samples: ModuleType, tmp_path: Path) -> None:
+def test_reliability_is_that_of_a_naive_computation(tmp_path: Path) -> None:
     """Taus by scipy; the ceiling against a simulation of a proxy that knows the true accuracies."""
     store = Store.open(tmp_path / "reliable", create=True)
     generator = np.random.default_rng(0)
@@ -461,7 +439,7 @@ def naive_top(x: list[float], y: list[float]) -> float:
     return float(stats.kendalltau(*zip(*pairs, strict=True)).statistic)
 
 
-def test_comparison(compared: Store, invented: ModuleType) -> None:
+def test_comparison(compared: Store) -> None:
     made = {one.id: (one, scores) for one, scores in invented.collections().items()}
     names = {invented.EZNAS_A: "eznas-a"}
     found = rows(compared, "comparison")
@@ -489,7 +467,7 @@ def test_comparison(compared: Store, invented: ModuleType) -> None:
                 assert row["partial_spearman"] == pytest.approx(naive_partial(x, y, control), abs=1e-9)
 
 
-def test_comparison_has_what_the_paper_reports(compared: Store, invented: ModuleType) -> None:
+def test_comparison_has_what_the_paper_reports(compared: Store) -> None:
     reported = {
         (row["task"], row["name"]): (row["published_kendall"], row["published_spearman"])
         for row in rows(compared, "comparison")
@@ -502,14 +480,14 @@ def test_comparison_has_what_the_paper_reports(compared: Store, invented: Module
     assert reported[invented.SIZES, "flops"] == (None, None)
 
 
-def test_comparison_of_one_collection_or_task(compared: Store, invented: ModuleType) -> None:
+def test_comparison_of_one_collection_or_task(compared: Store) -> None:
     one = next(iter(invented.collections()))
     assert {row["collection"] for row in rows(compared, "comparison", collection=one.id)} == {one.id}
     assert {row["task"] for row in rows(compared, "comparison", task=invented.SIZES)} == {invented.SIZES}
     assert rows(compared, "comparison", metric="valid") == []
 
 
-def test_batch_sizes_are_compared_on_the_same_networks(compared: Store, invented: ModuleType) -> None:
+def test_batch_sizes_are_compared_on_the_same_networks(compared: Store) -> None:
     accuracies = invented.mean_accuracies(invented.CELLS)
     expected = {
         (text, one.config.batch_size): naive_tau(scores[text], accuracies, invented.ARCHS[:50])
@@ -525,7 +503,7 @@ def test_batch_sizes_are_compared_on_the_same_networks(compared: Store, invented
     assert {row["networks"] for row in rows(compared, "batch_sizes") if row["name"] == "grad_norm"} == {42}
 
 
-def test_seeds_with_and_without_resampling(compared: Store, invented: ModuleType) -> None:
+def test_seeds_with_and_without_resampling(compared: Store) -> None:
     accuracies = invented.mean_accuracies(invented.CELLS)
     scores = [
         scores["naswot"]
@@ -546,7 +524,7 @@ def test_seeds_with_and_without_resampling(compared: Store, invented: ModuleType
     assert {row["name"] for row in rows(compared, "seeds")} == {"eznas-a", "naswot"}
 
 
-def test_seeds_on_the_same_networks_have_no_row_of_the_kind_own(tmp_path: Path, invented: ModuleType) -> None:
+def test_seeds_on_the_same_networks_have_no_row_of_the_kind_own(tmp_path: Path) -> None:
     store = Store.open(tmp_path, create=True)
     invented.write_accuracies(store)
     for seed in (0, 1):
@@ -558,7 +536,7 @@ def test_seeds_on_the_same_networks_have_no_row_of_the_kind_own(tmp_path: Path, 
     assert [(row["kind"], row["networks"]) for row in rows(store, "seeds")] == [("common", 60)]
 
 
-def test_readouts(compared: Store, invented: ModuleType) -> None:
+def test_readouts(compared: Store) -> None:
     accuracies = invented.mean_accuracies(invented.CELLS)
     expected = {}
     for one, scores in invented.collections().items():
@@ -593,7 +571,7 @@ def naive_rank_sum(scores: Mapping[str, Mapping[str, float]], names: Sequence[st
 
 
 @pytest.mark.parametrize("names", [("naswot", "params"), ("flops", "grad_norm", "naswot", "params")])
-def test_rank_sums(compared: Store, invented: ModuleType, names: tuple[str, ...]) -> None:
+def test_rank_sums(compared: Store, names: tuple[str, ...]) -> None:
     found = {row["collection"]: row for row in rows(compared, "rank_sums", proxies=", ".join(names))}
     expected = {one.id: scores for one, scores in invented.collections().items() if set(names) <= set(scores)}
     assert set(found) == set(expected)
@@ -609,7 +587,7 @@ def test_rank_sums(compared: Store, invented: ModuleType, names: tuple[str, ...]
     assert rows(compared, "rank_sums") == []  # nobody scored AZ-NAS's four
 
 
-def test_cross_space_scores(compared: Store, invented: ModuleType) -> None:
+def test_cross_space_scores(compared: Store) -> None:
     every = rows(compared, "cross_space_scores")
     found = {(row["name"], row["batch_size"], row["tested_on"]): row for row in every}
     main = {f"{one.space}:{one.dataset}": (one, scores) for one, scores in invented.collections().items()}
@@ -624,7 +602,7 @@ def test_cross_space_scores(compared: Store, invented: ModuleType) -> None:
     assert ("eznas-a", 4, invented.SIZES) not in found
 
 
-def test_agreement(compared: Store, invented: ModuleType) -> None:
+def test_agreement(compared: Store) -> None:
     theirs = invented.others()
     found = {(row["collection"], row["name"]): row for row in rows(compared, "agreement")}
     names = {"naswot": "nwot", "flops": "flops"}
@@ -648,7 +626,7 @@ def test_agreement(compared: Store, invented: ModuleType) -> None:
                 assert row["kendall"] == pytest.approx(stats.kendalltau(x, y).statistic, abs=1e-12)
 
 
-def test_scored_collections(compared: Store, invented: ModuleType) -> None:
+def test_scored_collections(compared: Store) -> None:
     found = {row["collection"]: row for row in rows(compared, "scored_collections")}
     assert set(found) == {one.id for one in invented.collections()}
     for one, scores in invented.collections().items():

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import math
 import random
 import re
 import shlex
 import struct
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import polars as pl
 import pytest
+import store_samples as samples
 from scipy import stats
 
 from zcsr import queries
 from zcsr.errors import InputError
-from zcsr.evolve import finalists
+from zcsr.evolve.finalists import finalists
 from zcsr.reports import markdown_table, render_run
 from zcsr.reports.run_page import chance_deviation, sections
 from zcsr.reports.toolkit.markdown import cell, code, escape, number, rows_table, shortened_code, table
@@ -32,13 +30,6 @@ from zcsr.store.kept.runs import TestScore
 
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
 MADE_BY = re.compile(r"^Made by `queries/(\w+)\.sql`: `(.+)`$", re.MULTILINE)
-
-
-@pytest.fixture(scope="module")
-def samples() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1]))
-        yield importlib.import_module("store_samples")
 
 
 def score_finalists(store: Store, run: str) -> None:
@@ -58,9 +49,9 @@ def score_finalists(store: Store, run: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def store(samples: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Store:
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A run `first` with tested finalists, and a later run `second` whose finalists were not tested."""
-    filled: Store = samples.filled_store(tmp_path_factory.mktemp("reports") / "store")
+    filled = samples.filled_store(tmp_path_factory.mktemp("reports") / "store")
     score_finalists(filled, "first")
     return filled
 
@@ -229,7 +220,7 @@ def test_a_run_whose_finalists_are_untested_says_so(store: Store, tmp_path: Path
     assert not (tmp_path / "second-scatter.png").exists()
 
 
-def test_a_run_without_generations_has_a_report(samples: ModuleType, tmp_path: Path) -> None:
+def test_a_run_without_generations_has_a_report(tmp_path: Path) -> None:
     store = samples.filled_store(tmp_path / "store")
     create_run(store, samples.CONFIG, [samples.run_task(TASKS[0])], name="empty")
     said = render_run(store, "empty", tmp_path / "out").read_text(encoding="utf-8")
@@ -238,7 +229,7 @@ def test_a_run_without_generations_has_a_report(samples: ModuleType, tmp_path: P
     assert "does not say by which command" in said
 
 
-def test_images_of_another_dataset_are_a_caveat(samples: ModuleType, tmp_path: Path) -> None:
+def test_images_of_another_dataset_are_a_caveat(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store", create=True)
     samples.write_accuracies(store)
     task = samples.run_task(TASKS[1])

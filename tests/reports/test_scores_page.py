@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import shlex
 import struct
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+import score_samples as invented
 from commands import zcsr
 from scipy import stats
 
@@ -23,6 +21,8 @@ from zcsr.reports.toolkit.figures import LABEL_WIDTH, short
 from zcsr.reports.toolkit.phrases import template
 from zcsr.store import Store, query
 
+pytestmark = pytest.mark.usefixtures("few_samples")
+
 MADE_BY = re.compile(r"^Made by `queries/(\w+)\.sql`: `(.+)`$", re.MULTILINE)
 SECTIONS = (
     *("Summary", "Collections", "Comparison", "Batch sizes (Figure 7)", "Seeds (Figure 9)"),
@@ -31,25 +31,9 @@ SECTIONS = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _few_samples() -> Iterator[None]:
-    """Fewer bootstrap samples than users get: what they give is tested beside the function."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zcsr.store.sql.functions.REPEATS", 60)
-        yield
-
-
 @pytest.fixture(scope="module")
-def invented() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1]))
-        yield importlib.import_module("score_samples")
-
-
-@pytest.fixture(scope="module")
-def store(invented: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    made: Store = invented.compared_store(tmp_path_factory.mktemp("comparison") / "store")
-    return made
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return invented.compared_store(tmp_path_factory.mktemp("comparison") / "store")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +47,7 @@ def text(report: Path) -> str:
 
 
 @pytest.fixture
-def small(invented: ModuleType, tmp_path: Path) -> Store:
+def small(tmp_path: Path) -> Store:
     """A store with scores in one collection, on the dataset's own images."""
     store = Store.open(tmp_path / "small", create=True)
     invented.write_accuracies(store)
@@ -141,7 +125,7 @@ def test_every_row_has_as_many_cells_as_its_header(text: str) -> None:
         assert len(rows) > 1
 
 
-def test_the_comparison_agrees_with_scipy(text: str, invented: ModuleType) -> None:
+def test_the_comparison_agrees_with_scipy(text: str) -> None:
     header, *rows = tables(section(text, "Comparison"))[0]
     one, scores = next(iter(invented.collections().items()))
     accuracies = invented.mean_accuracies(invented.CELLS)
@@ -168,22 +152,20 @@ def test_published_figures_have_the_digits_they_were_published_with(text: str) -
     assert "| regularised SWAP, validation accuracy | – | swap | spearman | 0.90 |" in text
 
 
-def test_collections_of_every_batch_size_are_shown_the_largest_first(store: Store, invented: ModuleType) -> None:
+def test_collections_of_every_batch_size_are_shown_the_largest_first(store: Store) -> None:
     shown = shown_collections(Scores(store), invented.CELLS)
     assert [(row["batch_size"], row["trained"]) for row in shown] == [(16, 60), (1, 50), (4, 50)]
     assert {row["pattern"] for row in shown} == {"rcb"}
 
 
-def test_a_collection_much_smaller_than_the_largest_is_left_to_its_section(
-    small: Store, invented: ModuleType
-) -> None:
+def test_a_collection_much_smaller_than_the_largest_is_left_to_its_section(small: Store) -> None:
     for size, count in ((1, 29), (4, 30)):
         one = invented.collection(invented.SIZES, batch_size=size)
         invented.write_scores(small, one, invented.scores(one, ["naswot"], invented.ARCHS[:count]))
     assert [row["batch_size"] for row in shown_collections(Scores(small), invented.SIZES)] == [16, 4]
 
 
-def test_the_matrix_has_a_row_a_program_and_a_column_a_task(text: str, invented: ModuleType) -> None:
+def test_the_matrix_has_a_row_a_program_and_a_column_a_task(text: str) -> None:
     header, *rows = tables(section(text, SECTIONS[6]))[0]
     assert header == ["name", "batch size", *invented.TASKS]
     assert [row[0] for row in rows] == ["`eznas-a`", "`flops`", "`naswot`", "`params`"]
@@ -192,7 +174,7 @@ def test_the_matrix_has_a_row_a_program_and_a_column_a_task(text: str, invented:
     assert all(row[2] == taus[row[0]] for row in rows)
 
 
-def test_the_commands_are_those_of_the_collections(text: str, invented: ModuleType) -> None:
+def test_the_commands_are_those_of_the_collections(text: str) -> None:
     block = section(text, "Collections").split("```sh\n")[1].split("\n```")[0]
     given = [shlex.split(line) for line in block.splitlines()]
     assert len(given) == len(invented.collections())

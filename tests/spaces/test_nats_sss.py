@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import random
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from network_samples import parameter_count, random_images
 
 from zcsr.errors import InputError
 from zcsr.spaces import SearchSpace, get_space, nasbench201
@@ -24,14 +23,6 @@ PARAMETER_COLUMNS = {"cifar10": "cifar10_params", "cifar100": "cifar100_params",
 
 indices = st.integers(0, 32_767)
 archs = indices.map(SPACE.arch)
-
-
-def parameter_count(network: nn.Module) -> int:
-    return sum(p.numel() for _, p in network.named_parameters(remove_duplicate=False))
-
-
-def random_images(count: int, channels: int, size: int) -> torch.Tensor:
-    return torch.randn(count, channels, size, size, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.fixture(scope="module")
@@ -52,66 +43,9 @@ def test_order_counts_up_with_the_last_layer_fastest() -> None:
         assert [space.arch(i) for i in range(len(space))] == expected
 
 
-def test_order_is_the_published_one_without_the_table() -> None:
-    text = "\n".join(SPACE.arch(i) for i in range(len(SPACE)))
-    assert (
-        hashlib.sha256(text.encode()).hexdigest()
-        == "8b99b4c0aabe959924c6fb36c0ee4a3f79362343e36b7752b90deee9409b492f"
-    )
-
-
-def test_order_equals_the_published_table(published: polars.DataFrame) -> None:
-    assert [SPACE.arch(i) for i in range(len(SPACE))] == published["arch_str"].to_list()
-
-
-@SPACES
-def test_index_inverts_arch(space: SearchSpace) -> None:
-    assert len(space) == 32_768
-    assert [space.index(space.arch(i)) for i in range(len(space))] == list(range(len(space)))
-
-
-@pytest.mark.parametrize("index", [-1, 32_768])
-def test_index_outside_is_refused(index: int) -> None:
-    with pytest.raises(InputError, match="0 to 32767"):
-        SPACE.arch(index)
-
-
-@pytest.mark.parametrize(
-    ("arch", "message"),
-    [
-        ("", "it has 1 channel counts"),
-        ("8:8:8:8", "it has 4 channel counts"),
-        ("8:8:8:8:8:8", "it has 6 channel counts"),
-        ("8,8,8,8,8", "it has 1 channel counts"),
-        ("8:8:8:8:", "c5 is ''"),
-        ("8:8:12:8:8", "c3 is '12'; the channel counts are 8, 16, 24, 32, 40, 48, 56, 64"),
-        ("8:72:8:8:8", "c2 is '72'"),
-        ("08:8:8:8:8", "c1 is '08'.* did you mean '8'"),
-        ("8: 8:8:8:8", "c2 is ' 8'"),
-        ("-8:8:8:8:8", "c1 is '-8'"),
-        ("8.0:8:8:8:8", "c1 is '8.0'"),
-        ("8:8:8:8:8\n", "c5 is "),
-        ("８:8:8:8:8", "c1 is '８'"),
-    ],
-)
-def test_malformed_architectures_are_refused(arch: str, message: str) -> None:
-    for use in (SPACE.index, SPACE.neighbours, SPACE.canonical):
-        with pytest.raises(InputError, match=message):
-            use(arch)
-    with pytest.raises(InputError, match=message):
-        SPACE.build(arch, classes=10)
-
-
 def test_widths_of_the_other_space_are_refused() -> None:
     with pytest.raises(InputError, match=r"of nats-sss-mini: c1 is '64'; the channel counts are 2, 4, 6, .*16"):
         MINI.index("64:8:8:8:8")
-
-
-def test_datasets() -> None:
-    shapes = {name: (d.classes, d.channels, d.height, d.width) for name, d in SPACE.datasets.items()}
-    assert shapes == {"cifar10": (10, 3, 32, 32), "cifar100": (100, 3, 32, 32), "imagenet16-120": (120, 3, 16, 16)}
-    shapes = {name: (d.classes, d.channels, d.height, d.width) for name, d in MINI.datasets.items()}
-    assert shapes == {"fashion-mnist": (10, 1, 16, 16)}
 
 
 # Counts of parameters as NATS-Bench publishes them, for CIFAR-10, CIFAR-100 and ImageNet16-120.
@@ -229,15 +163,6 @@ def test_every_architecture_represents_itself(arch: str) -> None:
     assert SPACE.canonical(arch) == arch
 
 
-@given(st.integers(0, 300), st.integers(0, 2**32))
-@settings(deadline=None)
-def test_samples_are_distinct_and_repeatable(count: int, seed: int) -> None:
-    sample = SPACE.sample(count, random.Random(seed))
-    assert len(sample) == len(set(sample)) == count
-    assert sample == SPACE.sample(count, random.Random(seed))
-    assert all(SPACE.arch(SPACE.index(arch)) == arch for arch in sample)
-
-
 @SPACES
 def test_samples_cover_the_space_evenly(space: SearchSpace) -> None:
     assert set(space.sample(len(space), random.Random(0))) == set(map(space.arch, range(len(space))))
@@ -245,9 +170,3 @@ def test_samples_cover_the_space_evenly(space: SearchSpace) -> None:
     for layer, counts in enumerate(zip(*drawn, strict=True)):
         for choice in space.arch(0).split(":")[layer], space.arch(len(space) - 1).split(":")[layer]:
             assert counts.count(choice) / 8_000 == pytest.approx(1 / 8, abs=0.02)
-
-
-@pytest.mark.parametrize("count", [-1, 32_769])
-def test_impossible_samples_are_refused(count: int) -> None:
-    with pytest.raises(InputError, match="32768"):
-        SPACE.sample(count, random.Random(0))

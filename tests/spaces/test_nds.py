@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from network_samples import noise
 from scipy import stats
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
-from zcsr.networks.images import ImageSet
 from zcsr.networks.instances import collect, draw_inputs
 from zcsr.networks.training import Examples, TrainingConfig, train_network
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
@@ -372,15 +372,8 @@ def test_which_convolution_of_a_separable_one_counts(choice: Any, kernels: list[
     assert all(i.tensors["T3"].shape[1] == (1 if i.tensors["T3"].shape[-1] == 3 else 4) for i in separable)
 
 
-def tiny_images(size: int, channels: int, classes: int = 10) -> ImageSet:
-    pixels = np.random.default_rng(0).integers(0, 256, (32, size, size, channels), dtype=np.uint8)
-    return ImageSet(
-        "noise", pixels, np.arange(32, dtype=np.int64) % classes, classes, (0.5,) * channels, (0.25,) * channels
-    )
-
-
 def test_statistics_of_the_mini_space() -> None:
-    images = tiny_images(16, 1)
+    images = noise(32)
     for arch in MINI.sample(5, random.Random(3)):
         instances = network_statistics(MINI, arch, 10, images, StatisticsConfig()).instances
         assert all(torch.isfinite(tensor).all() for i in instances for tensor in i.raw.values())
@@ -409,7 +402,7 @@ print(*(line.split()[1] for line in status if line.startswith("VmHWM:")))
 
 
 def test_a_mini_network_trains_and_is_repeatable() -> None:
-    images = tiny_images(16, 1)
+    images = noise(32)
     examples = Examples(images.batch(np.arange(32)), torch.from_numpy(images.labels))
     (arch,) = MINI.sample(1, random.Random(4))
     config = TrainingConfig(epochs=2, batch_size=16, learning_rate=0.05)

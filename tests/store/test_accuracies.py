@@ -23,11 +23,6 @@ SPACE = get_space("nasbench201")
 A, B, C = (SPACE.arch(index) for index in (3, 700, 15000))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "store", create=True)
-
-
 def table(folder: Path, content: dict[str, Any], name: str = "table.parquet") -> Path:
     path = folder / name
     frame = pl.DataFrame(content)

@@ -32,11 +32,6 @@ TSS_ARCHS = [TSS.arch(index) for index in range(4)]
 SSS_ARCHS = ["8:8:8:8:8", "8:8:8:8:16", "64:8:16:24:32"]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "store", create=True)
-
-
 def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

@@ -35,11 +35,6 @@ from zcsr.store.kept.images import (
 from zcsr.store.kept.store import Store
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "store", create=True)
-
-
 def pixels(count: int = 5, side: int = 8, channels: int = 3, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, side, side, channels), dtype=np.uint8)
 

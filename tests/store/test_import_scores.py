@@ -20,11 +20,6 @@ ON = {"space": "nasbench201", "dataset": "cifar10"}
 ROWS = "SELECT source, task, proxy, arch, score FROM proxy_scores ORDER BY source, proxy, arch"
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "store", create=True)
-
-
 def table(path: Path, **columns: object) -> Path:
     frame = pl.DataFrame({"arch": ARCHS, **columns}, strict=False)
     if path.suffix == ".csv":

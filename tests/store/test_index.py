@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import importlib
 import os
 import shutil
 import subprocess
@@ -11,12 +10,12 @@ import sys
 import textwrap
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
 
 import duckdb
 import numpy as np
 import polars as pl
 import pytest
+import store_samples as samples
 from scipy import stats
 
 from zcsr.errors import InputError, StoreError
@@ -36,12 +35,6 @@ SEEN = (*(table for table in COLUMNS if table != "tested"), "summaries")
 
 
 @pytest.fixture
-def samples(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
-    return importlib.import_module("store_samples")
-
-
-@pytest.fixture
 def empty(tmp_path: Path) -> Store:
     return Store.open(tmp_path / "empty", create=True)
 
@@ -49,9 +42,7 @@ def empty(tmp_path: Path) -> Store:
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A filled store that no test changes, with an index."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parents[1]))
-        filled: Store = importlib.import_module("store_samples").filled_store(tmp_path_factory.mktemp("kept"))
+    filled = samples.filled_store(tmp_path_factory.mktemp("kept"))
     rebuild(filled)
     return filled
 
@@ -109,7 +100,7 @@ def test_runs_have_a_column_for_each_parameter() -> None:
     assert set(EvolveConfig.__dataclass_fields__) <= columns
 
 
-def test_rows_are_those_of_the_records(kept: Store, samples: ModuleType) -> None:
+def test_rows_are_those_of_the_records(kept: Store) -> None:
     generations = [samples.generation(number) for number in range(3)]
     of_first = "WHERE run = 'first'"
     assert query(kept, f"SELECT count(*) FROM scores {of_first} AND role = 'evolve'").item() == sum(
@@ -138,7 +129,7 @@ def test_rows_are_those_of_the_records(kept: Store, samples: ModuleType) -> None
     assert set(rejections.rows()) == {(one.text, one.count) for one in generations[1].rejections}
 
 
-def test_a_run_is_one_row_with_its_config_and_its_tasks(kept: Store, samples: ModuleType) -> None:
+def test_a_run_is_one_row_with_its_config_and_its_tasks(kept: Store) -> None:
     row = query(kept, "FROM runs WHERE run = 'first'").row(0, named=True)
     assert (row["status"], row["command"], row["zcsr"]) == ("running", "zcsr 'a b'", "0.1")
     assert row["started"] == open_run(kept, "first").info().started.replace(tzinfo=None)
@@ -159,7 +150,7 @@ def test_a_program_that_was_only_tested_is_among_the_programs(kept: Store) -> No
     assert known[0] == known[1]
 
 
-def test_test_scores_and_accuracies_meet(kept: Store, samples: ModuleType) -> None:
+def test_test_scores_and_accuracies_meet(kept: Store) -> None:
     joined = query(
         kept,
         "SELECT count(*) FROM scores JOIN tasks USING (run, task) JOIN accuracies USING (task, metric, arch) "
@@ -178,7 +169,7 @@ def test_collections_and_summaries(kept: Store) -> None:
 # Keeping up with the files
 
 
-def test_the_index_follows_new_changed_and_vanished_files(store: Store, samples: ModuleType) -> None:
+def test_the_index_follows_new_changed_and_vanished_files(store: Store) -> None:
     count = "SELECT count(*) FROM individuals WHERE run = 'first'"
     before = query(store, count).item()
     run = open_run(store, "first")
@@ -197,9 +188,7 @@ def test_the_index_follows_new_changed_and_vanished_files(store: Store, samples:
     assert verify(store) == []
 
 
-def test_only_what_changed_is_read_again(
-    store: Store, samples: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_what_changed_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     query(store, "SELECT 1")
     taken: list[str] = []
     real = index_module._take
@@ -236,7 +225,7 @@ def test_deleting_the_index_changes_no_answer(store: Store) -> None:
     assert everything(store) == before
 
 
-def test_an_index_grown_step_by_step_equals_one_made_at_once(tmp_path: Path, samples: ModuleType) -> None:
+def test_an_index_grown_step_by_step_equals_one_made_at_once(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store", create=True)
     samples.write_accuracies(store)
     for number in range(3):
@@ -323,7 +312,7 @@ time.sleep(120)
 """
 
 
-def test_an_index_locked_by_another_process_is_no_obstacle(store: Store, samples: ModuleType) -> None:
+def test_an_index_locked_by_another_process_is_no_obstacle(store: Store) -> None:
     before = everything(store)
     holder = subprocess.Popen(
         [sys.executable, "-c", LOCK, str(store.index_path)], stdout=subprocess.PIPE, text=True
@@ -342,7 +331,7 @@ def test_an_index_locked_by_another_process_is_no_obstacle(store: Store, samples
     assert query(store, "SELECT max(generation) FROM individuals").item() == 3
 
 
-def test_a_log_left_beside_the_index_is_not_applied_to_a_new_one(store: Store, samples: ModuleType) -> None:
+def test_a_log_left_beside_the_index_is_not_applied_to_a_new_one(store: Store) -> None:
     before = everything(store)
     log = store.index_path.with_name("index.duckdb.wal")
     log.write_bytes(b"left by another program")
@@ -352,7 +341,7 @@ def test_a_log_left_beside_the_index_is_not_applied_to_a_new_one(store: Store, s
     assert not log.exists()
 
 
-def test_a_reader_keeps_its_answers_while_others_refresh(store: Store, samples: ModuleType) -> None:
+def test_a_reader_keeps_its_answers_while_others_refresh(store: Store) -> None:
     last = "SELECT max(generation) FROM individuals WHERE run = 'first'"
     with connect(store) as early:
         open_run(store, "first").append(samples.generation(3))
@@ -377,7 +366,7 @@ print("fine")
 """
 
 
-def test_processes_may_query_while_the_store_grows(store: Store, samples: ModuleType) -> None:
+def test_processes_may_query_while_the_store_grows(store: Store) -> None:
     command = [sys.executable, "-c", CONCURRENT, str(store.root)]
     readers = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import struct
 from dataclasses import asdict, replace
-from pathlib import Path
-from types import ModuleType
 
 import pytest
+import store_samples as samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,17 +24,6 @@ from zcsr.store.kept.store import Store
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
 
 
-@pytest.fixture
-def samples(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
-    return importlib.import_module("store_samples")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.open(tmp_path / "store", create=True)
-
-
 def bits(values: tuple[float, ...]) -> bytes:
     return struct.pack(f"{len(values)}d", *values)
 
@@ -44,7 +31,7 @@ def bits(values: tuple[float, ...]) -> bytes:
 # Making runs
 
 
-def test_a_run_records_what_it_was_started_with(store: Store, samples: ModuleType) -> None:
+def test_a_run_records_what_it_was_started_with(store: Store) -> None:
     config = EvolveConfig(seed=7, population=10, crossover=0.1 + 0.2, to_scalar="l2", aggregation="sum")
     tasks = [samples.run_task(task) for task in TASKS]
     name = create_run(store, config, tasks, name="mine", command=("zcsr", "evolve", "--seed", "7"))
@@ -63,7 +50,7 @@ def test_a_run_records_what_it_was_started_with(store: Store, samples: ModuleTyp
     assert written["config"] == asdict(config)
 
 
-def test_a_run_without_a_name_gets_a_readable_one_of_its_own(store: Store, samples: ModuleType) -> None:
+def test_a_run_without_a_name_gets_a_readable_one_of_its_own(store: Store) -> None:
     made = {create_run(store, samples.CONFIG, [samples.run_task(TASKS[0])]) for _ in range(5)}
     assert len(made) == 5
     for name in made:
@@ -72,7 +59,7 @@ def test_a_run_without_a_name_gets_a_readable_one_of_its_own(store: Store, sampl
     assert run_names(store) == tuple(sorted(made))
 
 
-def test_a_name_is_taken_once(store: Store, samples: ModuleType) -> None:
+def test_a_name_is_taken_once(store: Store) -> None:
     samples.write_run(store, "mine")
     before = list(open_run(store, "mine").generations())
     with pytest.raises(InputError, match="already in the store"):
@@ -81,7 +68,7 @@ def test_a_name_is_taken_once(store: Store, samples: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "latest", "all", "../x", "a/b", ".tmp-x", "a b", "x" * 65, "é"])
-def test_names_that_are_no_plain_folder_are_refused(store: Store, samples: ModuleType, name: str) -> None:
+def test_names_that_are_no_plain_folder_are_refused(store: Store, name: str) -> None:
     with pytest.raises(InputError, match="cannot name a run"):
         create_run(store, samples.CONFIG, [samples.run_task(TASKS[0])], name=name)
     assert run_names(store) == ()
@@ -92,25 +79,25 @@ def test_names_that_are_no_plain_folder_are_refused(store: Store, samples: Modul
     [(("a", "b"), ("b", "c"), "disjoint"), (("a", "a"), (), "twice"), ((), ("b", "b"), "twice")],
 )
 def test_a_split_that_overlaps_is_refused(
-    store: Store, samples: ModuleType, evolve: tuple[str, ...], test: tuple[str, ...], message: str
+    store: Store, evolve: tuple[str, ...], test: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         create_run(store, samples.CONFIG, [samples.run_task(TASKS[0], evolve, test)], name="mine")
 
 
-def test_a_task_given_twice_is_refused(store: Store, samples: ModuleType) -> None:
+def test_a_task_given_twice_is_refused(store: Store) -> None:
     with pytest.raises(InputError, match="given twice"):
         create_run(store, samples.CONFIG, [samples.run_task(TASKS[0])] * 2)
 
 
-def test_latest_is_the_run_started_last_not_the_last_name(store: Store, samples: ModuleType) -> None:
+def test_latest_is_the_run_started_last_not_the_last_name(store: Store) -> None:
     for name in ("zebra", "aardvark"):
         samples.write_run(store, name, generations=0, test=False)
     assert open_run(store).name == open_run(store, "latest").name == "aardvark"
     assert [info.name for info in list_runs(store)] == ["zebra", "aardvark"]
 
 
-def test_an_unknown_run_is_refused_with_a_suggestion(store: Store, samples: ModuleType) -> None:
+def test_an_unknown_run_is_refused_with_a_suggestion(store: Store) -> None:
     with pytest.raises(InputError, match="holds no runs"):
         open_run(store)
     samples.write_run(store, "first", generations=0, test=False)
@@ -118,7 +105,7 @@ def test_an_unknown_run_is_refused_with_a_suggestion(store: Store, samples: Modu
         open_run(store, "frist")
 
 
-def test_the_status_changes_and_seconds_add_up(store: Store, samples: ModuleType) -> None:
+def test_the_status_changes_and_seconds_add_up(store: Store) -> None:
     samples.write_run(store, "mine", generations=0, test=False)
     run = open_run(store, "mine")
     run.set_status("interrupted", 2.5)
@@ -131,9 +118,7 @@ def test_the_status_changes_and_seconds_add_up(store: Store, samples: ModuleType
 @pytest.mark.parametrize(
     "damage", ["", "[]", "{}", '{"status": "running"}', '{"config": {"seed": 0, "unheard_of": 1}}']
 )
-def test_a_damaged_record_is_a_store_error_that_names_the_file(
-    store: Store, samples: ModuleType, damage: str
-) -> None:
+def test_a_damaged_record_is_a_store_error_that_names_the_file(store: Store, damage: str) -> None:
     samples.write_run(store, "mine", generations=0, test=False)
     path = store.runs_dir / "mine" / "run.json"
     record = json.loads(path.read_text())
@@ -146,7 +131,7 @@ def test_a_damaged_record_is_a_store_error_that_names_the_file(
 # Generations
 
 
-def test_generations_come_back_as_they_were(store: Store, samples: ModuleType) -> None:
+def test_generations_come_back_as_they_were(store: Store) -> None:
     samples.write_run(store, "mine", test=False)
     run = open_run(store, "mine")
     assert run.generation_count() == 3
@@ -215,7 +200,7 @@ def test_a_generation_without_anything_comes_back(store: Store) -> None:
     assert list(open_run(store, "mine").generations()) == [empty]
 
 
-def test_numbers_must_follow(store: Store, samples: ModuleType) -> None:
+def test_numbers_must_follow(store: Store) -> None:
     samples.write_run(store, "mine", generations=2, test=False)
     run = open_run(store, "mine")
     for wrong in (0, 1, 3, -1):
@@ -224,9 +209,7 @@ def test_numbers_must_follow(store: Store, samples: ModuleType) -> None:
     assert run.generation_count() == 2
 
 
-def test_a_half_written_generation_is_neither_read_nor_kept(
-    store: Store, samples: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_half_written_generation_is_neither_read_nor_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     samples.write_run(store, "mine", generations=1, test=False)
     run = open_run(store, "mine")
 
@@ -246,7 +229,7 @@ def test_a_half_written_generation_is_neither_read_nor_kept(
 
 
 def test_of_two_writers_of_one_generation_the_second_is_refused(
-    store: Store, samples: ModuleType, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     samples.write_run(store, "mine", generations=1, test=False)
     first, second = open_run(store, "mine"), open_run(store, "mine")
@@ -263,7 +246,7 @@ def test_of_two_writers_of_one_generation_the_second_is_refused(
     assert list(first.generations())[1] == samples.generation(1)
 
 
-def test_a_gap_is_a_store_error(store: Store, samples: ModuleType) -> None:
+def test_a_gap_is_a_store_error(store: Store) -> None:
     samples.write_run(store, "mine", test=False)
     (store.runs_dir / "mine" / "generations" / "0001").rename(store.root / "elsewhere")
     with pytest.raises(StoreError, match="lacks generation 1"):
@@ -271,9 +254,7 @@ def test_a_gap_is_a_store_error(store: Store, samples: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("table", ["generation", "individuals", "scores"])
-def test_a_damaged_table_is_a_store_error_that_names_the_file(
-    store: Store, samples: ModuleType, table: str
-) -> None:
+def test_a_damaged_table_is_a_store_error_that_names_the_file(store: Store, table: str) -> None:
     samples.write_run(store, "mine", test=False)
     path = store.runs_dir / "mine" / "generations" / "0001" / f"{table}.parquet"
     path.write_bytes(path.read_bytes()[:-20])
@@ -298,9 +279,7 @@ def scores_of(
     return [TestScore(program, task, arch, score) for program in programs for arch in archs]
 
 
-def test_test_scores_come_back_and_what_is_missing_is_known(
-    store: Store, samples: ModuleType, programs: tuple[Program, ...]
-) -> None:
+def test_test_scores_come_back_and_what_is_missing_is_known(store: Store, programs: tuple[Program, ...]) -> None:
     samples.write_run(store, "mine", generations=0, test=False)
     run = open_run(store, "mine")
     assert run.test_scores().height == 0
@@ -320,9 +299,7 @@ def test_test_scores_come_back_and_what_is_missing_is_known(
     assert (first["size"], first["height"], first["score"]) == (2, 1, 0.1 + 0.2)
 
 
-def test_what_is_stored_is_not_stored_twice(
-    store: Store, samples: ModuleType, programs: tuple[Program, ...]
-) -> None:
+def test_what_is_stored_is_not_stored_twice(store: Store, programs: tuple[Program, ...]) -> None:
     samples.write_run(store, "mine", generations=0, test=False)
     rows = scores_of(programs, samples.TEST)
     assert open_run(store, "mine").write_test_scores(rows + rows) == 20
@@ -332,7 +309,7 @@ def test_what_is_stored_is_not_stored_twice(
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
 def test_scores_that_are_not_finite_are_stored_as_nan(
-    store: Store, samples: ModuleType, programs: tuple[Program, ...], score: float
+    store: Store, programs: tuple[Program, ...], score: float
 ) -> None:
     samples.write_run(store, "mine", generations=0, test=False)
     run = open_run(store, "mine")
@@ -341,9 +318,7 @@ def test_scores_that_are_not_finite_are_stored_as_nan(
     assert run.missing_tests(TASKS[0], programs[:1]) == ()
 
 
-def test_missing_tests_of_an_unknown_task_are_refused(
-    store: Store, samples: ModuleType, programs: tuple[Program, ...]
-) -> None:
+def test_missing_tests_of_an_unknown_task_are_refused(store: Store, programs: tuple[Program, ...]) -> None:
     samples.write_run(store, "mine", generations=0, test=False)
     with pytest.raises(InputError, match="nasbench201:cifar100"):
         open_run(store, "mine").missing_tests("nasbench201:svhn", programs)

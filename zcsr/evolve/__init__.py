@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zcsr.evolve.config import EvolveConfig, FitnessKind
-    from zcsr.evolve.finalists import Finalist, finalists
+    from zcsr.evolve.finalists import Finalist
     from zcsr.evolve.ledger import COUNTERS, Progress
     from zcsr.evolve.loop import draw, evolve
     from zcsr.evolve.records import (
@@ -44,13 +44,12 @@ __all__ = [
     "choose_probes",
     "draw",
     "evolve",
-    "finalists",
     "split",
 ]
 
 _NAMES_IN = {
     "config": ("EvolveConfig", "FitnessKind"),
-    "finalists": ("Finalist", "finalists"),
+    "finalists": ("Finalist",),
     "ledger": ("COUNTERS", "Progress"),
     "loop": ("draw", "evolve"),
     "records": (

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import zcsr
+from zcsr import __version__
 from zcsr.errors import InputError
 from zcsr.export import standalone
 from zcsr.language.operations import Operation
@@ -100,7 +100,7 @@ def to_python(program: Program) -> str:
     used = program.root.tensors()
     head = _HEAD.format(
         program=program,
-        version=zcsr.__version__,
+        version=__version__,
         tensors="\n".join(f"{tensor.name}: {tensor.meaning}" for tensor in used),
         inputs="".join(passes_for(used)),
         gradients=any(tensor.gradient for tensor in used),
