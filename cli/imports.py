@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zcsr.cli.options import SpaceFileOption, StoreOption, open_store, use_spaces
+from zcsr.cli.console import progress, say
+from zcsr.cli.groups import with_options
+from zcsr.cli.options import Place, StoreOption, open_store
 
 if TYPE_CHECKING:
     from zcsr.store import ImportReport
@@ -19,7 +21,9 @@ app = typer.Typer(
 
 
 @app.command("accuracies")
+@with_options
 def accuracies(
+    *,
     table: Annotated[Path, typer.Argument(help="Parquet or CSV file with a row an architecture.")],
     space: Annotated[str, typer.Option("--space", help="Search space of the architectures.")],
     dataset: Annotated[str, typer.Option("--dataset", help="Dataset the accuracies were measured on.")],
@@ -33,16 +37,14 @@ def accuracies(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used and count them.")
     ] = False,
-    space_file: SpaceFileOption = None,
-    store: StoreOption = None,
+    place: Place,
 ) -> None:
     """Import a table of accuracies; importing the same table again replaces it."""
-    from zcsr.cli.console import say
     from zcsr.store import import_accuracies
 
-    use_spaces(space_file)
+    place.use_spaces()
     report = import_accuracies(
-        open_store(store, create=True),
+        place.open(create=True),
         table,
         space=space,
         dataset=dataset,
@@ -57,7 +59,9 @@ def accuracies(
 
 
 @app.command("scores")
+@with_options
 def scores(
+    *,
     table: Annotated[
         Path, typer.Argument(help="Parquet or CSV file with a row an architecture and a column a proxy.")
     ],
@@ -74,16 +78,14 @@ def scores(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out scores that cannot be used and count them.")
     ] = False,
-    space_file: SpaceFileOption = None,
-    store: StoreOption = None,
+    place: Place,
 ) -> None:
     """Import a table of others' scores of known proxies; importing the same one again changes nothing."""
-    from zcsr.cli.console import say
     from zcsr.store.importers.proxy_scores import import_scores
 
-    use_spaces(space_file)
+    place.use_spaces()
     report = import_scores(
-        open_store(store, create=True),
+        place.open(create=True),
         table,
         source=source,
         space=space,
@@ -120,7 +122,6 @@ def benchmark(
     store: StoreOption = None,
 ) -> None:
     """Import a published benchmark, read as plain data; importing the same one again changes nothing."""
-    from zcsr.cli.console import progress, say
     from zcsr.store.importers.benchmark_files import import_benchmark
 
     opened = open_store(store, create=True)
@@ -151,7 +152,6 @@ def images(
     store: StoreOption = None,
 ) -> None:
     """Import a set of labelled images; they are normalised by the dataset's published mean and deviation."""
-    from zcsr.cli.console import say
     from zcsr.store import import_images
 
     opened = open_store(store, create=True)

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from zcsr.cli.failures import writing
 from zcsr.cli.options import FootprintOption, StoreOption, open_store
+from zcsr.cost.footprint import Footprint
+from zcsr.errors import InputError
 
 
 def report(
@@ -52,9 +55,6 @@ def report(
 
     Its pictures lie beside it. Several runs are compared by the representation of their programs.
     """
-    from zcsr.cli.failures import cannot_write
-    from zcsr.cost.footprint import Footprint
-    from zcsr.errors import InputError
     from zcsr.reports import render_representations, render_run, render_scores, render_search
 
     runs = run or []
@@ -72,7 +72,7 @@ def report(
     reckoned = Footprint.of(footprint or ())
     opened = open_store(store)
     folder = out or opened.root / "reports"
-    try:
+    with writing():
         if scores:
             path = render_scores(opened, name or "scores", folder, _read(notes) if notes else "", reckoned)
         elif search is not None:
@@ -81,14 +81,10 @@ def report(
             path = render_representations(opened, runs, name or "representations", folder, reckoned)
         else:
             path = render_run(opened, runs[0] if runs else "latest", folder, reckoned)
-    except OSError as error:
-        raise cannot_write(error) from error
     typer.echo(str(path))
 
 
 def _read(notes: Path) -> str:
-    from zcsr.errors import InputError
-
     try:
         return notes.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

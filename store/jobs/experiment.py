@@ -23,8 +23,8 @@ from zcsr.evolve import (
     split,
 )
 from zcsr.language.program import Program
+from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics
-from zcsr.networks.untrained import StatisticsConfig
 from zcsr.spaces import get_space
 from zcsr.store.jobs.collecting import CollectReport, collect
 from zcsr.store.jobs.space_files import check_spaces

@@ -13,8 +13,9 @@ import torch
 
 from zcsr.engine.processes import Workers
 from zcsr.errors import InputError
+from zcsr.networks.config import TrainingConfig
 from zcsr.networks.images import ImageSet
-from zcsr.networks.training import Examples, TrainingConfig, train_network
+from zcsr.networks.training import Examples, train_network
 from zcsr.spaces import dataset_shape, get_space
 from zcsr.store.kept.accuracies import measurements, write_accuracies
 from zcsr.store.kept.atomic import read_json_object, write_json
