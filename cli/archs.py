@@ -5,10 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
-import typer
-
+from zcsr.cli.groups import option
 from zcsr.errors import InputError
 from zcsr.spaces import SearchSpace, space_size
 
@@ -20,15 +18,10 @@ MOST = 1_000_000
 class Networks:
     """Networks of a space, by one of the ways to choose them."""
 
-    sample: Annotated[
-        int | None, typer.Option("--sample", min=1, help="So many networks of the space, drawn at random.")
-    ] = None
-    sample_seed: Annotated[int, typer.Option("--sample-seed", help="Seed of that draw.")] = 0
-    indices: Annotated[
-        str | None,
-        typer.Option("--indices", help="Networks FIRST:END in the space's order, END left out; may go down."),
-    ] = None
-    every: Annotated[bool, typer.Option("--all", help="Every network of the space.")] = False
+    sample: int | None = option(None, "so many networks of the space, drawn at random", least=1)
+    sample_seed: int = option(0, "seed of that draw")
+    indices: str | None = option(None, "networks FIRST:END in the space's order, END left out; may go down")
+    every: bool = option(False, "every network of the space", flag="--all")
 
     @property
     def asked(self) -> int:

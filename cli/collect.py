@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from zcsr.cli.archs import Networks
 from zcsr.cli.console import data, progress, say
 from zcsr.cli.costs import measured
 from zcsr.cli.failures import interruptible
-from zcsr.cli.groups import with_options
+from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import (
     Conditions,
     DatasetArgument,
@@ -28,9 +24,7 @@ def collect(
     *,
     space: SpaceArgument,
     dataset: DatasetArgument,
-    arch: Annotated[
-        list[str] | None, typer.Option("--arch", help="Architecture string or index; may be repeated.")
-    ] = None,
+    arch: list[str] | None = option(None, "architecture string or index; may be repeated"),
     networks: Networks,
     images: ImagesOption = None,
     statistics: Conditions,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from zcsr.cli.console import data, progress, say, talk
 from zcsr.cli.costs import measured_run
 from zcsr.cli.failures import Interrupted
-from zcsr.cli.groups import Later, with_options
+from zcsr.cli.groups import Later, option, with_options
 from zcsr.cli.options import Conditions, ImagesOption, Place, Work, parse_task
 from zcsr.cli.query import print_named
 from zcsr.cli.resume import check_same_search, space_flags
@@ -28,26 +28,17 @@ if TYPE_CHECKING:
 def evolve(
     context: typer.Context,
     *,
-    task: Annotated[
-        list[str] | None,
-        typer.Option("--task", "-t", help="SPACE:DATASET; may be repeated.", show_default="the embedded benchmark"),
-    ] = None,
+    task: list[str] | None = option(
+        None, "SPACE:DATASET; may be repeated", flag="--task -t", unset="the embedded benchmark"
+    ),
     images: ImagesOption = None,
-    metric: Annotated[str, typer.Option("--metric", help="Accuracies to rank by.")] = "test",
-    run: Annotated[str | None, typer.Option("--run", help="Name of the run.", show_default="date and time")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with --run, or with the latest run, where it stopped.")
-    ] = False,
+    metric: str = option("test", "accuracies to rank by"),
+    run: str | None = option(None, "name of the run", unset="date and time"),
+    resume: bool = option(False, "go on with --run, or with the latest run, where it stopped"),
     config: Later[EvolveConfig],
-    test_networks: Annotated[
-        int | None,
-        typer.Option(
-            "--test-networks",
-            min=2,
-            help="Networks of each task, never evolved on, for the test.",
-            show_default="100, or all that are left",
-        ),
-    ] = None,
+    test_networks: int | None = option(
+        None, "networks of each task, never evolved on, for the test", least=2, unset="100, or all that are left"
+    ),
     statistics: Later[Conditions],
     work: Work,
     place: Place,

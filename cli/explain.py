@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from zcsr.cli.console import data, progress, say
 from zcsr.cli.costs import measured
 from zcsr.cli.failures import interruptible, writing
-from zcsr.cli.groups import with_options
+from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import FootprintOption, ImagesOption, Place, WorkersOption, parse_task, worker_count
 from zcsr.cli.programs import ProgramArgument, read_program
 from zcsr.cli.tables import print_rows
@@ -30,16 +30,12 @@ NETWORKS = 20
 def explain(
     *,
     program: ProgramArgument,
-    task: Annotated[
-        str | None,
-        typer.Option("--task", "-t", help="Look at networks of SPACE:DATASET as well.", show_default="no networks"),
-    ] = None,
+    task: str | None = option(
+        None, "look at networks of SPACE:DATASET as well", flag="--task -t", unset="no networks"
+    ),
     images: ImagesOption = None,
-    networks: Annotated[int, typer.Option("--networks", min=2, help="With --task: how many networks.")] = NETWORKS,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder to write a report with pictures to.", show_default="print it"),
-    ] = None,
+    networks: int = option(NETWORKS, "with --task: how many networks", least=2),
+    out: Path | None = option(None, "folder to write a report with pictures to", flag="--out -o", unset="print it"),
     footprint: FootprintOption = None,
     workers: WorkersOption = None,
     place: Place,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from zcsr.cli.failures import writing
+from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import OutFileOption, StoreOption, chosen_format
 from zcsr.cli.programs import ProgramArgument, read_program
 from zcsr.errors import InputError
@@ -20,14 +19,13 @@ PICTURES = ("png", "svg")
 SUFFIXES = {".py": "python", ".json": "json", ".tex": "latex", ".txt": "text", ".png": "png", ".svg": "svg"}
 
 
+@with_options
 def export(
+    *,
     program: ProgramArgument,
-    output_format: Annotated[
-        str | None,
-        typer.Option(
-            "--format", "-f", help=f"One of {', '.join(FORMATS)}.", show_default="by the ending of --out, or python"
-        ),
-    ] = None,
+    output_format: str | None = option(
+        None, f"one of {', '.join(FORMATS)}", flag="--format -f", unset="by the ending of --out, or python"
+    ),
     out: OutFileOption = None,
     store: StoreOption = None,
 ) -> None:

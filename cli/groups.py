@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import partial, wraps
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
-from zcsr.parameters import Parameter, parameters_of
+from zcsr.parameters import Parameter, parameter, parameters_of, read_parameter
 
 T = TypeVar("T")
 Later = Callable[[], T]
 """Makes the object when it is called, and refuses then what it cannot be made of."""
+
+REQUIRED: Any = MISSING
+"""The default of an option that must be given."""
+
+
+def option(
+    default: Any, meaning: str, *, least: int | None = None, flag: str = "--<name>", unset: str | None = None
+) -> Any:
+    """Return the declaration of an option that is no parameter of a configuration, and has its bounds checked."""
+    return parameter(default, meaning, least=least, flag=flag, unset=unset, ranged=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +45,14 @@ class _Group:
 
     def options(self) -> Iterator[inspect.Parameter]:
         hints = get_type_hints(self.made, include_extras=True)
-        declared = {parameter.name: parameter for parameter in parameters_of(self.made)}
-        for field in fields(self.made):
-            parameter = declared.get(field.name)
-            if parameter is None:
-                default = inspect.Parameter.empty if field.default is MISSING else field.default
-                yield _keyword(f"{self.name}_{field.name}", hints[field.name], default)
-            elif parameter.flag and field.name not in self.without:
-                yield _keyword(f"{self.name}_{field.name}", _option(parameter), parameter.default)
+        for one in fields(self.made):
+            if one.name not in self.without:
+                default = one if one.metadata else one.default
+                yield from _options(f"{self.name}_{one.name}", hints[one.name], default, one.name)
 
     def take(self, values: dict[str, Any]) -> Any:
         """The object, made of its options' values, which are taken out of `values`."""
-        names = {field.name: f"{self.name}_{field.name}" for field in fields(self.made)}
+        names = {one.name: f"{self.name}_{one.name}" for one in fields(self.made)}
         make = partial(self.made, **{name: values.pop(key) for name, key in names.items() if key in values})
         return make if self.later else make()
 
@@ -54,8 +60,8 @@ class _Group:
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """Return the command with options in place of its arguments that are dataclasses, which it is handed made.
 
-    An option of a command is known as `<argument>_<field>`. A field is an option as its annotation says, or by its
-    declaration as a parameter.
+    Options are what `option` or `parameter` declares, and what is annotated as one. That of a field of an argument
+    is known as `<argument>_<field>`.
     """
     hints = get_type_hints(command, include_extras=True)
     groups = {name: group for name, hint in hints.items() if (group := _group(name, hint))}
@@ -64,12 +70,10 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     def run(**values: Any) -> None:
         command(**{group.name: group.take(values) for group in groups.values()} | values)
 
-    arguments = inspect.signature(command, eval_str=True).parameters
-    expanded = [
-        one for name in arguments for one in (groups[name].options() if name in groups else [arguments[name]])
-    ]
-    signature = inspect.Signature([one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in expanded])
-    run.__signature__ = signature  # type: ignore[attr-defined]
+    expanded: list[inspect.Parameter] = []
+    for name, one in inspect.signature(command).parameters.items():
+        expanded += groups[name].options() if name in groups else _options(name, hints[name], one.default, name)
+    run.__signature__ = inspect.Signature(expanded)  # type: ignore[attr-defined]
     return run
 
 
@@ -82,18 +86,23 @@ def _group(name: str, hint: Any) -> _Group | None:
     later = get_origin(hint) is Callable
     hint = get_args(hint)[1] if later else hint
     made, *said = get_args(hint) if get_origin(hint) is Annotated else (hint,)
-    if not is_dataclass(made):
+    if not (isinstance(made, type) and is_dataclass(made)):
         return None
     return _Group(name, made, later, frozenset(one.name for one in said if isinstance(one, Without)))
 
 
-def _option(parameter: Parameter) -> Any:
-    bounds = {"min": parameter.least, "max": parameter.most} if parameter.ranged else {}
-    shown = parameter.unset or True
-    return Annotated[
-        parameter.kind, typer.Option(parameter.flag, help=parameter.help, show_default=shown, **bounds)
-    ]
+def _options(name: str, hint: Any, default: Any, field: str) -> Iterator[inspect.Parameter]:
+    """The option of that name, if it is one, for an argument or a field with this type and default."""
+    if isinstance(default, Field):
+        declared = read_parameter(field, hint, default)
+        if declared.flag is None:
+            return
+        hint, default = Annotated[declared.kind, _option(declared, declared.flag)], declared.default
+    given = inspect.Parameter.empty if default is MISSING else default
+    yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=hint, default=given)
 
 
-def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+def _option(declared: Parameter, flag: str) -> Any:
+    least, most = (declared.least, declared.most) if declared.ranged else (None, None)
+    shown = declared.unset or True
+    return typer.Option(*flag.split(), min=least, max=most, help=declared.help, show_default=shown)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zcsr.cli.console import say
-from zcsr.cli.groups import Without
+from zcsr.cli.groups import Without, option
 from zcsr.cost.meter import Meter, open_meter
 from zcsr.errors import InputError
 from zcsr.networks.config import StatisticsConfig
@@ -95,10 +95,7 @@ class Work:
     """What a command computes with, and what measures it."""
 
     workers: WorkersOption = None
-    meter: Annotated[
-        str | None,
-        typer.Option("--meter", help="Measure the electricity as well, with codecarbon.", show_default="none"),
-    ] = None
+    meter: str | None = option(None, "measure the electricity as well, with codecarbon", unset="none")
 
     def count(self) -> int:
         """Return the number of processes."""

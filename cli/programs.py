@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zcsr.cli.groups import option
 from zcsr.cli.options import open_store
 from zcsr.errors import InputError, StoreError
 from zcsr.proxies import proxy_names
@@ -25,10 +26,8 @@ ProgramArgument = Annotated[str, typer.Argument(help=f"{_GIVEN}.")]
 class MeasureOptions:
     """The programs and the known proxies that options name."""
 
-    program: Annotated[list[str] | None, typer.Option("--program", "-p", help=f"{_GIVEN}; may be repeated.")] = None
-    proxy: Annotated[
-        list[str] | None, typer.Option("--proxy", help="Known proxy (`zcsr proxies`), or all; may be repeated.")
-    ] = None
+    program: list[str] | None = option(None, f"{_GIVEN}; may be repeated", flag="--program -p")
+    proxy: list[str] | None = option(None, "known proxy (`zcsr proxies`), or all; may be repeated")
 
     def programs(self, store: Path | None) -> list[Program]:
         """Return the programs; `store` as for `read_program`."""

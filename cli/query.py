@@ -14,6 +14,7 @@ from rich.text import Text
 from zcsr import queries
 from zcsr.cli.console import data, say
 from zcsr.cli.failures import writing
+from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import OutFileOption, StoreOption, chosen_format, open_store
 from zcsr.cli.tables import print_rows
 from zcsr.errors import InputError
@@ -30,24 +31,19 @@ SHOWN = 50
 BRIEF = 115
 
 
+@with_options
 def query(
+    *,
     sql: Annotated[
         str | None, typer.Argument(help="Name of a query, or SQL.", show_default="list the named queries")
     ] = None,
-    parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", help="Value of a parameter, as name=value.")
-    ] = None,
-    describe: Annotated[
-        bool, typer.Option("--describe", help="Say all about a named query, its SQL included, and do not run it.")
-    ] = False,
-    output_format: Annotated[
-        str | None,
-        typer.Option(
-            "--format", "-f", help=f"One of {', '.join(FORMATS)}.", show_default="by the ending of --out, or table"
-        ),
-    ] = None,
+    parameter: list[str] | None = option(None, "value of a parameter, as name=value", flag="--parameter -p"),
+    describe: bool = option(False, "say all about a named query, its SQL included, and do not run it"),
+    output_format: str | None = option(
+        None, f"one of {', '.join(FORMATS)}", flag="--format -f", unset="by the ending of --out, or table"
+    ),
     out: OutFileOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Rows shown in a table.")] = SHOWN,
+    limit: int = option(SHOWN, "rows shown in a table", least=1),
     store: StoreOption = None,
 ) -> None:
     """Run a named query or any SQL on the store, read-only; without an argument, list the named queries."""

@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from zcsr.cli.failures import writing
+from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import FootprintOption, StoreOption, open_store
 from zcsr.cost.footprint import Footprint
 from zcsr.errors import InputError
 
 
+@with_options
 def report(
+    *,
     run: Annotated[
         list[str] | None,
         typer.Argument(
@@ -21,34 +24,16 @@ def report(
             show_default="latest",
         ),
     ] = None,
-    scores: Annotated[
-        bool,
-        typer.Option("--scores", help="Report on what `zcsr test --task` scored, beside published figures."),
-    ] = False,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            "--name",
-            help="With --scores or several runs: name of the report.",
-            show_default="scores or representations",
-        ),
-    ] = None,
-    notes: Annotated[
-        Path | None,
-        typer.Option(
-            "--notes",
-            help="With --scores: markdown file of your own, to stand after the summary.",
-            show_default="none",
-        ),
-    ] = None,
-    search: Annotated[
-        str | None,
-        typer.Option("--search", help="Report on this search (`zcsr search`), or latest.", show_default="none"),
-    ] = None,
+    scores: bool = option(False, "report on what `zcsr test --task` scored, beside published figures"),
+    name: str | None = option(
+        None, "with --scores or several runs: name of the report", unset="scores or representations"
+    ),
+    notes: Path | None = option(
+        None, "with --scores: markdown file of your own, to stand after the summary", unset="none"
+    ),
+    search: str | None = option(None, "report on this search (`zcsr search`), or latest", unset="none"),
     footprint: FootprintOption = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder to write to.", show_default="reports in the store")
-    ] = None,
+    out: Path | None = option(None, "folder to write to", flag="--out -o", unset="reports in the store"),
     store: StoreOption = None,
 ) -> None:
     """Write a report of a run, of several, of scores apart from runs, or of a search, and print the path.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zcsr.cli.console import data, say
-from zcsr.cli.groups import with_options
+from zcsr.cli.groups import REQUIRED, option, with_options
 from zcsr.cli.options import Conditions, StoreOption, chosen_format, open_store
 from zcsr.cli.programs import MeasureOptions, read_program
 from zcsr.cli.query import text_of
@@ -39,19 +39,13 @@ def score(
             help="Python file, which is run, and the function in it that builds the network.",
         ),
     ],
-    images: Annotated[str, typer.Option("--images", help="Stored image set to draw the minibatch from.")],
+    images: str = option(REQUIRED, "stored image set to draw the minibatch from"),
     measures: MeasureOptions,
-    height: Annotated[
-        int | None, typer.Option("--height", min=1, help="Make the images this high.", show_default="as stored")
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option("--width", min=1, help="Make the images this wide.", show_default="as stored")
-    ] = None,
+    height: int | None = option(None, "make the images this high", least=1, unset="as stored"),
+    width: int | None = option(None, "make the images this wide", least=1, unset="as stored"),
     statistics: Conditions,
-    keep_weights: Annotated[
-        bool, typer.Option("--keep-weights", help="Score the weights that the function gives, not drawn anew.")
-    ] = False,
-    output_format: Annotated[str, typer.Option("--format", "-f", help=f"One of {', '.join(FORMATS)}.")] = "table",
+    keep_weights: bool = option(False, "score the weights that the function gives, not drawn anew"),
+    output_format: str = option("table", f"one of {', '.join(FORMATS)}", flag="--format -f"),
     store: StoreOption = None,
 ) -> None:
     """Score one network, that a function in a Python file of yours builds, by programs and known proxies."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
-
-import typer
 
 from zcsr.cli.console import progress, say
 from zcsr.cli.costs import measured
 from zcsr.cli.failures import interruptible
-from zcsr.cli.groups import with_options
+from zcsr.cli.groups import REQUIRED, option, with_options
 from zcsr.cli.options import Place, parse_task
 from zcsr.cli.programs import MeasureOptions
 from zcsr.cli.query import print_named
@@ -20,39 +17,19 @@ from zcsr.nas.config import SearchConfig
 @with_options
 def search(
     *,
-    task: Annotated[str, typer.Option("--task", "-t", help="SPACE:DATASET with accuracies in the store.")],
+    task: str = option(REQUIRED, "SPACE:DATASET with accuracies in the store", flag="--task -t"),
     measures: MeasureOptions,
-    scores_of: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scores-of",
-            help="Guide by imported scores of others, SOURCE:PROXY; may be repeated.",
-            show_default="none",
-        ),
-    ] = None,
-    collection: Annotated[
-        str | None,
-        typer.Option(
-            "--collection", help="Where proxies and programs were scored.", show_default="the only one with all"
-        ),
-    ] = None,
-    scored_only: Annotated[
-        bool, typer.Option("--scored-only", help="Search only among networks that all of them score.")
-    ] = False,
-    metric: Annotated[
-        str | None,
-        typer.Option("--metric", help="Accuracies that guide.", show_default="validation, or test without it"),
-    ] = None,
-    target: Annotated[
-        float | None,
-        typer.Option(
-            "--target", help="Test accuracy to reach, percent.", show_default="what a thousandth of networks have"
-        ),
-    ] = None,
+    scores_of: list[str] | None = option(
+        None, "guide by imported scores of others, SOURCE:PROXY; may be repeated", unset="none"
+    ),
+    collection: str | None = option(None, "where proxies and programs were scored", unset="the only one with all"),
+    scored_only: bool = option(False, "search only among networks that all of them score"),
+    metric: str | None = option(None, "accuracies that guide", unset="validation, or test without it"),
+    target: float | None = option(
+        None, "test accuracy to reach, percent", unset="what a thousandth of networks have"
+    ),
     config: SearchConfig,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the search.", show_default="the task and a hash of it all")
-    ] = None,
+    name: str | None = option(None, "name of the search", unset="the task and a hash of it all"),
     place: Place,
 ) -> None:
     """Run random search and aging evolution, without and with proxies, and print how soon each finds a good one.

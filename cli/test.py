@@ -10,7 +10,7 @@ from zcsr.cli.archs import Networks
 from zcsr.cli.console import progress, say
 from zcsr.cli.costs import measured, measured_run
 from zcsr.cli.failures import interruptible
-from zcsr.cli.groups import Later, with_options
+from zcsr.cli.groups import Later, option, with_options
 from zcsr.cli.options import ImagesOption, Place, Work, parse_task
 from zcsr.cli.programs import MeasureOptions
 from zcsr.cli.query import print_named
@@ -35,9 +35,7 @@ def test(
         typer.Argument(help="Name of a run, or latest; with --task, its finalists.", show_default="latest"),
     ] = None,
     measures: MeasureOptions,
-    task: Annotated[
-        str | None, typer.Option("--task", "-t", help="Test on SPACE:DATASET instead, apart from any run.")
-    ] = None,
+    task: str | None = option(None, "test on SPACE:DATASET instead, apart from any run", flag="--task -t"),
     networks: Networks,
     images: ImagesOption = None,
     statistics: Later[StatisticsConfig],

@@ -10,7 +10,7 @@ import typer
 from zcsr.cli.console import progress, say
 from zcsr.cli.costs import measured
 from zcsr.cli.failures import interruptible
-from zcsr.cli.groups import with_options
+from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import DatasetArgument, ImagesOption, Place, SpaceArgument, Work
 from zcsr.cli.query import print_named
 from zcsr.errors import InputError
@@ -26,24 +26,14 @@ def train(
     space: SpaceArgument,
     dataset: DatasetArgument,
     images: ImagesOption = None,
-    networks: Annotated[
-        int | None,
-        typer.Option(
-            "--networks",
-            min=1,
-            help="Architectures, drawn at random.",
-            show_default=f"{NETWORKS}, or all where the space has fewer",
-        ),
-    ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each, with seeds 0, 1, ...")] = 1,
-    sample_seed: Annotated[int, typer.Option("--sample-seed", help="Seed of the draw of architectures.")] = 0,
+    networks: int | None = option(
+        None, "architectures, drawn at random", least=1, unset=f"{NETWORKS}, or all where the space has fewer"
+    ),
+    seeds: int = option(1, "trainings of each, with seeds 0, 1, ..", least=1),
+    sample_seed: int = option(0, "seed of the draw of architectures"),
     config: TrainingConfig,
-    train_images: Annotated[
-        int, typer.Option("--train-images", min=2, help="Train on this many of the set's first images.")
-    ] = 8192,
-    test_images: Annotated[
-        int, typer.Option("--test-images", min=1, help="Test on this many of the set's last images.")
-    ] = 30_000,
+    train_images: int = option(8192, "train on this many of the set's first images", least=2),
+    test_images: int = option(30_000, "test on this many of the set's last images", least=1),
     device: Annotated[str, typer.Option("--device", help="cpu, or cuda where there is one.")] = "cpu",
     work: Work,
     place: Place,

@@ -6,8 +6,7 @@ The check of a configuration, the command line, the tables of the store and the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
-from functools import lru_cache
+from dataclasses import Field, dataclass, field, fields
 from typing import Any, get_type_hints
 
 from zcsr.errors import InputError
@@ -29,7 +28,7 @@ class Parameter:
     choices: the texts that are allowed, or what returns them; empty where it is no choice
     refusal: what a value that is not allowed is refused with; may take the other fields of this record, the `value`
         and the whole `config`
-    flag: its option of the command line; None where it has none
+    flag: its option of the command line, and after a blank a short one; None where it has none
     ranged: whether the command line tells the bounds, and checks them before any computing
     unset: what a default of None stands for
     only_for: the representation of programs that alone uses it; None where all do
@@ -92,12 +91,10 @@ def parameter(
     return field(default=default, metadata=said)
 
 
-@lru_cache
 def parameters_of(config: type) -> tuple[Parameter, ...]:
     """Return the parameters that a configuration declares, in their order."""
     hints = get_type_hints(config)
-    declared = [one for one in fields(config) if one.metadata]
-    return tuple(_read(one.name, hints[one.name], one.default, **one.metadata) for one in declared)
+    return tuple(read_parameter(one.name, hints[one.name], one) for one in fields(config) if one.metadata)
 
 
 def check(config: Any) -> None:
@@ -110,6 +107,9 @@ def check(config: Any) -> None:
             raise InputError(one.refusal.format(**words))
 
 
-def _read(name: str, kind: Any, default: Any, *, flag: str | None, choices: Choices, **said: Any) -> Parameter:
+def read_parameter(name: str, kind: Any, declared: Field[Any]) -> Parameter:
+    """Return what a field made by `parameter` declares, for a name and the type of its values."""
+    flag, choices = declared.metadata["flag"], declared.metadata["choices"]
     spelled = flag and flag.replace("<name>", name.strip("_").replace("_", "-"))
-    return Parameter(name, str if choices else kind, default, flag=spelled, choices=choices, **said)
+    said = {**declared.metadata, "flag": spelled}
+    return Parameter(name, str if choices else kind, declared.default, **said)
