@@ -13,15 +13,14 @@ from dataclasses import dataclass, field
 from zcsr.evaluation.many_networks import Measures, StatisticsScorer, score_networks
 from zcsr.evolve import (
     EvolveConfig,
-    Finalist,
     Generation,
     Progress,
     TaskData,
     choose_probes,
     evolve,
-    finalists,
     split,
 )
+from zcsr.evolve.finalists import Finalist, finalists
 from zcsr.language.program import Program
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics
