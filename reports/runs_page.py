@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from zcsr.cost.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.errors import InputError
-from zcsr.evolve.config import REPRESENTATIONS, EvolveConfig
+from zcsr.evolve.config import EvolveConfig, RepresentationName
 from zcsr.parameters import parameters_of
 from zcsr.reports.run_page import answered, chance_deviation, made_by, picture
 from zcsr.reports.scores_page import checked_name
@@ -30,6 +30,7 @@ from zcsr.store.kept.costs import without_store
 
 NAME = "representations"
 FEW_RUNS = 5
+REPRESENTATIONS = get_args(RepresentationName)
 
 Row = Mapping[str, Any]
 

@@ -40,8 +40,8 @@ class TrainRequest:
     space: str
     dataset: str
     images: str
-    train_images: int = 8192
-    test_images: int = 30_000
+    train_images: int
+    test_images: int
     config: TrainingConfig = field(default_factory=TrainingConfig)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
@@ -9,9 +10,22 @@ from typing import Literal, get_args
 from zcsr.errors import InputError
 from zcsr.parameters import check, parameter
 
-FitnessKind = Literal["signed", "absolute"]
 RepresentationName = Literal["tree", "sequential"]
-REPRESENTATIONS: tuple[RepresentationName, ...] = get_args(RepresentationName)
+
+
+@dataclass(frozen=True, slots=True)
+class FitnessKind:
+    """What the tau of a drawn task is taken as, of which the least is the fitness, and what reports call that."""
+
+    taken: Callable[[float], float]
+    words: str
+    measure: str
+
+
+FITNESSES: Mapping[str, FitnessKind] = {
+    "signed": FitnessKind(float, "Kendall tau", "Kendall's tau-b"),
+    "absolute": FitnessKind(abs, "absolute Kendall tau", "the absolute value of Kendall's tau-b"),
+}
 
 _PROBABILITY = "{name} is a probability; got {value}"
 
@@ -47,12 +61,10 @@ class EvolveConfig:
     tasks_per_generation: int = parameter(4, "tasks drawn in a generation, at most", least=1)
     to_scalar: str = parameter("mean", "over an instance: mean or l2", choices=partial(_steps, "readouts"))
     aggregation: str = parameter("mean", "over the instances: mean or sum", choices=partial(_steps, "aggregations"))
-    fitness: FitnessKind = parameter(
-        "signed", "minimum of tau (signed) or of |tau| (absolute)", choices=get_args(FitnessKind)
-    )
+    fitness: str = parameter("signed", "minimum of tau (signed) or of |tau| (absolute)", choices=tuple(FITNESSES))
     probe_networks: int = parameter(2, "networks of each task a program must run on to be admitted", least=1)
     representation: RepresentationName = parameter(
-        "tree", "programs as expression trees (tree) or rows (sequential)", choices=REPRESENTATIONS
+        "tree", "programs as expression trees (tree) or rows (sequential)", choices=get_args(RepresentationName)
     )
     min_length: int = parameter(2, "fewest rows of a random sequential program", least=1, only_for="sequential")
     max_length: int = parameter(32, "most rows of a sequential program", least=2, only_for="sequential")
