@@ -6,22 +6,19 @@ from typing import Annotated
 
 import typer
 
-from zcsr.cli import (
-    collect,
-    evolve,
-    explain,
-    export,
-    imports,
-    proxies,
-    query,
-    report,
-    score,
-    search,
-    show,
-    store,
-    test,
-    train,
-)
+from zcsr.cli import imports, store
+from zcsr.cli.collect import collect
+from zcsr.cli.evolve import evolve
+from zcsr.cli.explain import explain
+from zcsr.cli.export import export
+from zcsr.cli.proxies import proxies
+from zcsr.cli.query import query
+from zcsr.cli.report import report
+from zcsr.cli.score import score
+from zcsr.cli.search import search
+from zcsr.cli.show import operations, spaces
+from zcsr.cli.test import test
+from zcsr.cli.train import train
 
 app = typer.Typer(
     name="zcsr",
@@ -30,19 +27,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("evolve")(evolve.evolve)
-app.command("collect")(collect.collect)
-app.command("test")(test.test)
-app.command("score")(score.score)
-app.command("search")(search.search)
-app.command("explain")(explain.explain)
-app.command("export")(export.export)
-app.command("train")(train.train)
-app.command("query")(query.query)
-app.command("report")(report.report)
-app.command("spaces")(show.spaces)
-app.command("operations")(show.operations)
-app.command("proxies")(proxies.proxies)
+app.command()(evolve)
+app.command()(collect)
+app.command()(test)
+app.command()(score)
+app.command()(search)
+app.command()(explain)
+app.command()(export)
+app.command()(train)
+app.command()(query)
+app.command()(report)
+app.command()(spaces)
+app.command()(operations)
+app.command()(proxies)
 app.add_typer(imports.app, name="import")
 app.add_typer(store.app, name="store")
 

@@ -2,80 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from zcsr.cli.archs import chosen_archs
+from zcsr.cli.archs import Networks
+from zcsr.cli.console import data, progress, say
 from zcsr.cli.costs import measured
+from zcsr.cli.failures import interruptible
+from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import (
-    AllOption,
-    BatchSizeOption,
+    Conditions,
+    DatasetArgument,
     ImagesOption,
-    IndicesOption,
-    LossOption,
-    NetworkSeedOption,
-    PatternOption,
-    SampleOption,
-    SampleSeedOption,
-    SpaceFileOption,
-    StoreOption,
+    Place,
+    SpaceArgument,
     WorkersOption,
-    open_store_for,
-    statistics_config,
-    use_spaces,
     worker_count,
 )
+from zcsr.spaces import get_space
 
 
+@with_options
 def collect(
-    space: Annotated[str, typer.Argument(help="Search space; `zcsr spaces` lists them.")],
-    dataset: Annotated[str, typer.Argument(help="Dataset, which fixes resolution and number of classes.")],
-    arch: Annotated[
-        list[str] | None, typer.Option("--arch", help="Architecture string or index; may be repeated.")
-    ] = None,
-    sample: SampleOption = None,
-    sample_seed: SampleSeedOption = 0,
-    indices: IndicesOption = None,
-    every: AllOption = False,
+    *,
+    space: SpaceArgument,
+    dataset: DatasetArgument,
+    arch: list[str] | None = option(None, "architecture string or index; may be repeated"),
+    networks: Networks,
     images: ImagesOption = None,
-    batch_size: BatchSizeOption = 1,
-    network_seed: NetworkSeedOption = 0,
-    pattern: PatternOption = "rcb",
-    loss: LossOption = "ones",
+    statistics: Conditions,
     workers: WorkersOption = None,
-    space_file: SpaceFileOption = None,
-    store: StoreOption = None,
+    place: Place,
 ) -> None:
     """Collect the 22 tensors of every instance; architectures already in the store are skipped."""
-    from zcsr.cli.console import data, progress, say
-    from zcsr.cli.failures import Interrupted
-    from zcsr.spaces import get_space
     from zcsr.store import Collection
     from zcsr.store.jobs.collecting import collect as collect_into
 
-    use_spaces(space_file)
-    archs = chosen_archs(
+    place.use_spaces()
+    archs = networks.archs(
         get_space(space),
         "say which architectures to collect: --arch (repeatable), --sample N, --indices FIRST:END or --all, one of "
         "these",
-        named=arch,
-        sample=sample,
-        sample_seed=sample_seed,
-        indices=indices,
-        every=every,
+        arch,
     )
-    collection = Collection.of(
-        space, dataset, images or dataset, statistics_config(batch_size, network_seed, pattern, loss)
-    )
-    opened = open_store_for([(space, dataset)], store, create=True)
+    collection = Collection.of(space, dataset, images or dataset, statistics)
+    opened = place.open_for([(space, dataset)], create=True)
     count = worker_count(workers)
+    kept = interruptible("what is collected is kept, and the same command goes on with it")
     cost = measured(opened, "collect", tasks=[f"{space}:{dataset}"], collections=[collection.id], workers=count)
-    try:
-        with cost, progress(f"collecting {space}:{dataset}", "networks") as report:
-            done = collect_into(opened, collection, archs, workers=count, progress=report)
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; what is collected is kept, and the same command goes on with it") from None
+    with kept, cost, progress(f"collecting {space}:{dataset}", "networks") as report:
+        done = collect_into(opened, collection, archs, workers=count, progress=report)
     per_network = done.seconds / done.collected if done.collected else 0.0
     say(
         f"{done.collected} networks collected, {done.already} were there already; "

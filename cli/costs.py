@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zcsr.cost.meter import Meter
     from zcsr.store import Store
+    from zcsr.store.jobs.experiment import Experiment
     from zcsr.store.kept.costs import Session
 
 
@@ -32,8 +33,14 @@ def measured(
     return Session(store, work, meter)
 
 
-def chosen_meter(name: str | None) -> Meter | None:
-    """Return the meter that an option names."""
-    from zcsr.cost.meter import open_meter
-
-    return None if name is None else open_meter(name)
+def measured_run(experiment: Experiment, kind: str, meter: Meter | None) -> Session:
+    """Return a context manager that keeps what its body costs as a session of `kind` on behalf of a run."""
+    return measured(
+        experiment.store,
+        kind,
+        run=experiment.run.name,
+        tasks=(task.task for task in experiment.tasks),
+        collections=(task.collection.id for task in experiment.tasks),
+        workers=experiment.workers,
+        meter=meter,
+    )

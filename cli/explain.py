@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from zcsr.cli.console import data, progress, say
 from zcsr.cli.costs import measured
-from zcsr.cli.options import (
-    FootprintOption,
-    ImagesOption,
-    ProgramArgument,
-    SpaceFileOption,
-    StoreOption,
-    WorkersOption,
-    open_store,
-    parse_task,
-    use_spaces,
-    worker_count,
-)
+from zcsr.cli.failures import interruptible, writing
+from zcsr.cli.groups import option, with_options
+from zcsr.cli.options import FootprintOption, ImagesOption, Place, WorkersOption, parse_task, worker_count
+from zcsr.cli.programs import ProgramArgument, read_program
+from zcsr.cli.tables import print_rows
+from zcsr.cost.footprint import Footprint
 
 if TYPE_CHECKING:
-    from zcsr.cost.footprint import Footprint
     from zcsr.insight.readings import NetworkReading
     from zcsr.language.program import Program
     from zcsr.reports.program_page import Explanation
@@ -32,34 +26,28 @@ if TYPE_CHECKING:
 NETWORKS = 20
 
 
+@with_options
 def explain(
+    *,
     program: ProgramArgument,
-    task: Annotated[
-        str | None,
-        typer.Option("--task", "-t", help="Look at networks of SPACE:DATASET as well.", show_default="no networks"),
-    ] = None,
+    task: str | None = option(
+        None, "look at networks of SPACE:DATASET as well", flag="--task -t", unset="no networks"
+    ),
     images: ImagesOption = None,
-    networks: Annotated[int, typer.Option("--networks", min=2, help="With --task: how many networks.")] = NETWORKS,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Folder to write a report with pictures to.", show_default="print it"),
-    ] = None,
+    networks: int = option(NETWORKS, "with --task: how many networks", least=2),
+    out: Path | None = option(None, "folder to write a report with pictures to", flag="--out -o", unset="print it"),
     footprint: FootprintOption = None,
     workers: WorkersOption = None,
-    space_file: SpaceFileOption = None,
-    store: StoreOption = None,
+    place: Place,
 ) -> None:
     """Say what a program looks at and what moves its score: sizes of tensors, and real networks with --task."""
-    from zcsr.cli.failures import cannot_write
-    from zcsr.cli.programs import read_program
-    from zcsr.cost.footprint import Footprint
     from zcsr.reports.program_page import explain_program, render_explanation
     from zcsr.reports.toolkit.footprint import read_cost
 
-    use_spaces(space_file)
-    given = read_program(program, store)
+    place.use_spaces()
+    given = read_program(program, place.store)
     reckoned = Footprint.of(footprint or ())
-    opened = _store(store, needed=task is not None)
+    opened = _store(place, needed=task is not None)
     command = _command(program, given, task, images, networks, reckoned)
     if task is None or opened is None:
         explanation = explain_program(given, opened, None, command)
@@ -72,40 +60,32 @@ def explain(
     if out is None:
         _print(explanation)
         return
-    try:
+    with writing():
         typer.echo(str(render_explanation(explanation, out)))
-    except OSError as error:
-        raise cannot_write(error) from error
 
 
-def _store(path: Path | None, needed: bool) -> Store | None:
+def _store(place: Place, needed: bool) -> Store | None:
     """The store; None, with a word about it, where no one named it and there is none."""
-    from zcsr.cli.console import say
     from zcsr.store import default_root
 
     if needed:
-        return open_store(path, create=True)
-    if path is None and not default_root().exists():
+        return place.open(create=True)
+    if place.store is None and not default_root().exists():
         say(f"no store at {default_root()}, so no programs of runs to compare with; --store names one")
         return None
-    return open_store(path)
+    return place.open()
 
 
 def _reading(
     store: Store, program: Program, task: str, images: str | None, networks: int, workers: int | None
 ) -> NetworkReading:
-    from zcsr.cli.console import progress
-    from zcsr.cli.failures import Interrupted
     from zcsr.reports.program_page import networks_of_task
 
     space, dataset = parse_task(task)
-    try:
-        with progress("looking at", "networks") as report:
-            return networks_of_task(
-                store, program, space, dataset, images or dataset, networks, worker_count(workers), report
-            )
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; nothing is kept of it") from None
+    with interruptible("nothing is kept of it"), progress("looking at", "networks") as report:
+        return networks_of_task(
+            store, program, space, dataset, images or dataset, networks, worker_count(workers), report
+        )
 
 
 def _command(
@@ -124,8 +104,6 @@ def _command(
 def _print(explanation: Explanation) -> None:
     from rich.text import Text
 
-    from zcsr.cli.console import data
-    from zcsr.cli.tables import print_rows
     from zcsr.reports import program_page as parts
 
     console = data()

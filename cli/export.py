@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from zcsr.cli.options import ProgramArgument, StoreOption
+from zcsr.cli.failures import writing
+from zcsr.cli.groups import option, with_options
+from zcsr.cli.options import OutFileOption, StoreOption, chosen_format
+from zcsr.cli.programs import ProgramArgument, read_program
+from zcsr.errors import InputError
 
 if TYPE_CHECKING:
     from zcsr.language.program import Program
@@ -18,26 +19,22 @@ PICTURES = ("png", "svg")
 SUFFIXES = {".py": "python", ".json": "json", ".tex": "latex", ".txt": "text", ".png": "png", ".svg": "svg"}
 
 
+@with_options
 def export(
+    *,
     program: ProgramArgument,
-    output_format: Annotated[
-        str | None,
-        typer.Option(
-            "--format", "-f", help=f"One of {', '.join(FORMATS)}.", show_default="by the ending of --out, or python"
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write to.", show_default="stdout")
-    ] = None,
+    output_format: str | None = option(
+        None, f"one of {', '.join(FORMATS)}", flag="--format -f", unset="by the ending of --out, or python"
+    ),
+    out: OutFileOption = None,
     store: StoreOption = None,
 ) -> None:
     """Write a program as a Python file that needs torch alone, as JSON, sympy, LaTeX or text, or as a picture."""
-    from zcsr.cli.failures import cannot_write
-    from zcsr.cli.programs import read_program
-
-    chosen = _checked_format(output_format, out)
+    chosen = chosen_format(output_format, out, FORMATS, SUFFIXES, "python")
+    if chosen in PICTURES and out is None:
+        raise InputError(f"--format {chosen} needs a file to write to: --out FILE.{chosen}")
     given = read_program(program, store)
-    try:
+    with writing():
         if out is not None and chosen in PICTURES:
             from zcsr.reports.toolkit.tree import tree_figure
 
@@ -46,19 +43,6 @@ def export(
             out.write_text(_text(given, chosen), encoding="utf-8")
         else:
             sys.stdout.write(_text(given, chosen))
-    except OSError as error:
-        raise cannot_write(error) from error
-
-
-def _checked_format(given: str | None, out: Path | None) -> str:
-    from zcsr.errors import InputError
-
-    chosen = given or (SUFFIXES.get(out.suffix.lower(), "python") if out else "python")
-    if chosen not in FORMATS:
-        raise InputError(f"--format is one of {', '.join(FORMATS)}, not '{chosen}'")
-    if chosen in PICTURES and out is None:
-        raise InputError(f"--format {chosen} needs a file to write to: --out FILE.{chosen}")
-    return chosen
 
 
 def _text(program: Program, chosen: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import typer
@@ -40,9 +42,22 @@ def failure_of(error: Exception) -> Failure | None:
     return None
 
 
-def cannot_write(error: OSError) -> InputError:
-    """Return the error for a file or folder that the user asked to write to."""
-    return InputError(f"cannot write {_of_system(error)}; name another place with --out")
+@contextmanager
+def interruptible(words: str) -> Iterator[None]:
+    """On Ctrl-C, end with these words about what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; {words}") from None
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Raise InputError where what the user asked to write to cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write {_of_system(error)}; name another place with --out") from error
 
 
 def _of_system(error: OSError) -> str:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zcsr.cli.options import SpaceFileOption, StoreOption, open_store, use_spaces
+from zcsr.cli.console import progress, say
+from zcsr.cli.groups import REQUIRED, option, with_options
+from zcsr.cli.options import Place, StoreOption, open_store
 
 if TYPE_CHECKING:
     from zcsr.store import ImportReport
@@ -19,30 +21,26 @@ app = typer.Typer(
 
 
 @app.command("accuracies")
+@with_options
 def accuracies(
+    *,
     table: Annotated[Path, typer.Argument(help="Parquet or CSV file with a row an architecture.")],
-    space: Annotated[str, typer.Option("--space", help="Search space of the architectures.")],
-    dataset: Annotated[str, typer.Option("--dataset", help="Dataset the accuracies were measured on.")],
-    accuracy_column: Annotated[str, typer.Option("--accuracy-column", help="Column of accuracies in percent.")],
-    arch_column: Annotated[str, typer.Option("--arch-column", help="Column of architecture strings.")] = "arch",
-    metric: Annotated[
-        str, typer.Option("--metric", help="What was measured, such as test or validation.")
-    ] = "test",
-    seed: Annotated[int, typer.Option("--seed", help="Training seed of the accuracies.")] = 0,
-    seed_column: Annotated[str | None, typer.Option("--seed-column", help="Column of training seeds.")] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out rows that cannot be used and count them.")
-    ] = False,
-    space_file: SpaceFileOption = None,
-    store: StoreOption = None,
+    space: str = option(REQUIRED, "search space of the architectures"),
+    dataset: str = option(REQUIRED, "dataset the accuracies were measured on"),
+    accuracy_column: str = option(REQUIRED, "column of accuracies in percent"),
+    arch_column: str = option("arch", "column of architecture strings"),
+    metric: str = option("test", "what was measured, such as test or validation"),
+    seed: int = option(0, "training seed of the accuracies"),
+    seed_column: str | None = option(None, "column of training seeds"),
+    skip_bad: bool = option(False, "leave out rows that cannot be used and count them"),
+    place: Place,
 ) -> None:
     """Import a table of accuracies; importing the same table again replaces it."""
-    from zcsr.cli.console import say
     from zcsr.store import import_accuracies
 
-    use_spaces(space_file)
+    place.use_spaces()
     report = import_accuracies(
-        open_store(store, create=True),
+        place.open(create=True),
         table,
         space=space,
         dataset=dataset,
@@ -57,33 +55,28 @@ def accuracies(
 
 
 @app.command("scores")
+@with_options
 def scores(
+    *,
     table: Annotated[
         Path, typer.Argument(help="Parquet or CSV file with a row an architecture and a column a proxy.")
     ],
-    source: Annotated[str, typer.Option("--source", help="Who computed them; names them in the store.")],
-    space: Annotated[str, typer.Option("--space", help="Search space of the architectures.")],
-    dataset: Annotated[str, typer.Option("--dataset", help="Dataset the scores were computed on.")],
-    arch_column: Annotated[str, typer.Option("--arch-column", help="Column of architecture strings.")] = "arch",
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--column", help="Column of a proxy's scores; may be repeated.", show_default="every column of floats"
-        ),
-    ] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out scores that cannot be used and count them.")
-    ] = False,
-    space_file: SpaceFileOption = None,
-    store: StoreOption = None,
+    source: str = option(REQUIRED, "who computed them; names them in the store"),
+    space: str = option(REQUIRED, "search space of the architectures"),
+    dataset: str = option(REQUIRED, "dataset the scores were computed on"),
+    arch_column: str = option("arch", "column of architecture strings"),
+    column: list[str] | None = option(
+        None, "column of a proxy's scores; may be repeated", unset="every column of floats"
+    ),
+    skip_bad: bool = option(False, "leave out scores that cannot be used and count them"),
+    place: Place,
 ) -> None:
     """Import a table of others' scores of known proxies; importing the same one again changes nothing."""
-    from zcsr.cli.console import say
     from zcsr.store.importers.proxy_scores import import_scores
 
-    use_spaces(space_file)
+    place.use_spaces()
     report = import_scores(
-        open_store(store, create=True),
+        place.open(create=True),
         table,
         source=source,
         space=space,
@@ -96,7 +89,9 @@ def scores(
 
 
 @app.command("benchmark")
+@with_options
 def benchmark(
+    *,
     path: Annotated[
         Path,
         typer.Argument(
@@ -104,23 +99,13 @@ def benchmark(
             ".json of NDS such as DARTS.json, or zc_nasbench201.json of NAS-Bench-Suite-Zero."
         ),
     ],
-    kind: Annotated[
-        str, typer.Option("--kind", help="What it is: auto, nats, nasbench201, nds or suite-zero.")
-    ] = "auto",
-    space: Annotated[
-        str | None, typer.Option("--space", help="Search space of a file of NDS.", show_default="from its name")
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Dataset of a file of NDS.", show_default="from its name")
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option("--epochs", min=1, help="Take the training of this length.", show_default="the longest"),
-    ] = None,
+    kind: str = option("auto", "what it is: auto, nats, nasbench201, nds or suite-zero"),
+    space: str | None = option(None, "search space of a file of NDS", unset="from its name"),
+    dataset: str | None = option(None, "dataset of a file of NDS", unset="from its name"),
+    epochs: int | None = option(None, "take the training of this length", least=1, unset="the longest"),
     store: StoreOption = None,
 ) -> None:
     """Import a published benchmark, read as plain data; importing the same one again changes nothing."""
-    from zcsr.cli.console import progress, say
     from zcsr.store.importers.benchmark_files import import_benchmark
 
     opened = open_store(store, create=True)
@@ -132,26 +117,23 @@ def benchmark(
 
 
 @app.command("images")
+@with_options
 def images(
+    *,
     path: Annotated[
         Path,
         typer.Argument(
             help="Parquet or NPZ file, an official folder such as cifar-10-batches-py, or one of class folders."
         ),
     ],
-    name: Annotated[str, typer.Option("--name", help="Name in the store; a dataset's name makes them its own.")],
-    classes: Annotated[
-        int | None, typer.Option("--classes", min=1, help="Number of classes.", show_default="from the labels")
-    ] = None,
-    pool: Annotated[int, typer.Option("--pool", min=1, help="Average blocks of this many pixels a side.")] = 1,
-    pad: Annotated[int, typer.Option("--pad", min=0, help="Then add a black border of this many pixels.")] = 0,
-    first: Annotated[
-        int | None, typer.Option("--first", min=1, help="Take only this many, the first.", show_default="all")
-    ] = None,
+    name: str = option(REQUIRED, "name in the store; a dataset's name makes them its own"),
+    classes: int | None = option(None, "number of classes", least=1, unset="from the labels"),
+    pool: int = option(1, "average blocks of this many pixels a side", least=1),
+    pad: int = option(0, "then add a black border of this many pixels", least=0),
+    first: int | None = option(None, "take only this many, the first", least=1, unset="all"),
     store: StoreOption = None,
 ) -> None:
     """Import a set of labelled images; they are normalised by the dataset's published mean and deviation."""
-    from zcsr.cli.console import say
     from zcsr.store import import_images
 
     opened = open_store(store, create=True)

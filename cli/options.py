@@ -1,16 +1,21 @@
-"""Options that several commands share."""
+"""Options that several commands share, each said once, and groups of them that a command takes as one object."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from zcsr.cli.console import say
+from zcsr.cli.groups import Without, option
+from zcsr.cost.meter import Meter, open_meter
+from zcsr.errors import InputError
+from zcsr.networks.config import StatisticsConfig
 
-    from zcsr.networks.untrained import StatisticsConfig
+if TYPE_CHECKING:
     from zcsr.store import Store
 
 StoreOption = Annotated[
@@ -26,46 +31,9 @@ WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", "-w", min=1, help="Processes to compute with.", show_default="one a core"),
 ]
-BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Images in the minibatch.")]
-NetworkSeedOption = Annotated[
-    int, typer.Option("--network-seed", help="Seed of the weights, the minibatch and the noise.")
-]
-PatternOption = Annotated[
-    str, typer.Option("--pattern", help="Instances: rcb (ReLU-Conv-BatchNorm) or cbr (Conv-BatchNorm-ReLU).")
-]
-LossOption = Annotated[
-    str, typer.Option("--loss", help="What the gradients come from: ones (on the logits) or cross_entropy.")
-]
-InitialisationOption = Annotated[
-    str, typer.Option("--initialisation", help="Weights by the rules of eznas, or of torch as other proxies' are.")
-]
 ImagesOption = Annotated[
     str | None,
     typer.Option("--images", help="Stored image set to draw the minibatch from.", show_default="the dataset's own"),
-]
-SampleOption = Annotated[
-    int | None, typer.Option("--sample", min=1, help="So many networks of the space, drawn at random.")
-]
-SampleSeedOption = Annotated[int, typer.Option("--sample-seed", help="Seed of that draw.")]
-IndicesOption = Annotated[
-    str | None,
-    typer.Option("--indices", help="Networks FIRST:END in the space's order, END left out; may go down."),
-]
-AllOption = Annotated[bool, typer.Option("--all", help="Every network of the space.")]
-ProgramOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--program",
-        "-p",
-        help="Program text, a program's name or id, or @FILE with one of these or JSON; may be repeated.",
-    ),
-]
-ProgramArgument = Annotated[
-    str, typer.Argument(help="Program text, a program's name or id, or @FILE with one of these or JSON.")
-]
-ProxyOption = Annotated[
-    list[str] | None,
-    typer.Option("--proxy", help="Known proxy (`zcsr proxies`), or all; may be repeated."),
 ]
 SpaceFileOption = Annotated[
     list[Path] | None,
@@ -76,10 +44,6 @@ SpaceFileOption = Annotated[
         show_default="none",
     ),
 ]
-MeterOption = Annotated[
-    str | None,
-    typer.Option("--meter", help="Measure the electricity as well, with codecarbon.", show_default="none"),
-]
 FootprintOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -89,29 +53,57 @@ FootprintOption = Annotated[
         show_default="those of Green Algorithms",
     ),
 ]
-RunArgument = Annotated[str, typer.Argument(help="Name of a run, or latest.")]
+OutFileOption = Annotated[Path | None, typer.Option("--out", "-o", help="File to write to.", show_default="stdout")]
+SpaceArgument = Annotated[str, typer.Argument(help="Search space; `zcsr spaces` lists them.")]
+DatasetArgument = Annotated[str, typer.Argument(help="Dataset, which fixes resolution and number of classes.")]
+
+Conditions = Annotated[StatisticsConfig, Without("initialisation")]
+"""Under which statistics are taken; only scores can be of networks that are initialised in another way."""
 
 
-def open_store(path: Path | None, create: bool = False) -> Store:
-    """Return the store an option names, or the default one."""
-    from zcsr.store import Store, default_root
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command works: the spaces that it knows, and its store."""
 
-    return Store.open(path or default_root(), create=create)
+    space_file: SpaceFileOption = None
+    store: StoreOption = None
+
+    def use_spaces(self) -> None:
+        """Run the Python files, and know the spaces they define."""
+        use_spaces(self.space_file)
+
+    def open(self, create: bool = False) -> Store:
+        """Return the store, or the default one."""
+        return open_store(self.store, create)
+
+    def open_for(self, tasks: Sequence[tuple[str, str]], create: bool = False) -> Store:
+        """Return the store, or the default one, to work in on tasks (space, dataset).
+
+        A task of the benchmark that comes with zcsr makes the store where there is none, and has its accuracies put
+        in where the store has none.
+        """
+        from zcsr.store.kept.images import embedded_tasks, install_missing
+
+        opened = self.open(create=create or not embedded_tasks().isdisjoint(tasks))
+        for space, dataset in install_missing(opened, tasks):
+            say(f"accuracies of {space}:{dataset} put into the store: they come with zcsr")
+        return opened
 
 
-def open_store_for(tasks: Sequence[tuple[str, str]], path: Path | None, create: bool = False) -> Store:
-    """Return the store an option names, or the default one, to work in on tasks (space, dataset).
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a command computes with, and what measures it."""
 
-    A task of the benchmark that comes with zcsr makes the store where there is none, and has its accuracies put in
-    where the store has none.
-    """
-    from zcsr.cli.console import say
-    from zcsr.store.kept.images import embedded_tasks, install_missing
+    workers: WorkersOption = None
+    meter: str | None = option(None, "measure the electricity as well, with codecarbon", unset="none")
 
-    opened = open_store(path, create=create or not embedded_tasks().isdisjoint(tasks))
-    for space, dataset in install_missing(opened, tasks):
-        say(f"accuracies of {space}:{dataset} put into the store: they come with zcsr")
-    return opened
+    def count(self) -> int:
+        """Return the number of processes."""
+        return worker_count(self.workers)
+
+    def opened_meter(self) -> Meter | None:
+        """Return the meter of electricity, where one is named."""
+        return None if self.meter is None else open_meter(self.meter)
 
 
 def use_spaces(files: Sequence[Path] | None) -> None:
@@ -121,10 +113,15 @@ def use_spaces(files: Sequence[Path] | None) -> None:
     use_spaces_of(files or ())
 
 
+def open_store(path: Path | None, create: bool = False) -> Store:
+    """Return the store an option names, or the default one."""
+    from zcsr.store import Store, default_root
+
+    return Store.open(path or default_root(), create=create)
+
+
 def parse_task(task: str) -> tuple[str, str]:
     """Return the search space and the dataset that a --task names."""
-    from zcsr.errors import InputError
-
     space, colon, dataset = task.partition(":")
     if not (space and colon and dataset):
         raise InputError(f"--task takes SPACE:DATASET, such as nasbench201:cifar10, not '{task}'")
@@ -138,10 +135,11 @@ def worker_count(workers: int | None) -> int:
     return workers or available_workers()
 
 
-def statistics_config(
-    batch_size: int, seed: int, pattern: str, loss: str, initialisation: str = "eznas"
-) -> StatisticsConfig:
-    """Return the configuration that the options of a collection spell."""
-    from zcsr.networks.untrained import StatisticsConfig
-
-    return StatisticsConfig(batch_size, seed, pattern, loss, initialisation=initialisation)  # type: ignore[arg-type]
+def chosen_format(
+    given: str | None, out: Path | None, formats: Collection[str], endings: Mapping[str, str], usual: str
+) -> str:
+    """Return the format that an option names, or else the ending of the file to write, or else the usual one."""
+    chosen = given or (endings.get(out.suffix.lower(), usual) if out else usual)
+    if chosen not in formats:
+        raise InputError(f"--format is one of {', '.join(formats)}, not '{chosen}'")
+    return chosen

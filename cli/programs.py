@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zcsr.cli.groups import option
+from zcsr.cli.options import open_store
+from zcsr.errors import InputError, StoreError
+from zcsr.proxies import proxy_names
 
 if TYPE_CHECKING:
     from zcsr.language.program import Program
+
+_GIVEN = "Program text, a program's name or id, or @FILE with one of these or JSON"
+
+ProgramArgument = Annotated[str, typer.Argument(help=f"{_GIVEN}.")]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureOptions:
+    """The programs and the known proxies that options name."""
+
+    program: list[str] | None = option(None, f"{_GIVEN}; may be repeated", flag="--program -p")
+    proxy: list[str] | None = option(None, "known proxy (`zcsr proxies`), or all; may be repeated")
+
+    def programs(self, store: Path | None) -> list[Program]:
+        """Return the programs; `store` as for `read_program`."""
+        return [read_program(text, store) for text in self.program or ()]
+
+    def proxies(self) -> tuple[str, ...]:
+        """Return the names of the known proxies."""
+        return proxies_named(self.proxy or ())
 
 
 def read_program(given: str, store: Path | None) -> Program:
@@ -15,7 +43,6 @@ def read_program(given: str, store: Path | None) -> Program:
 
     `store` is the folder that an option names; it is opened, and must be there, for ids alone.
     """
-    from zcsr.errors import InputError
     from zcsr.export.json_form import from_json
 
     if not given.startswith("@"):
@@ -30,8 +57,6 @@ def read_program(given: str, store: Path | None) -> Program:
 
 def proxies_named(given: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the known proxies that an option names, each once; all of them for "all"."""
-    from zcsr.proxies import proxy_names
-
     return tuple(dict.fromkeys(proxy_names() if "all" in given else given))
 
 
@@ -46,8 +71,6 @@ def _found(text: str, store: Path | None) -> Program:
 
 
 def _looked_up(id: str, path: Path | None) -> Program:
-    from zcsr.cli.options import open_store
-    from zcsr.errors import StoreError
     from zcsr.store.sql.program_ids import program_of_id
 
     try:

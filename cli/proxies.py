@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from zcsr import proxies as known
+from zcsr.cli.console import data
+from zcsr.cli.tables import Column, layout
+
 
 def proxies() -> None:
     """List the known proxies and the programs that have a name."""
-    from zcsr import proxies as known
-    from zcsr.cli.console import data
     from zcsr.language.named_programs import named_programs
 
     every = [known.get_proxy(name) for name in known.proxy_names()]
@@ -21,9 +23,6 @@ def proxies() -> None:
 
 
 def _print(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    from zcsr.cli.console import data
-    from zcsr.cli.tables import Column, layout
-
     console = data()
     columns = [Column(name, cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)]
     console.print(layout(columns, console.width))

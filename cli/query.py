@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from zcsr.cli.options import StoreOption, open_store
+from zcsr import queries
+from zcsr.cli.console import data, say
+from zcsr.cli.failures import writing
+from zcsr.cli.groups import option, with_options
+from zcsr.cli.options import OutFileOption, StoreOption, chosen_format, open_store
+from zcsr.cli.tables import print_rows
+from zcsr.errors import InputError
 
 if TYPE_CHECKING:
     import polars
@@ -23,26 +31,19 @@ SHOWN = 50
 BRIEF = 115
 
 
+@with_options
 def query(
+    *,
     sql: Annotated[
         str | None, typer.Argument(help="Name of a query, or SQL.", show_default="list the named queries")
     ] = None,
-    parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", help="Value of a parameter, as name=value.")
-    ] = None,
-    describe: Annotated[
-        bool, typer.Option("--describe", help="Say all about a named query, its SQL included, and do not run it.")
-    ] = False,
-    output_format: Annotated[
-        str | None,
-        typer.Option(
-            "--format", "-f", help=f"One of {', '.join(FORMATS)}.", show_default="by the ending of --out, or table"
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write to.", show_default="stdout")
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Rows shown in a table.")] = SHOWN,
+    parameter: list[str] | None = option(None, "value of a parameter, as name=value", flag="--parameter -p"),
+    describe: bool = option(False, "say all about a named query, its SQL included, and do not run it"),
+    output_format: str | None = option(
+        None, f"one of {', '.join(FORMATS)}", flag="--format -f", unset="by the ending of --out, or table"
+    ),
+    out: OutFileOption = None,
+    limit: int = option(SHOWN, "rows shown in a table", least=1),
     store: StoreOption = None,
 ) -> None:
     """Run a named query or any SQL on the store, read-only; without an argument, list the named queries."""
@@ -51,7 +52,9 @@ def query(
     elif sql is None:
         _list_queries()
     else:
-        chosen = _checked_format(output_format, out)
+        chosen = chosen_format(output_format, out, FORMATS, SUFFIXES, "table")
+        if chosen == "parquet" and out is None:
+            raise InputError("--format parquet needs a file to write to: --out FILE")
         _write(_rows(open_store(store), sql, _parse_parameters(parameter or [])), chosen, out, limit)
 
 
@@ -69,12 +72,6 @@ def _rows(store: Store, query: str, parameters: dict[str, str]) -> polars.DataFr
 
 
 def _list_queries() -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from zcsr import queries
-    from zcsr.cli.console import data, say
-
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
@@ -92,13 +89,6 @@ def _in_brief(entry: Query, width: int) -> str:
 
 
 def _describe(name: str | None) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from zcsr import queries
-    from zcsr.cli.console import data
-    from zcsr.errors import InputError
-
     if name is None:
         raise InputError("--describe takes the name of a query; `zcsr query` lists them")
     try:
@@ -115,8 +105,6 @@ def _describe(name: str | None) -> None:
 
 
 def _parse_parameters(pairs: list[str]) -> dict[str, str]:
-    from zcsr.errors import InputError
-
     values = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -126,29 +114,14 @@ def _parse_parameters(pairs: list[str]) -> dict[str, str]:
     return values
 
 
-def _checked_format(given: str | None, out: Path | None) -> str:
-    from zcsr.errors import InputError
-
-    chosen = given or (SUFFIXES.get(out.suffix.lower(), "table") if out else "table")
-    if chosen not in FORMATS:
-        raise InputError(f"--format is one of {', '.join(FORMATS)}, not '{chosen}'")
-    if chosen == "parquet" and out is None:
-        raise InputError("--format parquet needs a file to write to: --out FILE")
-    return chosen
-
-
 def _write(frame: polars.DataFrame, output_format: str, out: Path | None, limit: int) -> None:
-    from zcsr.cli.failures import cannot_write
-
     if out is None and output_format == "table":
         _print_table(frame, limit)
     elif out is None:
         sys.stdout.write(text_of(frame, output_format))
     else:
-        try:
+        with writing():
             _write_file(frame, output_format, out)
-        except OSError as error:
-            raise cannot_write(error) from error
 
 
 def _write_file(frame: polars.DataFrame, output_format: str, out: Path) -> None:
@@ -161,9 +134,6 @@ def _write_file(frame: polars.DataFrame, output_format: str, out: Path) -> None:
 
 
 def _print_table(frame: polars.DataFrame, limit: int) -> None:
-    from zcsr.cli.console import data, say
-    from zcsr.cli.tables import print_rows
-
     print_rows(data(), frame.head(limit))
     if frame.height > limit:
         say(f"{limit} of {frame.height:,} rows shown; --limit shows more, --format csv all")

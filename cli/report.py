@@ -7,10 +7,16 @@ from typing import Annotated
 
 import typer
 
+from zcsr.cli.failures import writing
+from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import FootprintOption, StoreOption, open_store
+from zcsr.cost.footprint import Footprint
+from zcsr.errors import InputError
 
 
+@with_options
 def report(
+    *,
     run: Annotated[
         list[str] | None,
         typer.Argument(
@@ -18,43 +24,22 @@ def report(
             show_default="latest",
         ),
     ] = None,
-    scores: Annotated[
-        bool,
-        typer.Option("--scores", help="Report on what `zcsr test --task` scored, beside published figures."),
-    ] = False,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            "--name",
-            help="With --scores or several runs: name of the report.",
-            show_default="scores or representations",
-        ),
-    ] = None,
-    notes: Annotated[
-        Path | None,
-        typer.Option(
-            "--notes",
-            help="With --scores: markdown file of your own, to stand after the summary.",
-            show_default="none",
-        ),
-    ] = None,
-    search: Annotated[
-        str | None,
-        typer.Option("--search", help="Report on this search (`zcsr search`), or latest.", show_default="none"),
-    ] = None,
+    scores: bool = option(False, "report on what `zcsr test --task` scored, beside published figures"),
+    name: str | None = option(
+        None, "with --scores or several runs: name of the report", unset="scores or representations"
+    ),
+    notes: Path | None = option(
+        None, "with --scores: markdown file of your own, to stand after the summary", unset="none"
+    ),
+    search: str | None = option(None, "report on this search (`zcsr search`), or latest", unset="none"),
     footprint: FootprintOption = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder to write to.", show_default="reports in the store")
-    ] = None,
+    out: Path | None = option(None, "folder to write to", flag="--out -o", unset="reports in the store"),
     store: StoreOption = None,
 ) -> None:
     """Write a report of a run, of several, of scores apart from runs, or of a search, and print the path.
 
     Its pictures lie beside it. Several runs are compared by the representation of their programs.
     """
-    from zcsr.cli.failures import cannot_write
-    from zcsr.cost.footprint import Footprint
-    from zcsr.errors import InputError
     from zcsr.reports import render_representations, render_run, render_scores, render_search
 
     runs = run or []
@@ -72,7 +57,7 @@ def report(
     reckoned = Footprint.of(footprint or ())
     opened = open_store(store)
     folder = out or opened.root / "reports"
-    try:
+    with writing():
         if scores:
             path = render_scores(opened, name or "scores", folder, _read(notes) if notes else "", reckoned)
         elif search is not None:
@@ -81,14 +66,10 @@ def report(
             path = render_representations(opened, runs, name or "representations", folder, reckoned)
         else:
             path = render_run(opened, runs[0] if runs else "latest", folder, reckoned)
-    except OSError as error:
-        raise cannot_write(error) from error
     typer.echo(str(path))
 
 
 def _read(notes: Path) -> str:
-    from zcsr.errors import InputError
-
     try:
         return notes.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -8,26 +8,23 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from zcsr.cli.groups import spelled_by
+from zcsr.errors import InputError
+
 if TYPE_CHECKING:
     from zcsr.store.jobs.experiment import Experiment
     from zcsr.store.kept.runs import RunStore
 
-FREE = frozenset({"run", "resume", "workers", "space_file", "store", "meter"})
-"""Parameters that belong to a session, not to the run."""
-
 
 def check_same_search(context: typer.Context, experiment: Experiment) -> None:
     """Raise InputError where a flag on the command line says other than the run was started with."""
-    from zcsr.errors import InputError
-
     flags = {parameter.name: parameter.opts[0] for parameter in context.command.params}
-    decided = _decided(experiment)
-    for name in _given(context):
-        if name not in FREE and _spelled(context.params[name]) != decided[name]:
+    for name, decided in _decided(experiment).items():
+        given = _given(context, name)
+        if given not in (None, decided):
             raise InputError(
-                f"run {experiment.run.name} was started with {flags[name]} {decided[name]}, "
-                f"not {_spelled(context.params[name])}; to go on with it, leave that flag out, "
-                "or start a new run without --resume"
+                f"run {experiment.run.name} was started with {flags[name]} {decided}, not {given}; to go on with "
+                "it, leave that flag out, or start a new run without --resume"
             )
 
 
@@ -37,26 +34,22 @@ def space_flags(run: RunStore) -> str:
     return "".join(f" --space-file {shlex.quote(file)}" for file in files)
 
 
-def _given(context: typer.Context) -> list[str]:
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+def _given(context: typer.Context, name: str) -> str | None:
+    """What the command line itself says for a parameter, spelled as it is there."""
+    source = context.get_parameter_source(name)
+    return _spelled(context.params[name]) if source is not None and source.name == "COMMANDLINE" else None
 
 
 def _decided(experiment: Experiment) -> Mapping[str, str]:
-    """What the run was started with, as the command line's parameters spell it."""
+    """What the run was started with, as the command line's parameters spell it; all others belong to a session."""
     tasks = experiment.tasks
-    statistics = tasks[0].collection.config
-    config = experiment.config
-    return {name: str(getattr(config, name)) for name in type(config).__dataclass_fields__} | {
-        "networks": str(config.networks_per_task),
+    return {
         "task": _spelled([task.task for task in tasks]),
         "images": _one_of(task.images for task in tasks),
         "metric": _one_of(task.metric for task in tasks),
+        **spelled_by("config", experiment.config),
         "test_networks": _one_of(len(task.test) for task in tasks),
-        "batch_size": str(statistics.batch_size),
-        "network_seed": str(statistics.seed),
-        "pattern": statistics.pattern,
-        "loss": statistics.loss,
+        **spelled_by("statistics", tasks[0].collection.config),
     }
 
 

@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zcsr.cli.options import (
-    BatchSizeOption,
-    LossOption,
-    NetworkSeedOption,
-    PatternOption,
-    ProgramOption,
-    ProxyOption,
-    StoreOption,
-    open_store,
-    statistics_config,
-)
+from zcsr.cli.console import data, say
+from zcsr.cli.groups import REQUIRED, option, with_options
+from zcsr.cli.options import Conditions, StoreOption, chosen_format, open_store
+from zcsr.cli.programs import MeasureOptions, read_program
+from zcsr.cli.query import text_of
+from zcsr.cli.tables import print_rows
+from zcsr.errors import InputError
+from zcsr.proxies import get_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +29,9 @@ if TYPE_CHECKING:
 FORMATS = ("table", "csv", "json", "markdown")
 
 
+@with_options
 def score(
+    *,
     network: Annotated[
         str,
         typer.Argument(
@@ -40,36 +39,24 @@ def score(
             help="Python file, which is run, and the function in it that builds the network.",
         ),
     ],
-    images: Annotated[str, typer.Option("--images", help="Stored image set to draw the minibatch from.")],
-    program: ProgramOption = None,
-    proxy: ProxyOption = None,
-    height: Annotated[
-        int | None, typer.Option("--height", min=1, help="Make the images this high.", show_default="as stored")
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option("--width", min=1, help="Make the images this wide.", show_default="as stored")
-    ] = None,
-    batch_size: BatchSizeOption = 1,
-    network_seed: NetworkSeedOption = 0,
-    pattern: PatternOption = "rcb",
-    loss: LossOption = "ones",
-    keep_weights: Annotated[
-        bool, typer.Option("--keep-weights", help="Score the weights that the function gives, not drawn anew.")
-    ] = False,
-    output_format: Annotated[str, typer.Option("--format", "-f", help=f"One of {', '.join(FORMATS)}.")] = "table",
+    images: str = option(REQUIRED, "stored image set to draw the minibatch from"),
+    measures: MeasureOptions,
+    height: int | None = option(None, "make the images this high", least=1, unset="as stored"),
+    width: int | None = option(None, "make the images this wide", least=1, unset="as stored"),
+    statistics: Conditions,
+    keep_weights: bool = option(False, "score the weights that the function gives, not drawn anew"),
+    output_format: str = option("table", f"one of {', '.join(FORMATS)}", flag="--format -f"),
     store: StoreOption = None,
 ) -> None:
     """Score one network, that a function in a Python file of yours builds, by programs and known proxies."""
-    _check_format(output_format)
-    chosen = _chosen(program or (), proxy or (), store)
-    config = statistics_config(batch_size, network_seed, pattern, loss)
-
     from zcsr.evaluation.one_network import scores
     from zcsr.store import load_images
     from zcsr.store.importers.network_files import load_network, users_code
 
+    chosen_format(output_format, None, FORMATS, {}, "table")
+    chosen = _chosen(measures, store)
     stored = load_images(open_store(store, create=True), images)
-    batch, labels = stored.minibatch(batch_size, network_seed, height, width)
+    batch, labels = stored.minibatch(statistics.batch_size, statistics.seed, height, width)
     model = load_network(network)
     with users_code(network):
         found = scores(
@@ -77,32 +64,28 @@ def score(
             batch,
             list(chosen.values()),
             labels=labels,
-            seed=network_seed,
+            seed=statistics.seed,
             initialise=not keep_weights,
-            pattern=config.pattern,
-            loss=config.loss,
+            pattern=statistics.pattern,
+            loss=statistics.loss,
         )
     _say_what_is_not_finite(list(chosen), found)
     _print(_frame(list(chosen), found), output_format)
 
 
-def _chosen(programs: Sequence[str], proxies: Sequence[str], store: Path | None) -> dict[str, Program | Proxy]:
+def _chosen(measures: MeasureOptions, store: Path | None) -> dict[str, Program | Proxy]:
     """What to score with, by what the rows are called: what a program was given by, or a proxy's name."""
-    from zcsr.cli.programs import proxies_named, read_program
-    from zcsr.errors import InputError
-    from zcsr.proxies import get_proxy
-
-    if not programs and not proxies:
+    if not measures.program and not measures.proxy:
         raise InputError(
             "say what to score with: --program TEXT or NAME, or --proxy NAME; `zcsr proxies` lists names"
         )
-    chosen: dict[str, Program | Proxy] = {text.strip(): read_program(text.strip(), store) for text in programs}
-    return chosen | {name: get_proxy(name) for name in proxies_named(proxies)}
+    chosen: dict[str, Program | Proxy] = {
+        text.strip(): read_program(text.strip(), store) for text in measures.program or ()
+    }
+    return chosen | {name: get_proxy(name) for name in measures.proxies()}
 
 
 def _say_what_is_not_finite(names: Sequence[str], found: Sequence[Score]) -> None:
-    from zcsr.cli.console import say
-
     for name, one in zip(names, found, strict=True):
         if one.unusable:
             first = f", first in {one.unusable[0]}" if one.unusable[0] else ""
@@ -125,18 +108,7 @@ def _frame(names: Sequence[str], found: Sequence[Score]) -> polars.DataFrame:
     return polars.DataFrame(rows, schema=schema, orient="row")
 
 
-def _check_format(output_format: str) -> None:
-    from zcsr.errors import InputError
-
-    if output_format not in FORMATS:
-        raise InputError(f"--format is one of {', '.join(FORMATS)}, not '{output_format}'")
-
-
 def _print(frame: polars.DataFrame, output_format: str) -> None:
-    from zcsr.cli.console import data
-    from zcsr.cli.query import text_of
-    from zcsr.cli.tables import print_rows
-
     if output_format == "table":
         print_rows(data(), frame)
     else:

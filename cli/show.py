@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from rich.table import Table
+from rich.text import Text
 
+from zcsr.cli.console import data
 from zcsr.cli.options import SpaceFileOption, use_spaces
-
-if TYPE_CHECKING:
-    from zcsr.spaces import SearchSpace
+from zcsr.cli.tables import Column, layout
+from zcsr.spaces import SearchSpace, get_space, space_names, space_size
 
 
 def spaces(space_file: SpaceFileOption = None) -> None:
     """List the search spaces with their datasets."""
-    from zcsr.cli.console import data
-    from zcsr.cli.tables import Column, layout
-    from zcsr.spaces import get_space, space_names
-
     use_spaces(space_file)
     rows = [
         (name, _count(space), dataset, str(shape.classes), f"{shape.channels}x{shape.height}x{shape.width}")
@@ -32,18 +29,12 @@ def spaces(space_file: SpaceFileOption = None) -> None:
 
 def _count(space: SearchSpace) -> str:
     """How many architectures a space has; some have more than `len` can say."""
-    from zcsr.spaces import space_size
-
     size = space_size(space)
     return f"{size:,}" if size < 10**12 else f"{size:.1e}"
 
 
 def operations() -> None:
     """List the operations of a program and the tensors they work on."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from zcsr.cli.console import data
     from zcsr.language.languages import EZNAS
 
     table = Table.grid(padding=(0, 2))

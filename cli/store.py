@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import typer
+from rich.text import Text
 
+from zcsr.cli.console import data, say
 from zcsr.cli.options import StoreOption, open_store
+from zcsr.errors import StoreError
 
 app = typer.Typer(help="Look after the store.", pretty_exceptions_enable=False)
 
@@ -12,10 +15,6 @@ app = typer.Typer(help="Look after the store.", pretty_exceptions_enable=False)
 @app.command("verify")
 def verify(store: StoreOption = None) -> None:
     """Read every shard again and compare it with its summary and with the index; exit code 3 on a problem."""
-    from rich.text import Text
-
-    from zcsr.cli.console import data, say
-    from zcsr.errors import StoreError
     from zcsr.store.jobs.verify import verify_store
 
     problems = verify_store(open_store(store))
@@ -29,7 +28,6 @@ def verify(store: StoreOption = None) -> None:
 @app.command("rebuild")
 def rebuild(store: StoreOption = None) -> None:
     """Delete the DuckDB index and make it anew from the Parquet files."""
-    from zcsr.cli.console import say
     from zcsr.store import rebuild as rebuild_index
 
     opened = open_store(store)

@@ -6,32 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zcsr.cli.archs import chosen_archs
-from zcsr.cli.costs import chosen_meter, measured
-from zcsr.cli.options import (
-    AllOption,
-    BatchSizeOption,
-    ImagesOption,
-    IndicesOption,
-    InitialisationOption,
-    LossOption,
-    MeterOption,
-    NetworkSeedOption,
-    PatternOption,
-    ProgramOption,
-    ProxyOption,
-    SampleOption,
-    SampleSeedOption,
-    SpaceFileOption,
-    StoreOption,
-    WorkersOption,
-    open_store,
-    open_store_for,
-    parse_task,
-    statistics_config,
-    use_spaces,
-    worker_count,
-)
+from zcsr.cli.archs import Networks
+from zcsr.cli.console import progress, say
+from zcsr.cli.costs import measured, measured_run
+from zcsr.cli.failures import interruptible
+from zcsr.cli.groups import Later, option, with_options
+from zcsr.cli.options import ImagesOption, Place, Work, parse_task
+from zcsr.cli.programs import MeasureOptions
+from zcsr.cli.query import print_named
+from zcsr.errors import InputError
+from zcsr.networks.config import StatisticsConfig
+from zcsr.spaces import get_space
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,34 +24,23 @@ if TYPE_CHECKING:
     from zcsr.cost.meter import Meter
     from zcsr.evaluation.many_networks import Measures
     from zcsr.language.program import Program
-    from zcsr.networks.untrained import StatisticsConfig
     from zcsr.store import Collection, Store
 
 
+@with_options
 def test(
+    *,
     run: Annotated[
         str | None,
         typer.Argument(help="Name of a run, or latest; with --task, its finalists.", show_default="latest"),
     ] = None,
-    program: ProgramOption = None,
-    proxy: ProxyOption = None,
-    task: Annotated[
-        str | None, typer.Option("--task", "-t", help="Test on SPACE:DATASET instead, apart from any run.")
-    ] = None,
-    sample: SampleOption = None,
-    sample_seed: SampleSeedOption = 0,
-    indices: IndicesOption = None,
-    every: AllOption = False,
+    measures: MeasureOptions,
+    task: str | None = option(None, "test on SPACE:DATASET instead, apart from any run", flag="--task -t"),
+    networks: Networks,
     images: ImagesOption = None,
-    batch_size: BatchSizeOption = 1,
-    network_seed: NetworkSeedOption = 0,
-    pattern: PatternOption = "rcb",
-    loss: LossOption = "ones",
-    initialisation: InitialisationOption = "eznas",
-    workers: WorkersOption = None,
-    meter: MeterOption = None,
-    space_file: SpaceFileOption = None,
-    store: StoreOption = None,
+    statistics: Later[StatisticsConfig],
+    work: Work,
+    place: Place,
 ) -> None:
     """Score programs on a run's test networks, or on any networks of a --task, and print how they rank them.
 
@@ -75,71 +49,47 @@ def test(
     --indices or --all choose: a network is built once for all of them. Scores are kept as they come: after Ctrl-C
     the same command goes on where it stopped.
     """
-    from zcsr.cli.failures import Interrupted
-    from zcsr.cli.programs import read_program
-    from zcsr.errors import InputError
-    from zcsr.spaces import get_space
+    from zcsr.store import Collection
 
-    use_spaces(space_file)
-    if task is None and (proxy or sample is not None or indices is not None or every):
+    place.use_spaces()
+    if task is None and (measures.proxy or networks.asked):
         raise InputError(
             "--proxy, --sample, --indices and --all take a --task as well; without one, programs are tested on the "
             "test networks of a run"
         )
-    asked = chosen_meter(meter)
-    count = worker_count(workers)
-    try:
+    meter = work.opened_meter()
+    with interruptible("scores are kept, and the same command goes on with them"):
         if task is None:
-            opened = open_store(store)
-            programs = [read_program(text, store) for text in program or ()]
-            _test_run(opened, run or "latest", programs, count, asked)
+            opened = place.open()
+            _test_run(opened, run or "latest", measures.programs(place.store), work.count(), meter)
         else:
-            config = statistics_config(batch_size, network_seed, pattern, loss, initialisation)
-            collection = _collection(task, images, config)
-            archs = chosen_archs(
-                get_space(collection.space),
+            space, dataset = parse_task(task)
+            collection = Collection.of(space, dataset, images or dataset, statistics())
+            archs = networks.archs(
+                get_space(space),
                 "say which networks to test on: --sample N, --indices FIRST:END or --all, one of these",
-                sample=sample,
-                sample_seed=sample_seed,
-                indices=indices,
-                every=every,
             )
-            programs = [read_program(text, store) for text in program or ()]
-            opened = open_store_for([(collection.space, collection.dataset)], store)
-            measures = _measures(opened, run, programs, proxy or ())
-            _test_task(opened, collection, measures, archs, count, asked)
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; scores are kept, and the same command goes on with them") from None
+            programs = measures.programs(place.store)
+            opened = place.open_for([(space, dataset)])
+            chosen = _measures(opened, run, programs, measures.proxies())
+            _test_task(opened, collection, chosen, archs, work.count(), meter)
 
 
 def _test_run(store: Store, name: str, programs: Sequence[Program], workers: int, meter: Meter | None) -> None:
-    from zcsr.cli.console import progress
-    from zcsr.cli.query import print_named
     from zcsr.store.jobs.experiment import Experiment
 
     experiment = Experiment.resume(store, name, workers=workers)
-    cost = measured(
-        store,
-        "test",
-        run=experiment.run.name,
-        tasks=(task.task for task in experiment.tasks),
-        collections=(task.collection.id for task in experiment.tasks),
-        workers=workers,
-        meter=meter,
-    )
-    with cost, progress("testing", "networks") as report:
+    with measured_run(experiment, "test", meter), progress("testing", "networks") as report:
         experiment.test(programs or [finalist.program for finalist in experiment.finalists()], report)
     print_named(store, "correlations", {"run": experiment.run.name, "role": "test"})
 
 
 def _measures(store: Store, run: str | None, programs: Sequence[Program], proxies: Sequence[str]) -> Measures:
-    from zcsr.cli.programs import proxies_named
-    from zcsr.errors import InputError
     from zcsr.evaluation.many_networks import Measures
     from zcsr.store.jobs.experiment import Experiment
 
     of_run = [f.program for f in Experiment.resume(store, run, workers=1).finalists()] if run else []
-    measures = Measures(tuple(dict.fromkeys((*of_run, *programs))), proxies_named(proxies))
+    measures = Measures(tuple(dict.fromkeys((*of_run, *programs))), tuple(proxies))
     if not len(measures):
         raise InputError("say what to test: a RUN, --program 'TEXT' or --proxy NAME")
     return measures
@@ -153,8 +103,6 @@ def _test_task(
     workers: int,
     meter: Meter | None,
 ) -> None:
-    from zcsr.cli.console import progress, say
-    from zcsr.cli.query import print_named
     from zcsr.store.jobs.testing import score_archs
 
     task = f"{collection.space}:{collection.dataset}"
@@ -164,10 +112,3 @@ def _test_task(
     per_network = f"; {done.seconds / done.scored:.2f} s a network" if done.scored else ""
     say(f"{done.scored} networks scored, {done.already} were already{per_network}")
     print_named(store, "network_correlations", {"collection": collection.id})
-
-
-def _collection(task: str, images: str | None, config: StatisticsConfig) -> Collection:
-    from zcsr.store import Collection
-
-    space, dataset = parse_task(task)
-    return Collection.of(space, dataset, images or dataset, config)

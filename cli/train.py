@@ -2,94 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import random
+from typing import Annotated
 
 import typer
 
-from zcsr.cli.costs import chosen_meter, measured
-from zcsr.cli.options import (
-    ImagesOption,
-    MeterOption,
-    SpaceFileOption,
-    StoreOption,
-    WorkersOption,
-    open_store,
-    use_spaces,
-    worker_count,
-)
-
-if TYPE_CHECKING:
-    from zcsr.spaces import SearchSpace
+from zcsr.cli.console import progress, say
+from zcsr.cli.costs import measured
+from zcsr.cli.failures import interruptible
+from zcsr.cli.groups import option, with_options
+from zcsr.cli.options import DatasetArgument, ImagesOption, Place, SpaceArgument, Work
+from zcsr.cli.query import print_named
+from zcsr.errors import InputError
+from zcsr.networks.config import TrainingConfig
+from zcsr.spaces import SearchSpace, get_space, space_size
 
 NETWORKS = 200
 
 
+@with_options
 def train(
-    space: Annotated[str, typer.Argument(help="Search space; `zcsr spaces` lists them.")],
-    dataset: Annotated[str, typer.Argument(help="Dataset, which fixes resolution and number of classes.")],
+    *,
+    space: SpaceArgument,
+    dataset: DatasetArgument,
     images: ImagesOption = None,
-    networks: Annotated[
-        int | None,
-        typer.Option(
-            "--networks",
-            min=1,
-            help="Architectures, drawn at random.",
-            show_default=f"{NETWORKS}, or all where the space has fewer",
-        ),
-    ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Trainings of each, with seeds 0, 1, ...")] = 1,
-    sample_seed: Annotated[int, typer.Option("--sample-seed", help="Seed of the draw of architectures.")] = 0,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")] = 4,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=2, help="Images in a step.")] = 64,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Highest of the one cycle.")] = 0.2,
-    train_images: Annotated[
-        int, typer.Option("--train-images", min=2, help="Train on this many of the set's first images.")
-    ] = 8192,
-    test_images: Annotated[
-        int, typer.Option("--test-images", min=1, help="Test on this many of the set's last images.")
-    ] = 30_000,
+    networks: int | None = option(
+        None, "architectures, drawn at random", least=1, unset=f"{NETWORKS}, or all where the space has fewer"
+    ),
+    seeds: int = option(1, "trainings of each, with seeds 0, 1, ..", least=1),
+    sample_seed: int = option(0, "seed of the draw of architectures"),
+    config: TrainingConfig,
+    train_images: int = option(8192, "train on this many of the set's first images", least=2),
+    test_images: int = option(30_000, "test on this many of the set's last images", least=1),
     device: Annotated[str, typer.Option("--device", help="cpu, or cuda where there is one.")] = "cpu",
-    workers: WorkersOption = None,
-    meter: MeterOption = None,
-    space_file: SpaceFileOption = None,
-    store: StoreOption = None,
+    work: Work,
+    place: Place,
 ) -> None:
     """Train sampled architectures and store their accuracies; run it again to go on where it stopped.
 
     With several seeds it prints how well the table can be trusted to rank: the query reliability.
     """
-    import random
-
-    from zcsr.cli.console import progress, say
-    from zcsr.cli.failures import Interrupted
-    from zcsr.cli.query import print_named
-    from zcsr.networks.training import TrainingConfig
-    from zcsr.spaces import get_space
     from zcsr.store.jobs.training import TrainRequest
     from zcsr.store.jobs.training import train as train_into
 
-    use_spaces(space_file)
-    config = TrainingConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
+    place.use_spaces()
     request = TrainRequest(space, dataset, images or dataset, train_images, test_images, config)
     known = get_space(space)
     archs = known.sample(_count(known, networks), random.Random(sample_seed))
-    asked = chosen_meter(meter)
-    opened = open_store(store, create=True)
-    count = worker_count(workers)
-    cost = measured(opened, "train", tasks=[f"{space}:{dataset}"], workers=count, meter=asked)
-    try:
-        with cost, progress(f"training {space}:{dataset}", "trainings") as report:
-            done = train_into(
-                opened,
-                request,
-                archs,
-                range(seeds),
-                workers=count,
-                device=device,
-                report=report,
-            )
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; accuracies are kept, and the same command goes on with it") from None
+    meter = work.opened_meter()
+    opened = place.open(create=True)
+    count = work.count()
+    kept = interruptible("accuracies are kept, and the same command goes on with it")
+    cost = measured(opened, "train", tasks=[f"{space}:{dataset}"], workers=count, meter=meter)
+    with kept, cost, progress(f"training {space}:{dataset}", "trainings") as report:
+        done = train_into(opened, request, archs, range(seeds), workers=count, device=device, report=report)
     say(f"{done.trained} trainings in {done.seconds:.0f} s, {done.already} were there already")
     if seeds > 1:
         print_named(opened, "reliability", {"task": f"{space}:{dataset}"})
@@ -97,9 +63,6 @@ def train(
 
 def _count(space: SearchSpace, networks: int | None) -> int:
     """How many architectures to train."""
-    from zcsr.errors import InputError
-    from zcsr.spaces import space_size
-
     size = space_size(space)
     if networks is not None and networks > size:
         raise InputError(

@@ -18,8 +18,8 @@ from zcsr.insight.responses import DRAWS, Response, Sizes, described, filling_of
 from zcsr.language.named_programs import named_programs
 from zcsr.language.program import Program
 from zcsr.language.text import parse
+from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics
-from zcsr.networks.untrained import StatisticsConfig
 from zcsr.reports.run_page import picture
 from zcsr.reports.toolkit.figures import CurvePanel, curves_figure, shares_figure
 from zcsr.reports.toolkit.footprint import Cost, cost_section

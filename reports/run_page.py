@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from zcsr.cost.footprint import GREEN_ALGORITHMS, Footprint
+from zcsr.evolve.config import FITNESSES
 from zcsr.language.text import parse
 from zcsr.reports.toolkit.figures import Panel, fitness_figure, scatter_figure
 from zcsr.reports.toolkit.footprint import cost_section, footprint_flags, read_cost
@@ -25,11 +26,6 @@ TOP_PROGRAMS = 10
 EVOLVE_ROWS = 10
 FEW_NETWORKS = 500
 
-FITNESS_LABELS = {
-    "signed": "fitness (lowest Kendall tau of the drawn tasks)",
-    "absolute": "fitness (lowest absolute Kendall tau of the drawn tasks)",
-}
-RANK_MEASURES = {"signed": "Kendall's tau-b", "absolute": "the absolute value of Kendall's tau-b"}
 SHORT: dict[str, Formatter] = dict.fromkeys(("text", "example"), shortened_code)
 PERCENTAGES = ("lowest", "median", "highest")
 
@@ -45,7 +41,7 @@ def sections(results: RunResults, pictures: Path, footprint: Footprint = GREEN_A
         "tasks": answered(results.ask("tasks")),
         "split": answered(results.ask("split"), dict.fromkeys(PERCENTAGES, _percent)),
         "split_command": split_command(results),
-        "rank_measure": RANK_MEASURES[results.config.fitness],
+        "rank_measure": FITNESSES[results.config.fitness].measure,
         "draw": str(results.config.draw),
         "aggregation": results.config.aggregation,
         "best": best_programs(results),
@@ -261,7 +257,7 @@ def fitness(results: RunResults, pictures: Path) -> str:
         median=answer.frame["median_fitness"].to_list(),
         lower=answer.frame["lower_fitness"].to_list(),
         upper=answer.frame["upper_fitness"].to_list(),
-        label=FITNESS_LABELS[results.config.fitness],
+        label=f"fitness (lowest {FITNESSES[results.config.fitness].words} of the drawn tasks)",
     )
     return f"{picture(path, phrase('picture_fitness'))}\n\n{made_by(answer)}"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from zcsr.cost.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.errors import InputError
-from zcsr.evolve import EvolveConfig
+from zcsr.evolve.config import EvolveConfig, RepresentationName
+from zcsr.parameters import parameters_of
 from zcsr.reports.run_page import answered, chance_deviation, made_by, picture
 from zcsr.reports.scores_page import checked_name
 from zcsr.reports.toolkit.figures import Band, BandPanel, bands_figure
@@ -29,11 +30,7 @@ from zcsr.store.kept.costs import without_store
 
 NAME = "representations"
 FEW_RUNS = 5
-OWN = {
-    "tree": ("min_depth", "max_depth"),
-    "sequential": ("min_length", "max_length"),
-}
-"""The parameters that only runs of that representation use."""
+REPRESENTATIONS = get_args(RepresentationName)
 
 Row = Mapping[str, Any]
 
@@ -54,7 +51,7 @@ class Compared:
     def representations(self) -> list[str]:
         """Those that the runs have, trees first."""
         present = {info.config.representation for info in self.infos}
-        return [name for name in OWN if name in present]
+        return [name for name in REPRESENTATIONS if name in present]
 
 
 def read_runs(store: Store, runs: Sequence[str]) -> Compared:
@@ -202,11 +199,10 @@ def _compared_values(compared: Compared) -> Iterator[tuple[str, dict[str, str]]]
     runs = [info.name for info in compared.infos]
     collections = [", ".join(f"{task.collection.id} ({task.metric})" for task in tasks) for tasks in compared.tasks]
     yield "statistics and accuracies", dict(zip(runs, collections, strict=True))
-    own = {name for names in OWN.values() for name in names}
-    for field in fields(EvolveConfig):
-        if field.name not in own | {"seed", "representation"}:
-            values = {info.name: str(getattr(info.config, field.name)) for info in compared.infos}
-            yield field.name.replace("_", " ").strip(), values
+    for one in parameters_of(EvolveConfig):
+        if one.only_for is None and one.name not in ("seed", "representation"):
+            values = {info.name: str(getattr(info.config, one.name)) for info in compared.infos}
+            yield one.name.replace("_", " ").strip(), values
     stored = compared.ask("representations").frame.select("run", "generations")
     yield "generations that are stored", {run: str(count) for run, count in stored.iter_rows()}
 
@@ -244,7 +240,7 @@ def fitness(compared: Compared, pictures: Path) -> str:
         BandPanel("wall-clock seconds (mean)", _bands(answer.frame, "best_fitness", "seconds_mean")),
     ]
     path = pictures.with_name(f"{pictures.name}-fitness.png")
-    bands_figure(path, panels, "best fitness of a generation", list(map(_in_words, OWN)))
+    bands_figure(path, panels, "best fitness of a generation", list(map(_in_words, REPRESENTATIONS)))
     return f"{picture(path, phrase('picture_representations'))}\n\n{made_by(answer)}"
 
 
@@ -256,7 +252,7 @@ def reaching(compared: Compared, pictures: Path) -> str:
         return phrase("no_instructions")
     path = pictures.with_name(f"{pictures.name}-reaching.png")
     panel = BandPanel("generation", _bands(shown, "reaching_share", "generation"), whole=True)
-    bands_figure(path, [panel], "share of the instructions", list(map(_in_words, OWN)), share=True)
+    bands_figure(path, [panel], "share of the instructions", list(map(_in_words, REPRESENTATIONS)), share=True)
     return f"{picture(path, phrase('picture_reaching'))}\n\n{made_by(answer)}"
 
 

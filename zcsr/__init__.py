@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from zcsr.language.program import Node, Program
     from zcsr.language.tensors import TENSOR_NAMES
     from zcsr.language.text import parse
+    from zcsr.networks.config import StatisticsConfig
     from zcsr.networks.images import ImageSet
     from zcsr.networks.instances import NetworkStatistics, collect
-    from zcsr.networks.untrained import StatisticsConfig, network_statistics
+    from zcsr.networks.untrained import network_statistics
     from zcsr.ranking import kendall, spearman
     from zcsr.spaces import get_space, space_names
 
@@ -53,9 +54,10 @@ _NAMES_IN = {
     "language.program": ("Node", "Program"),
     "language.tensors": ("TENSOR_NAMES",),
     "language.text": ("parse",),
+    "networks.config": ("StatisticsConfig",),
     "networks.images": ("ImageSet",),
     "networks.instances": ("NetworkStatistics", "collect"),
-    "networks.untrained": ("StatisticsConfig", "network_statistics"),
+    "networks.untrained": ("network_statistics",),
     "ranking": ("kendall", "spearman"),
     "spaces": ("get_space", "space_names"),
 }

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from zcsr.evaluation.many_networks import Measures, StatisticsScorer, score_networks
 from zcsr.evolve import (
     EvolveConfig,
-    Finalist,
     Generation,
     Progress,
     TaskData,
@@ -21,10 +20,10 @@ from zcsr.evolve import (
     evolve,
     split,
 )
-from zcsr.evolve.finalists import finalists
+from zcsr.evolve.finalists import Finalist, finalists
 from zcsr.language.program import Program
+from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics
-from zcsr.networks.untrained import StatisticsConfig
 from zcsr.spaces import get_space
 from zcsr.store.jobs.collecting import CollectReport, collect
 from zcsr.store.jobs.space_files import check_spaces

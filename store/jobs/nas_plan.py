@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from zcsr.errors import InputError
 from zcsr.language.named_programs import find_program, named_programs
-from zcsr.nas.strategies import MOVING, STRATEGIES, WARM, Landscape, SearchConfig, Strategy, check_search
+from zcsr.nas.config import SearchConfig
+from zcsr.nas.strategies import MOVING, STRATEGIES, WARM, Landscape, Strategy, check_search
 from zcsr.proxies import get_proxy
 from zcsr.ranking import kendall
 from zcsr.spaces import dataset_shape, get_space

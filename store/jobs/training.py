@@ -13,8 +13,9 @@ import torch
 
 from zcsr.engine.processes import Workers
 from zcsr.errors import InputError
+from zcsr.networks.config import TrainingConfig
 from zcsr.networks.images import ImageSet
-from zcsr.networks.training import Examples, TrainingConfig, train_network
+from zcsr.networks.training import Examples, train_network
 from zcsr.spaces import dataset_shape, get_space
 from zcsr.store.kept.accuracies import measurements, write_accuracies
 from zcsr.store.kept.atomic import read_json_object, write_json
@@ -39,8 +40,8 @@ class TrainRequest:
     space: str
     dataset: str
     images: str
-    train_images: int = 8192
-    test_images: int = 30_000
+    train_images: int
+    test_images: int
     config: TrainingConfig = field(default_factory=TrainingConfig)
 
 

@@ -31,8 +31,8 @@ import torch
 
 import zcsr
 from zcsr.errors import InputError, StoreError
+from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics
-from zcsr.networks.untrained import StatisticsConfig
 from zcsr.spaces import dataset_shape, get_space, space_origin
 from zcsr.store.kept.atomic import (
     STALE_AFTER_SECONDS,

@@ -441,7 +441,7 @@ def _task_record(task: RunTask) -> dict[str, object]:
 
 
 def _collection(record: Mapping[str, Any]) -> Collection:
-    from zcsr.networks.untrained import StatisticsConfig
+    from zcsr.networks.config import StatisticsConfig
     from zcsr.store.kept.collections import Collection
 
     fields = {name: value for name, value in record.items() if name != "id"}

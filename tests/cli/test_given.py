@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import pytest
 import store_samples as samples
 from commands import zcsr
 
-from zcsr.cli.archs import chosen_archs
+from zcsr.cli.archs import Networks
 from zcsr.cli.programs import proxies_named, read_program
 from zcsr.errors import InputError, nearest
 from zcsr.language.named_programs import find_program
 from zcsr.language.text import parse
 from zcsr.proxies import proxy_names
-from zcsr.spaces import DatasetShape, ListedSpace, get_space
+from zcsr.spaces import DatasetShape, ListedSpace, SearchSpace, get_space
 from zcsr.store import Store, query
 
 UNKNOWN = "0123456789ab"
@@ -133,7 +134,10 @@ def test_all_stands_for_every_known_proxy() -> None:
 # Networks of a space ---------------------------------------------------------------------------------------------
 
 SPACE = ListedSpace("listed", [f"net-{number}" for number in range(7)], lambda *_: None, SHAPES)  # type: ignore[arg-type, return-value]
-NOTHING: dict[str, Any] = {"named": None, "sample": None, "sample_seed": 0, "indices": None, "every": False}
+
+
+def chosen_archs(space: SearchSpace, ask: str, *, named: Sequence[str] | None = None, **given: Any) -> list[str]:
+    return Networks(**given).archs(space, ask, named)
 
 
 @pytest.mark.parametrize(
@@ -146,12 +150,12 @@ NOTHING: dict[str, Any] = {"named": None, "sample": None, "sample_seed": 0, "ind
     ],
 )
 def test_networks_are_chosen_by_one_option(given: dict[str, Any], expected: list[int]) -> None:
-    chosen = chosen_archs(SPACE, "say which", **(NOTHING | given))
+    chosen = chosen_archs(SPACE, "say which", **given)
     assert chosen == [f"net-{number}" for number in expected]
 
 
 def test_a_sample_is_the_space_s() -> None:
-    chosen = chosen_archs(SPACE, "say which", **(NOTHING | {"sample": 4, "sample_seed": 3}))
+    chosen = chosen_archs(SPACE, "say which", sample=4, sample_seed=3)
     assert chosen == SPACE.sample(4, random.Random(3))
 
 
@@ -167,12 +171,12 @@ def test_a_sample_is_the_space_s() -> None:
 )
 def test_it_is_one_option_and_no_more(given: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="say which"):
-        chosen_archs(SPACE, "say which", **(NOTHING | given))
+        chosen_archs(SPACE, "say which", **given)
 
 
 def test_all_of_a_space_that_is_too_large_is_refused() -> None:
     with pytest.raises(InputError, match=r"at most 1,000,000 architectures, and nds-darts has 9\.5e\+26"):
-        chosen_archs(get_space("nds-darts"), "say which", **(NOTHING | {"every": True}))
+        chosen_archs(get_space("nds-darts"), "say which", every=True)
 
 
 @pytest.mark.parametrize(

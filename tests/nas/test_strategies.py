@@ -22,7 +22,8 @@ from torch import nn
 
 from zcsr.errors import InputError, StoreError
 from zcsr.language.text import parse
-from zcsr.nas.strategies import STRATEGIES, Landscape, SearchConfig, Strategy, best_so_far, mean_interval, search
+from zcsr.nas.config import SearchConfig
+from zcsr.nas.strategies import STRATEGIES, Landscape, Strategy, best_so_far, mean_interval, search
 from zcsr.reports import render_search
 from zcsr.spaces import DatasetShape, ListedSpace, get_space
 from zcsr.spaces.nasbench201 import format_arch

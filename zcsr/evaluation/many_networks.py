@@ -23,8 +23,9 @@ from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluation import evaluate
 from zcsr.evaluation.scorer import Pending, ProbeResult
 from zcsr.language.program import Program, infer_shape
+from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import Instance, NetworkStatistics, passes_for
-from zcsr.networks.untrained import StatisticsConfig, Untrained, untrained
+from zcsr.networks.untrained import Untrained, untrained
 from zcsr.proxies import get_proxy
 from zcsr.spaces import dataset_shape, get_space, space_names
 

@@ -20,8 +20,8 @@ from zcsr.evaluation.evaluate import aggregate, instance_values
 from zcsr.language.named_programs import find_program
 from zcsr.language.program import Program
 from zcsr.networks import initialisation as weights
-from zcsr.networks.instances import Instance, Loss, NetworkStatistics, collect, draw_inputs
-from zcsr.networks.trace import Pattern, Separable
+from zcsr.networks.config import Loss, Pattern, Separable
+from zcsr.networks.instances import Instance, NetworkStatistics, collect, draw_inputs
 from zcsr.proxies import get_proxy, proxy_names
 from zcsr.proxies.proxy import Proxy
 

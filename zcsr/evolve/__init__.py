@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zcsr.evolve.config import EvolveConfig, FitnessKind
+    from zcsr.evolve.config import EvolveConfig
     from zcsr.evolve.finalists import Finalist
     from zcsr.evolve.ledger import COUNTERS, Progress
     from zcsr.evolve.loop import draw, evolve
@@ -29,7 +29,6 @@ __all__ = [
     "COUNTERS",
     "EvolveConfig",
     "Finalist",
-    "FitnessKind",
     "Generation",
     "Genotype",
     "Individual",
@@ -48,7 +47,7 @@ __all__ = [
 ]
 
 _NAMES_IN = {
-    "config": ("EvolveConfig", "FitnessKind"),
+    "config": ("EvolveConfig",),
     "finalists": ("Finalist",),
     "ledger": ("COUNTERS", "Progress"),
     "loop": ("draw", "evolve"),

@@ -2,126 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, get_args
 
 from zcsr.errors import InputError
-from zcsr.language.languages import EZNAS
+from zcsr.parameters import check, parameter
 
-FitnessKind = Literal["signed", "absolute"]
 RepresentationName = Literal["tree", "sequential"]
+
+
+@dataclass(frozen=True, slots=True)
+class FitnessKind:
+    """What the tau of a drawn task is taken as, of which the least is the fitness, and what reports call that."""
+
+    taken: Callable[[float], float]
+    words: str
+    measure: str
+
+
+FITNESSES: Mapping[str, FitnessKind] = {
+    "signed": FitnessKind(float, "Kendall tau", "Kendall's tau-b"),
+    "absolute": FitnessKind(abs, "absolute Kendall tau", "the absolute value of Kendall's tau-b"),
+}
+
+_PROBABILITY = "{name} is a probability; got {value}"
+
+
+def _steps(which: str) -> tuple[str, ...]:
+    # What loads torch is asked when values are checked: a declaration is light to import.
+    from zcsr.language.languages import EZNAS
+
+    return tuple(step.name for step in getattr(EZNAS, which))
 
 
 @dataclass(frozen=True, slots=True)
 class EvolveConfig:
     """How a run searches. Raises InputError on values that cannot be used.
 
-    seed: of every random choice of the run
-    population: programs in a generation; even, half are children and half new random programs
-    generations: how many, counting the first, whose programs are all random
-    tournament: programs that compete for each parent's place
-    mu: parents selected in a generation; lambda_: children proposed at a time
-    crossover, mutation: probability of each; the rest is reproduction
-    min_depth, max_depth: height of random programs and of the subtrees that mutation puts in
-    height_limit: the tallest program that is admitted
-    networks_per_task: networks set aside for evolution from each task
-    draw: networks drawn from each drawn task in each generation
-    tasks_per_generation: tasks drawn in each generation (all of them where there are fewer)
-    to_scalar, aggregation: what a program's root value becomes in an instance, and over the instances
-    fitness: "signed" takes the minimum of tau over the tasks, "absolute" the minimum of |tau|
-    probe_networks: networks of each task on which a program must run before it is admitted
-    representation: how programs are drawn and bred: as expression trees, or as sequences of instructions (8.2)
-    min_length, max_length: rows of random sequential programs; no child has more than max_length either
-
     The lengths are not from the paper. Longer random programs compute little more than these: ever fewer of their
     rows reach the output.
     """
 
-    seed: int = 0
-    population: int = 50
-    generations: int = 15
-    tournament: int = 4
-    mu: int = 25
-    lambda_: int = 50
-    crossover: float = 0.4
-    mutation: float = 0.4
-    min_depth: int = 2
-    max_depth: int = 10
-    height_limit: int = 10
-    networks_per_task: int = 80
-    draw: int = 20
-    tasks_per_generation: int = 4
-    to_scalar: str = "mean"
-    aggregation: str = "mean"
-    fitness: FitnessKind = "signed"
-    probe_networks: int = 2
-    representation: RepresentationName = "tree"
-    min_length: int = 2
-    max_length: int = 32
+    seed: int = parameter(0, "seed of the search")
+    population: int = parameter(50, "programs in a generation; even", least=2)
+    generations: int = parameter(15, "generations, the first included", least=1)
+    tournament: int = parameter(4, "programs that compete to be a parent", least=1)
+    mu: int = parameter(25, "parents selected in a generation", least=2)
+    lambda_: int = parameter(50, "children proposed at a time", least=1)
+    crossover: float = parameter(0.4, "probability of crossover", least=0, refusal=_PROBABILITY)
+    mutation: float = parameter(0.4, "probability of mutation", least=0, refusal=_PROBABILITY)
+    min_depth: int = parameter(2, "least height of a random program", least=0, only_for="tree")
+    max_depth: int = parameter(10, "greatest height of a random program", only_for="tree")
+    height_limit: int = parameter(10, "tallest program admitted", least=0)
+    networks_per_task: int = parameter(80, "networks of each task kept for evolution", least=2, flag="--networks")
+    draw: int = parameter(20, "networks of each task drawn in a generation", least=2)
+    tasks_per_generation: int = parameter(4, "tasks drawn in a generation, at most", least=1)
+    to_scalar: str = parameter("mean", "over an instance: mean or l2", choices=partial(_steps, "readouts"))
+    aggregation: str = parameter("mean", "over the instances: mean or sum", choices=partial(_steps, "aggregations"))
+    fitness: str = parameter("signed", "minimum of tau (signed) or of |tau| (absolute)", choices=tuple(FITNESSES))
+    probe_networks: int = parameter(2, "networks of each task a program must run on to be admitted", least=1)
+    representation: RepresentationName = parameter(
+        "tree", "programs as expression trees (tree) or rows (sequential)", choices=get_args(RepresentationName)
+    )
+    min_length: int = parameter(2, "fewest rows of a random sequential program", least=1, only_for="sequential")
+    max_length: int = parameter(32, "most rows of a sequential program", least=2, only_for="sequential")
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            _require(getattr(self, name) >= least, f"{name} must be at least {least}", getattr(self, name))
+        check(self)
         _require(
             self.population % 2 == 0,
             "population must be even (half are children, half new random programs)",
             self.population,
         )
-        for name in ("crossover", "mutation"):
-            _require(getattr(self, name) >= 0, f"{name} is a probability", getattr(self, name))
         _require(
             self.crossover + self.mutation <= 1 + 1e-12,
             "crossover + mutation must not exceed 1 (the rest is reproduction)",
             self.crossover + self.mutation,
         )
-        _require(
-            self.min_depth <= self.max_depth,
-            "min_depth must not exceed max_depth",
-            (self.min_depth, self.max_depth),
-        )
-        _require(
-            self.representation != "tree" or self.min_depth <= self.height_limit,
-            "min_depth must not exceed height_limit",
-            (self.min_depth, self.height_limit),
-        )
-        _require(
-            self.min_length <= self.max_length,
-            "min_length must not exceed max_length",
-            (self.min_length, self.max_length),
-        )
+        self._require_order("min_depth", "max_depth")
+        if self.representation == "tree":
+            self._require_order("min_depth", "height_limit")
+        self._require_order("min_length", "max_length")
         for name in ("draw", "probe_networks"):
             _require(
                 getattr(self, name) <= self.networks_per_task,
                 f"{name} must not exceed networks_per_task ({self.networks_per_task})",
                 getattr(self, name),
             )
-        for name, allowed in _CHOICES.items():
-            _require(
-                getattr(self, name) in allowed, f"{name} must be one of {', '.join(allowed)}", getattr(self, name)
-            )
 
-
-_LEAST = {
-    "population": 2,
-    "generations": 1,
-    "tournament": 1,
-    "mu": 2,
-    "lambda_": 1,
-    "min_depth": 0,
-    "height_limit": 0,
-    "networks_per_task": 2,
-    "draw": 2,
-    "tasks_per_generation": 1,
-    "probe_networks": 1,
-    "min_length": 1,
-    "max_length": 2,
-}
-_CHOICES = {
-    "to_scalar": tuple(step.name for step in EZNAS.readouts),
-    "aggregation": tuple(step.name for step in EZNAS.aggregations),
-    "fitness": ("signed", "absolute"),
-    "representation": ("tree", "sequential"),
-}
+    def _require_order(self, lower: str, upper: str) -> None:
+        seen = getattr(self, lower), getattr(self, upper)
+        _require(seen[0] <= seen[1], f"{lower} must not exceed {upper}", seen)
 
 
 def _require(holds: bool, rule: str, seen: object) -> None:

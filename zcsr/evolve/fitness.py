@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from zcsr.evolve.config import FitnessKind
+from zcsr.evolve.config import FITNESSES
 from zcsr.ranking import kendall_many
 
 
@@ -25,11 +25,11 @@ def taus(scores: ArrayLike, accuracies: ArrayLike) -> NDArray[np.float64]:
     return values
 
 
-def fitness(taus_by_task: Mapping[str, float], tasks_drawn: int, kind: FitnessKind) -> float:
+def fitness(taus_by_task: Mapping[str, float], tasks_drawn: int, kind: str) -> float:
     """Return the minimum of tau ("signed") or of |tau| ("absolute") over the tasks drawn; greater is better.
 
     -inf where a drawn task has no tau, because a score there is not finite.
     """
     if len(taus_by_task) < tasks_drawn:
         return -math.inf
-    return min(taus_by_task.values() if kind == "signed" else map(abs, taus_by_task.values()))
+    return min(map(FITNESSES[kind].taken, taus_by_task.values()))

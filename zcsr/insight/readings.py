@@ -17,8 +17,9 @@ from zcsr.engine.processes import Workers
 from zcsr.errors import EvaluationError
 from zcsr.evaluation.evaluate import aggregate, instance_values
 from zcsr.language.program import Program
+from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics, passes_for
-from zcsr.networks.untrained import StatisticsConfig, untrained
+from zcsr.networks.untrained import untrained
 from zcsr.proxies import get_proxy
 from zcsr.ranking import kendall
 from zcsr.spaces import dataset_shape, get_space, space_names

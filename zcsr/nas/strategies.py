@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zcsr.errors import InputError
+from zcsr.nas.config import SearchConfig
 from zcsr.spaces import SearchSpace
 
 Strategy = Literal["random", "evolution", "warmup", "moves", "warmup_moves"]
@@ -41,41 +42,6 @@ KNOWN_IN_A_ROW = 1000
 
 Choose = Callable[[str, Collection[str]], str | None]
 """From a parent and what is trained to the child; None where the parent has no neighbour."""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchConfig:
-    """How searches are run. Raises InputError on values that cannot be used.
-
-    seed: of every random choice, together with the repeat and the strategy
-    budget: networks that a search trains
-    repeats: searches by each strategy
-    population: architectures alive at a time
-    tournament: of these, drawn without replacement, compete to be the parent
-    warmup: untrained networks, drawn without replacement, of which the highest scores start the population; all
-        where there are fewer
-    moves: neighbours of the parent, drawn without replacement, that a proxy chooses from; None for all of them
-
-    The population and the tournament are those of Abdelfattah et al.
-    """
-
-    seed: int = 0
-    budget: int = 300
-    repeats: int = 10
-    population: int = 64
-    tournament: int = 10
-    warmup: int = 3000
-    moves: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("budget", "repeats", "population", "tournament", "warmup", "moves"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1; got {value}")
-        if self.tournament > self.population:
-            raise InputError(f"tournament must not exceed population ({self.population}); got {self.tournament}")
-        if self.warmup < self.population:
-            raise InputError(f"warmup fills the population ({self.population}), so no fewer; got {self.warmup}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,7 +22,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import torch
 import torch.nn.functional as F
@@ -31,13 +31,12 @@ from torch import Tensor, nn
 from zcsr.errors import InputError
 from zcsr.language.tensors import INPUTS, TENSOR_NAMES
 from zcsr.language.tensors import Tensor as TensorRow
+from zcsr.networks.config import Loss, Pattern, Separable
 from zcsr.networks.initialisation import random_stream, seeded
-from zcsr.networks.trace import Call, Found, Pattern, Rules, Separable, Trace, holders_of
+from zcsr.networks.trace import Call, Found, Rules, Trace, holders_of
 
 if TYPE_CHECKING:
     pass
-
-Loss = Literal["ones", "cross_entropy"]
 
 
 class Differences:

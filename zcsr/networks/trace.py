@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from zcsr.errors import InputError
-
-Pattern = Literal["rcb", "cbr"]
-Separable = Literal["first", "second", "both"]
+from zcsr.networks.config import Pattern, Separable
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,29 +12,11 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from zcsr.errors import InputError
+from zcsr.networks.config import TrainingConfig
 from zcsr.spaces import SearchSpace
 from zcsr.spaces.own import own_code
 
 _TEST_BATCH = 250
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingConfig:
-    """How long and how to train: SGD with Nesterov momentum, the learning rate one cycle up and down."""
-
-    epochs: int = 4
-    batch_size: int = 64
-    learning_rate: float = 0.2
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    flips: bool = True
-
-    def __post_init__(self) -> None:
-        # Batch normalisation has no variance to divide by in a batch of one.
-        if self.epochs < 1 or self.batch_size < 2:
-            raise InputError(
-                f"training takes epochs >= 1 and batch size >= 2, not {self.epochs} and {self.batch_size}"
-            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,49 +12,16 @@ from torch import Tensor, nn
 from zcsr.engine.processes import one_thread
 from zcsr.errors import InputError
 from zcsr.language.tensors import INPUTS
+from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.initialisation import initialise, random_stream, seeded
-from zcsr.networks.instances import Loss, NetworkStatistics, check_choice, check_variance, collect, draw_inputs
-from zcsr.networks.trace import Pattern, Separable
+from zcsr.networks.instances import NetworkStatistics, collect, draw_inputs
 from zcsr.spaces.own import own_code
 
 if TYPE_CHECKING:
     from zcsr.networks.images import ImageSet
     from zcsr.spaces import DatasetShape, SearchSpace
 
-Initialisation = Literal["eznas", "torch"]
-
-Precision = Literal["float32", "float64"]
-
 _PRECISIONS: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
-
-
-@dataclass(frozen=True, slots=True)
-class StatisticsConfig:
-    """All that statistics depend on besides the network and the images; InputError for values outside of the lists.
-
-    `seed` decides the weights, the images drawn and the noise, each by a stream of its own. Weights are drawn by
-    EZNAS's rules (`zcsr.networks.initialisation`), or by torch's own, with which other proxies were published.
-    `separable` says which convolution of a chain before one BatchNorm gives T2 and T3 (EZNAS takes the first).
-    """
-
-    batch_size: int = 1
-    seed: int = 0
-    pattern: Pattern = "rcb"
-    loss: Loss = "ones"
-    noise_variance: float = 0.01
-    initialisation: Initialisation = "eznas"
-    dtype: Precision = "float32"
-    separable: Separable = "first"
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise InputError(f"batch size {self.batch_size} is too small: statistics take 1 image or more")
-        check_variance(self.noise_variance)
-        check_choice("pattern", self.pattern, get_args(Pattern))
-        check_choice("loss", self.loss, get_args(Loss))
-        check_choice("initialisation", self.initialisation, get_args(Initialisation))
-        check_choice("dtype", self.dtype, get_args(Precision))
-        check_choice("separable", self.separable, get_args(Separable))
 
 
 def network_statistics(
