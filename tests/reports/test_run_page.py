@@ -20,7 +20,7 @@ from scipy import stats
 
 from zcsr import queries
 from zcsr.errors import InputError
-from zcsr.evolve import finalists
+from zcsr.evolve.finalists import finalists
 from zcsr.ranking import BOOTSTRAP_SEED, chance_deviation
 from zcsr.reports import markdown_table, render_run
 from zcsr.reports.run_page import run_page
