@@ -79,7 +79,7 @@ def _store(place: Place, needed: bool) -> Store | None:
 def _reading(
     store: Store, program: Program, task: str, images: str | None, networks: int, workers: int | None
 ) -> NetworkReading:
-    from zcsr.reports.program_page import networks_of_task
+    from zcsr.store.jobs.explaining import networks_of_task
 
     space, dataset = parse_task(task)
     with interruptible("nothing is kept of it"), progress("looking at", "networks") as report:
@@ -132,8 +132,8 @@ def _print(explanation: Explanation) -> None:
     head("The same by another name")
     for twin in explanation.named:
         line(f"{twin.name}: {twin.reason}")
-    if explanation.archived is not None and not explanation.archived.is_empty():
-        print_rows(console, explanation.archived.head(parts.SHOWN_TWINS))
+    if explanation.archived is not None and not explanation.archived.frame.is_empty():
+        print_rows(console, explanation.archived.frame.head(parts.SHOWN_TWINS))
     elif not explanation.named:
         line("none known")
     head("For standard normal tensors")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import random
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,30 +12,19 @@ import numpy as np
 import polars as pl
 
 from zcsr.insight.formula import Formula, Twin, named_twins, read_formula
-from zcsr.insight.readings import BATCH_SIZES, SEEDS, NetworkReading, choose_networks, read_networks
+from zcsr.insight.readings import NetworkReading
 from zcsr.insight.responses import DRAWS, Response, Sizes, described, filling_of, response_groups, responses
 from zcsr.language.named_programs import named_programs
 from zcsr.language.program import Program
 from zcsr.language.text import parse
-from zcsr.networks.config import StatisticsConfig
-from zcsr.networks.instances import NetworkStatistics
-from zcsr.reports.run_page import picture
-from zcsr.reports.toolkit.figures import CurvePanel, curves_figure, shares_figure
+from zcsr.reports.toolkit.answers import Answer, ask
+from zcsr.reports.toolkit.figures import Panel, Series, curves_figure, shares_figure
 from zcsr.reports.toolkit.footprint import Cost, cost_section
-from zcsr.reports.toolkit.markdown import code, escape, shortened_code, table
-from zcsr.reports.toolkit.render import write_markdown
-from zcsr.reports.toolkit.results import ask, query_command
+from zcsr.reports.toolkit.markdown import bullets, code, escape, listed, shortened_code, table
+from zcsr.reports.toolkit.page import Page
 from zcsr.reports.toolkit.tree import tree_figure
 from zcsr.sameness.recognise import explain_sameness, program_keys
-from zcsr.spaces import get_space
-from zcsr.store import (
-    Collection,
-    CollectionStore,
-    Store,
-    list_collections,
-    load_images,
-    open_collection,
-)
+from zcsr.store import Store
 
 SHOWN_TWINS = 20
 
@@ -44,6 +32,7 @@ _FILLINGS = {"own": "each its own", "weight": "weights", "activation": "activati
 _LETTERS = {"channels": "C", "kernel": "k", "map": "H"}
 _WORDS = {"channels": "channels C", "kernel": "kernel k", "map": "map H"}
 _KINDS = {"size": "size of the network", "seed": "seed", "batch_size": "batch size"}
+_INPUTS = {"D": "data", "N": "noise", "P": "perturbed data"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +49,7 @@ class Explanation:
     name: str
     formula: Formula
     named: tuple[Twin, ...]
-    archived: pl.DataFrame | None
+    archived: Answer | None
     responses: tuple[Response, ...]
     networks: NetworkReading | None
     command: tuple[str, ...]
@@ -88,80 +77,27 @@ def name_of(program: Program) -> str:
     return next((named.name for named in named_programs() if named.program == program), program.id)
 
 
-def archive_twins(program: Program, store: Store) -> pl.DataFrame:
+def archive_twins(program: Program, store: Store) -> Answer:
     """The programs of a store's runs that are the same as this one, by the answer of the query `same_programs`.
 
     Columns: text, runs (how many have it), best_fitness (in any of them), reason (in words). Those that aggregate
     instances in another way are left out, whatever keys they share.
     """
-    found = ask(store, "same_programs", _keys(program)).frame
-    rows = [
-        (row["text"], row["runs"], row["best_fitness"], explain_sameness(program, parse(row["text"])))
-        for row in found.to_dicts()
-        if parse(row["text"]).aggregation == program.aggregation
-    ]
-    schema = {"text": pl.String, "runs": pl.Int64, "best_fitness": pl.Float64, "reason": pl.String}
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-@dataclass(slots=True)
-class StoredStatistics:
-    """From an architecture to its statistics in a collection, None where it has none (see `Load`)."""
-
-    store: Store
-    collection: Collection
-    _opened: CollectionStore | None = None
-
-    def __call__(self, arch: str) -> NetworkStatistics | None:
-        """Load the statistics of an architecture."""
-        opened = self._collection()
-        return opened.load(arch) if opened is not None and arch in opened.archs() else None
-
-    def archs(self) -> frozenset[str]:
-        """The architectures in the collection."""
-        opened = self._collection()
-        return frozenset() if opened is None else frozenset(opened.archs())
-
-    def _collection(self) -> CollectionStore | None:
-        if self._opened is None and self.collection in list_collections(self.store):
-            self._opened = open_collection(self.store, self.collection)
-        return self._opened
-
-
-def networks_of_task(
-    store: Store,
-    program: Program,
-    space: str,
-    dataset: str,
-    images: str,
-    count: int,
-    workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-) -> NetworkReading:
-    """What a program does on so many networks of a space (`zcsr.insight.readings.read_networks`).
-
-    Where the store has the statistics of so many at the first seed and batch size, it is these networks or some of
-    them; otherwise they are drawn from the space. Either draw is always the same. Raises InputError for a space,
-    a dataset or images that there are not, and for more networks than the space has.
-    """
-    config = StatisticsConfig(seed=SEEDS[0], batch_size=BATCH_SIZES[0])
-    load = StoredStatistics(store, Collection.of(space, dataset, images, config))
-    loaded = load_images(store, images)
-    stored = choose_networks(load.archs(), count)
-    archs = stored if len(stored) == count else get_space(space).sample(count, random.Random(0))
-    return read_networks(
-        program, get_space(space), dataset, archs, loaded, load=load, workers=workers, progress=progress
-    )
-
-
-def _keys(program: Program) -> dict[str, object]:
     keys = program_keys(program)
-    return {
+    given = {
         "program": program.id,
         "normal_form": keys.normal_form,
         "sympy": keys.sympy or "",
         "fingerprint": keys.fingerprint or "",
     }
+    found = ask(store, "same_programs", given)
+    rows = [
+        (row["text"], row["runs"], row["best_fitness"], explain_sameness(program, parse(row["text"])))
+        for row in found.frame.to_dicts()
+        if parse(row["text"]).aggregation == program.aggregation
+    ]
+    schema = {"text": pl.String, "runs": pl.Int64, "best_fitness": pl.Float64, "reason": pl.String}
+    return found.showing(pl.DataFrame(rows, schema=schema, orient="row"))
 
 
 def _given(program: Program) -> str:
@@ -187,20 +123,16 @@ def responses_table(found: Sequence[Response]) -> pl.DataFrame:
             _shape(one),
             one.varied,
             one.value,
-            *map(_finite, (one.mean, one.deviation, _root_mean_square(one))),
+            *map(_finite, (one.mean, one.deviation, one.root_mean_square)),
         )
         for group in response_groups(found)
         if any(not response.refused for response in group)
         for one in group
     ]
     schema = {
-        "tensors": pl.String,
-        "shape": pl.String,
-        "varied": pl.String,
+        **dict.fromkeys(("tensors", "shape", "varied"), pl.String),
         "size": pl.Int64,
-        "value": pl.Float64,
-        "deviation": pl.Float64,
-        "root_mean_square": pl.Float64,
+        **dict.fromkeys(("value", "deviation", "root_mean_square"), pl.Float64),
     }
     frame = pl.DataFrame(rows, schema=schema, orient="row")
     return frame.drop("root_mean_square") if frame["root_mean_square"].is_null().all() else frame
@@ -228,19 +160,15 @@ def depth_table(networks: NetworkReading) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"depth": pl.String, "share": pl.Float64}, orient="row")
 
 
-def _root_mean_square(one: Response) -> float:
-    return math.nan if one.root_mean_square is None else one.root_mean_square
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def _shape(one: Response) -> str:
     """The shape of the tensors, with a letter for the size that is varied."""
-    sizes = {"channels": one.sizes.channels, "kernel": one.sizes.kernel, "map": one.sizes.map}
-    words = {name: _LETTERS[name] if name == one.varied else str(size) for name, size in sizes.items()}
-    channels, kernel, side = words.values()
+    channels, kernel, side = (
+        letter if name == one.varied else str(getattr(one.sizes, name)) for name, letter in _LETTERS.items()
+    )
     weight = f"[{channels}, {channels}, {kernel}, {kernel}]"
     activation = f"[{one.sizes.batch}, {channels}, {side}, {side}]"
     return {"weight": weight, "activation": activation, "own": f"{weight} and {activation}"}[one.filling]
@@ -249,58 +177,57 @@ def _shape(one: Response) -> str:
 # The report ----------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class ProgramPage(Page):
+    """The report on one program."""
+
+    template = "explain"
+    explanation: Explanation
+
+    def parts(self) -> dict[str, str]:
+        """Every part of the template."""
+        known, formula = self.explanation, self.explanation.formula
+        named = known.name != formula.program.id
+        sizes = Sizes()
+        frame = responses_table(known.responses)
+        return {
+            "title": known.name if named else f"Program {known.name}",
+            "program": code(str(formula.program)),
+            "reading": _reading(known.name),
+            "formula": "\n\n".join(_formula(formula)),
+            "tree": "```text\n" + "\n".join(formula.tree) + "\n```",
+            "tree_picture": tree_figure(self.beside("tree"), formula.simplified).name,
+            "tensors": table(tensors_table(formula), {"tensor": code}),
+            "inputs": inputs_line(formula),
+            "twins": "\n\n".join(_twins(known)),
+            "draws": str(DRAWS),
+            "sizes": f"{sizes.channels} channels, a kernel of {sizes.kernel}, a map of {sizes.map} and a batch of "
+            f"{sizes.batch}",
+            "trends": bullets(map(escape, trend_lines(known.responses))),
+            "responses": "" if frame.is_empty() else table(frame),
+            "responses_picture": _responses_picture(self),
+            "networks": "\n\n".join(_networks(self)),
+            "cost": cost_section(known.cost),
+            "command": shlex.join(known.command),
+        }
+
+
 def render_explanation(explanation: Explanation, out_dir: Path) -> Path:
     """Write `<out_dir>/<name>.md` and its pictures, and return the path of the markdown.
 
     The same explanation gives the same bytes.
     """
-    out_dir.mkdir(parents=True, exist_ok=True)
-    path = out_dir / f"{explanation.name}.md"
-    return write_markdown(path, "explain", _sections(explanation, out_dir / explanation.name))
-
-
-def _sections(explanation: Explanation, pictures: Path) -> dict[str, str]:
-    formula = explanation.formula
-    named = explanation.name != formula.program.id
-    tree = tree_figure(pictures.with_name(f"{pictures.name}-tree.png"), formula.simplified)
-    return {
-        "title": explanation.name if named else f"Program {explanation.name}",
-        "program": code(str(formula.program)),
-        "reading": _reading(explanation.name),
-        "formula": _formula(formula),
-        "tree": "```text\n" + "\n".join(formula.tree) + "\n```",
-        "tree_picture": tree.name,
-        "tensors": table(tensors_table(formula), {"tensor": lambda value: code(str(value))}),
-        "inputs": inputs_line(formula),
-        "twins": _twins(explanation),
-        "draws": str(DRAWS),
-        "sizes": _listed_sizes(Sizes()),
-        "trends": "\n".join(f"- {escape(line)}" for line in trend_lines(explanation.responses)),
-        "responses": _responses(explanation),
-        "responses_picture": _responses_picture(explanation, pictures),
-        "networks": _networks(explanation, pictures),
-        "cost": cost_section(explanation.cost),
-        "command": shlex.join(explanation.command),
-    }
+    return ProgramPage(out_dir / f"{explanation.name}.md", explanation).write()
 
 
 def inputs_line(formula: Formula) -> str:
     """Which inputs go through the network, and what for, as a sentence."""
-    words = {"D": "data", "N": "noise", "P": "perturbed data"}
-    listed = " and ".join(
-        filter(None, [", ".join(words[i] for i in formula.inputs[:-1]), words[formula.inputs[-1]]])
-    )
     passes = "forward and backward" if any(tensor.gradient for tensor in formula.tensors) else "forward"
     count = "one pass" if len(formula.inputs) == 1 else f"{len(formula.inputs)} passes"
     kinds = {filling_of(tensor) for tensor in formula.tensors}
     shapes = "weights and activations" if len(kinds) == 2 else f"{kinds.pop()}s"
-    return f"Their shapes are those of {shapes}. It takes {count}, {passes}, of {listed}."
-
-
-def _listed_sizes(sizes: Sizes) -> str:
-    return (
-        f"{sizes.channels} channels, a kernel of {sizes.kernel}, a map of {sizes.map} and a batch of {sizes.batch}"
-    )
+    inputs = listed(_INPUTS[one] for one in formula.inputs)
+    return f"Their shapes are those of {shapes}. It takes {count}, {passes}, of {inputs}."
 
 
 def _reading(name: str) -> str:
@@ -308,84 +235,65 @@ def _reading(name: str) -> str:
     return f"{named.source}; its tensors as {named.reading}." if named else ""
 
 
-def _formula(formula: Formula) -> str:
-    lines = [
-        f"$$s = {formula.latex}$$",
-        "",
-        f"is the value of one instance; a score is the {formula.program.aggregation}",
-    ]
-    lines[-1] += " of the instances' values."
+def _formula(formula: Formula) -> Iterator[str]:
+    yield f"$$s = {formula.latex}$$"
+    aggregation = formula.program.aggregation
+    yield f"is the value of one instance; a score is the {aggregation} of the instances' values."
     if formula.rules:
-        lines += ["", f"Simplified to {code(str(formula.simplified))}, because", ""]
-        lines += [f"- {escape(rule)}" for rule in formula.rules]
+        yield f"Simplified to {code(str(formula.simplified))}, because"
+        yield bullets(map(escape, formula.rules))
     elif formula.simplified != formula.program:
-        lines += ["", f"Simplified to {code(str(formula.simplified))}."]
-    return "\n".join(lines)
+        yield f"Simplified to {code(str(formula.simplified))}."
 
 
-def _twins(explanation: Explanation) -> str:
-    parts = [f"- {code(twin.name)}: {escape(twin.reason)}" for twin in explanation.named]
-    lines = ["\n".join(parts)] if parts else []
-    archived = explanation.archived
-    if archived is None:
-        return "\n\n".join([*lines, "No store was asked for programs of its runs."])
-    if archived.is_empty():
-        lines.append("No program in the store's runs is known to be the same.")
+def _twins(known: Explanation) -> Iterator[str]:
+    if known.named:
+        yield bullets(f"{code(twin.name)}: {escape(twin.reason)}" for twin in known.named)
+    if known.archived is None:
+        yield "No store was asked for programs of its runs."
+        return
+    frame = known.archived.frame
+    if frame.is_empty():
+        yield "No program in the store's runs is known to be the same."
     else:
-        lines.append(table(archived.head(SHOWN_TWINS), {"text": shortened_code}))
-        if archived.height > SHOWN_TWINS:
-            lines.append(f"The first {SHOWN_TWINS} of {archived.height} programs.")
-    command = shlex.join(query_command("same_programs", _keys(explanation.formula.program)))
-    return "\n\n".join([*lines, f"Made by `queries/same_programs.sql`: {code(command)}"])
+        yield table(frame.head(SHOWN_TWINS), {"text": shortened_code})
+        if frame.height > SHOWN_TWINS:
+            yield f"The first {SHOWN_TWINS} of {frame.height} programs."
+    yield known.archived.made_by
 
 
-def _responses(explanation: Explanation) -> str:
-    frame = responses_table(explanation.responses)
-    return "" if frame.is_empty() else table(frame)
-
-
-def _responses_picture(explanation: Explanation, pictures: Path) -> str:
-    panels = [
-        CurvePanel(
-            title=f"{_FILLINGS[group[0].filling]}\n{_shape(group[0])}",
-            position=_WORDS[group[0].varied],
-            positions=[one.value for one in group],
-            values=np.array([one.mean for one in group]),
-            low=np.array([one.mean - one.deviation for one in group]),
-            high=np.array([one.mean + one.deviation for one in group]),
-        )
-        for group in response_groups(explanation.responses)
-        if sum(math.isfinite(one.mean) for one in group) > 1
-    ]
+def _responses_picture(page: ProgramPage) -> str:
+    panels = []
+    for group in response_groups(page.explanation.responses):
+        means, deviations = np.array([(one.mean, one.deviation) for one in group]).T
+        if np.isfinite(means).sum() > 1:
+            title = f"{_FILLINGS[group[0].filling]}\n{_shape(group[0])}"
+            curve = Series("", means, means - deviations, means + deviations)
+            panels.append(Panel(title, [curve], [one.value for one in group], _WORDS[group[0].varied]))
     if not panels:
         return ""
-    path = curves_figure(pictures.with_name(f"{pictures.name}-responses.png"), panels, "value")
-    return picture(
-        path, "The value for standard normal tensors as one size varies; bars reach a standard deviation."
-    )
+    caption = "The value for standard normal tensors as one size varies; bars reach a standard deviation."
+    return page.picture("responses", caption, curves_figure, panels, "value")
 
 
-def _networks(explanation: Explanation, pictures: Path) -> str:
-    networks = explanation.networks
+def _networks(page: ProgramPage) -> Iterator[str]:
+    networks = page.explanation.networks
     if networks is None:
-        given = shlex.join(("zcsr", "explain", _given(explanation.formula.program), "--task", "SPACE:DATASET"))
-        return f"None were looked at; {code(given)} does."
-    parts = [
+        program = page.explanation.formula.program
+        given = shlex.join(("zcsr", "explain", _given(program), "--task", "SPACE:DATASET"))
+        yield f"None were looked at; {code(given)} does."
+        return
+    yield (
         f"{len(networks.archs)} networks of {code(networks.space)} for {code(networks.dataset)}, with images of "
         f"{code(networks.images)}. Kendall's tau-b between the scores and the size of the networks, and between "
-        "scores at two seeds (of weights, minibatch and noise) or two batch sizes, all else being equal:",
-        table(agreements_table(networks)),
-    ]
+        "scores at two seeds (of weights, minibatch and noise) or two batch sizes, all else being equal:"
+    )
+    yield table(agreements_table(networks))
     if networks.measured:
-        path = shares_figure(
-            pictures.with_name(f"{pictures.name}-depth.png"), networks.depth.tolist(), "relative depth", "share"
-        )
-        parts += [
+        yield (
             "The share of each tenth of the depth in the sum of the instances' |value|, mean over "
-            f"{networks.measured} networks:",
-            table(depth_table(networks)),
-            picture(
-                path, "Share of the sum of the instances' absolute values, from the first instance to the last."
-            ),
-        ]
-    return "\n\n".join(parts)
+            f"{networks.measured} networks:"
+        )
+        yield table(depth_table(networks))
+        caption = "Share of the sum of the instances' absolute values, from the first instance to the last."
+        yield page.picture("depth", caption, shares_figure, networks.depth.tolist(), "relative depth", "share")

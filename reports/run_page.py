@@ -1,10 +1,11 @@
-"""The sections of a run's report: each takes the run's results and returns markdown."""
+"""The report of a run: each part takes the page and returns markdown."""
 
 from __future__ import annotations
 
-import math
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,165 +15,202 @@ import polars as pl
 from zcsr.cost.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.evolve.config import FITNESSES
 from zcsr.language.text import parse
-from zcsr.reports.toolkit.figures import Panel, fitness_figure, scatter_figure
-from zcsr.reports.toolkit.footprint import cost_section, footprint_flags, read_cost
-from zcsr.reports.toolkit.markdown import Formatter, code, number, shortened_code, table
-from zcsr.reports.toolkit.phrases import phrase
-from zcsr.reports.toolkit.results import BOOTSTRAP_REPEATS, BOOTSTRAP_SEED, Answer, RunResults
+from zcsr.ranking import BOOTSTRAP_REPEATS, BOOTSTRAP_SEED, chance_deviation, kendall_interval
+from zcsr.reports.toolkit.figures import Panel, Series, Vector, fitness_figure, scatter_figure
+from zcsr.reports.toolkit.markdown import (
+    Formatter,
+    bullets,
+    code,
+    decimals,
+    interval,
+    listed,
+    number,
+    shortened_code,
+)
+from zcsr.reports.toolkit.page import StorePage, reproduced
+from zcsr.reports.toolkit.phrases import one_line, phrase
 from zcsr.sameness.normal_form import simplified
 from zcsr.sameness.sympy_form import to_latex
+from zcsr.store import RunInfo, Store, open_run
 
 TOP_PROGRAMS = 10
 EVOLVE_ROWS = 10
 FEW_NETWORKS = 500
 
 SHORT: dict[str, Formatter] = dict.fromkeys(("text", "example"), shortened_code)
+WHOLE = ("parameters", "versions", "tasks", "duplicates", "evaluations", "timings")
+"""Queries whose answers are shown as they are, each in the part of its name."""
+
 PERCENTAGES = ("lowest", "median", "highest")
 
 
-def sections(results: RunResults, pictures: Path, footprint: Footprint = GREEN_ALGORITHMS) -> dict[str, str]:
-    """Every section by its name in the template; writes the pictures beside them, as `<pictures>-<what>.png`."""
-    return {
-        "run": results.run,
-        "summary": summary(results),
-        "caveats": "\n".join(f"- {one}" for one in caveats(results)),
-        "parameters": answered(results.ask("parameters")),
-        "versions": answered(results.ask("versions")),
-        "tasks": answered(results.ask("tasks")),
-        "split": answered(results.ask("split"), dict.fromkeys(PERCENTAGES, _percent)),
-        "split_command": split_command(results),
-        "rank_measure": FITNESSES[results.config.fitness].measure,
-        "draw": str(results.config.draw),
-        "aggregation": results.config.aggregation,
-        "best": best_programs(results),
-        "formulas": formulas(results),
-        "finalists": finalists(results),
-        "repeats": str(BOOTSTRAP_REPEATS),
-        "seed": str(BOOTSTRAP_SEED),
-        "scatter": scatter(results, pictures),
-        "test_correlations": answered(results.ask("correlations", role="test"), SHORT, drop=("run", "role")),
-        "evolve_correlations": evolve_correlations(results),
-        "cross_space": cross_space(results),
-        "fitness": fitness(results, pictures),
-        "generations": answered(results.ask("generations"), drop=("run",)),
-        "duplicates": answered(results.ask("duplicates")),
-        "rejections": answered(results.ask("rejections"), SHORT),
-        "evaluations": answered(results.ask("evaluations")),
-        "timings": answered(results.ask("timings")),
-        "took": phrase("took", seconds=number(results.seconds, 0)) if results.seconds else "",
-        "cost": cost_section(read_cost(results.store, footprint, run=results.run)),
-        "reproduce": reproduce(results),
-        "report_command": shlex.join(("zcsr", "report", results.run, *footprint_flags(footprint))),
-    }
+@dataclass(frozen=True)
+class RunPage(StorePage):
+    """The report of one run. Make one with `run_page`."""
+
+    template = "run"
+    info: RunInfo
+
+    def parts(self) -> dict[str, str]:
+        """Every part of the template."""
+        fitness, kind = self.ask("fitness"), FITNESSES[self.info.config.fitness]
+        label = f"fitness (lowest {kind.words} of the drawn tasks)"
+        return {
+            "run": self.info.name,
+            "summary": summary(self),
+            "caveats": bullets(caveats(self)),
+            **{name: self.table(name) for name in WHOLE},
+            "split": self.table("split", dict.fromkeys(PERCENTAGES, decimals(2))),
+            "split_command": split_command(self.info.name),
+            "rank_measure": kind.measure,
+            "draw": str(self.info.config.draw),
+            "aggregation": self.info.config.aggregation,
+            "best": self.table("top_programs", SHORT, ("normal_form", "sympy"), count=TOP_PROGRAMS),
+            "formulas": "\n\n".join(_formula(*named) for named in _named_programs(self)),
+            "finalists": finalists(self),
+            "repeats": str(BOOTSTRAP_REPEATS),
+            "seed": str(BOOTSTRAP_SEED),
+            "scatter": scatter(self),
+            "test_correlations": self.table("correlations", SHORT, ("run", "role"), role="test"),
+            "evolve_correlations": evolve_correlations(self),
+            "cross_space": cross_space(self),
+            "fitness": self.picture_of(
+                fitness, "fitness", phrase("picture_fitness"), fitness_figure, fitness.frame, label
+            ),
+            "generations": self.table("generations", drop=("run",)),
+            "rejections": self.table("rejections", SHORT),
+            "took": phrase("took", seconds=number(self.info.seconds, 0)) if self.info.seconds else "",
+            "cost": self.cost(run=self.info.name),
+            "reproduce": reproduced("reproduce", self.info.command),
+            "report_command": self.report_command(self.info.name),
+        }
+
+    @property
+    def tasks(self) -> list[str]:
+        """The run's tasks."""
+        return self.ask("tasks").frame["task"].to_list()
+
+    @cached_property
+    def best(self) -> Mapping[str, Any] | None:
+        """The fittest finalist that was tested or, before the test, the fittest program; None when there is none.
+
+        A mapping with `program`, `text`, `fitness` and `generation`.
+        """
+        finalists = self.ask("finalists").frame.filter(pl.col("role") != "other")
+        if not finalists.is_empty():
+            return finalists.sort("fitness", descending=True, maintain_order=True).row(0, named=True)
+        top = self.ask("top_programs").frame.rename({"best_fitness": "fitness"})
+        return None if top.is_empty() else top.row(0, named=True)
+
+    def tested(self, program: str) -> dict[str, tuple[Vector, Vector]]:
+        """Scores and accuracies [networks] of a program on the test networks, by task; NaN where it gives none."""
+        frame = self.ask("test_scores").frame.filter(pl.col("program") == program)
+        return {
+            str(task): (rows["score"].to_numpy(), rows["accuracy"].to_numpy())
+            for (task,), rows in frame.group_by("task", maintain_order=True)
+        }
+
+    @cached_property
+    def intervals(self) -> dict[tuple[str, str], tuple[float, float]]:
+        """The interval of Kendall's tau of every program that was tested on test networks, by program and task."""
+        return {
+            (program, task): kendall_interval(*self.tested(program)[task])
+            for program, task in self.ask("finalists").frame.select("program", "task").iter_rows()
+        }
 
 
-def answered(answer: Answer, formats: Mapping[str, Formatter] | None = None, drop: Sequence[str] = ()) -> str:
-    """The table of a query's answer and the command that prints it; `drop` names columns not shown here."""
-    shown = phrase("no_rows") if answer.frame.is_empty() else table(answer.frame.drop(drop), formats)
-    return f"{shown}\n\n{made_by(answer)}"
+def run_page(store: Store, run: str, out_dir: Path, footprint: Footprint = GREEN_ALGORITHMS) -> RunPage:
+    """The report `<out_dir>/<run>.md` of the run of that name, or of the one started last for "latest".
+
+    `footprint` says how energy and CO2e are reckoned. Raises InputError when there is no such run.
+    """
+    info = open_run(store, run).info()
+    return RunPage(out_dir / f"{info.name}.md", store, footprint, {"run": info.name}, info)
 
 
-def made_by(answer: Answer) -> str:
-    """The line that says which query made a table and which command prints it."""
-    return phrase("made_by", name=answer.name, command=answer.command)
-
-
-def summary(results: RunResults) -> str:
+def summary(page: RunPage) -> str:
     """What was searched, and the best program with its fitness and, a line a task, its tau on test networks."""
-    said = " ".join(" ".join(_summary(results)).split())
-    best = results.best()
-    return said if best is None else "\n\n".join([said, "\n".join(_tested(results, str(best["program"])))])
+    said = " ".join(_summary(page))
+    return said if page.best is None else "\n\n".join([said, "\n".join(_tested(page, page.best["program"]))])
 
 
-def _summary(results: RunResults) -> Iterator[str]:
-    generations = results.ask("generations").frame.height
-    stage_new = results.ask("duplicates").frame.filter(pl.col("stage") == "new")
-    yield phrase(
+def _summary(page: RunPage) -> Iterator[str]:
+    generations = page.ask("generations").frame.height
+    stage_new = page.ask("duplicates").frame.filter(pl.col("stage") == "new")
+    yield one_line(
         "searched",
-        tasks=_listed(map(code, _tasks(results))),
+        tasks=listed(map(code, page.tasks)),
         generations=generations,
-        population=results.config.population,
+        population=page.info.config.population,
         programs=stage_new["programs"].sum(),
     )
-    if results.status != "finished" or generations < results.config.generations:
-        yield phrase("unfinished", status=results.status, done=generations, planned=results.config.generations)
-    best = results.best()
+    if page.info.status != "finished" or generations < page.info.config.generations:
+        yield one_line(
+            "unfinished", status=page.info.status, done=generations, planned=page.info.config.generations
+        )
+    best = page.best
     if best is None:
-        yield phrase("none_fit")
+        yield one_line("none_fit")
         return
-    yield phrase(
+    yield one_line(
         "best",
-        program=code(str(best["text"])),
-        fitness=number(_float(best["fitness"]), 3),
+        program=code(best["text"]),
+        fitness=number(best["fitness"], 3),
         generation=best["generation"],
     )
-    if results.tested(str(best["program"])):
-        yield phrase("tested")
+    if page.tested(best["program"]):
+        yield one_line("tested")
     else:
-        yield phrase("untested", command=shlex.join(("zcsr", "test", results.run)))
+        yield one_line("untested", command=shlex.join(("zcsr", "test", page.info.name)))
 
 
-def _tested(results: RunResults, program: str) -> Iterator[str]:
-    rows = results.ask("finalists").frame.filter(pl.col("program") == program)
+def _tested(page: RunPage, program: str) -> Iterator[str]:
+    rows = page.ask("finalists").frame.filter(pl.col("program") == program)
     for row in rows.iter_rows(named=True):
-        low, high = results.interval(program, row["task"])
+        low, high = page.intervals[program, row["task"]]
         yield phrase(
             "tested_task",
             networks=row["networks"],
             task=code(row["task"]),
-            kendall=_correlation(row["kendall"]),
+            kendall=number(row["kendall"], 3),
             low=number(low, 3),
             high=number(high, 3),
-            spearman=_correlation(row["spearman"]),
+            spearman=number(row["spearman"], 3),
         )
 
 
-def caveats(results: RunResults) -> Iterator[str]:
-    """What a reader must know before quoting a number, one line each."""
-    yield _line(
-        "caveat_fitness", draw=results.config.draw, deviation=number(chance_deviation(results.config.draw), 2)
-    )
-    tasks = results.ask("tasks").frame
+def caveats(page: RunPage) -> Iterator[str]:
+    """What a reader must know before quoting a number, one text each."""
+    draw = page.info.config.draw
+    yield phrase("caveat_fitness", draw=draw, deviation=number(chance_deviation(draw), 2))
+    tasks = page.ask("tasks").frame
     for row in tasks.iter_rows(named=True):
         dataset = row["task"].partition(":")[2]
         if row["images"] != dataset:
-            yield _line("caveat_images", task=code(row["task"]), images=code(row["images"]), dataset=code(dataset))
+            yield phrase("caveat_images", task=code(row["task"]), images=code(row["images"]), dataset=code(dataset))
         if row["test_networks"] < FEW_NETWORKS:
-            yield _line("caveat_few", task=code(row["task"]), networks=row["test_networks"])
+            yield phrase("caveat_few", task=code(row["task"]), networks=row["test_networks"])
     for seed, batch_size in tasks.select("seed", "batch_size").drop_nulls().unique(maintain_order=True).rows():
-        yield _line("caveat_draw", seed=seed, batch_size=batch_size)
+        yield phrase("caveat_draw", seed=seed, batch_size=batch_size)
 
 
-def chance_deviation(networks: int) -> float:
-    """The standard deviation of Kendall's tau between unrelated rankings without ties (Kendall 1938)."""
-    return math.sqrt(2 * (2 * networks + 5) / (9 * networks * (networks - 1)))
-
-
-def split_command(results: RunResults) -> str:
+def split_command(run: str) -> str:
     """The command that lists the architectures of the split."""
-    sql = f"SELECT task, role, arch FROM split WHERE run = '{results.run}' ORDER BY task, role, position"
+    sql = f"SELECT task, role, arch FROM split WHERE run = '{run}' ORDER BY task, role, position"
     return f'zcsr query "{sql}" --format csv'
 
 
-def best_programs(results: RunResults) -> str:
-    """The fittest programs in a table."""
-    return answered(results.ask("top_programs", count=TOP_PROGRAMS), SHORT, drop=("normal_form", "sympy"))
-
-
-def formulas(results: RunResults) -> str:
-    """Text, simplified text and LaTeX of the finalists or, before the test, of the three fittest programs."""
-    return "\n\n".join(_formula(program, text, role) for program, text, role in _named_programs(results))
-
-
-def _named_programs(results: RunResults) -> list[tuple[str, str, str]]:
-    tested = results.ask("finalists").frame.unique("program", maintain_order=True)
+def _named_programs(page: RunPage) -> list[tuple[str, str, str]]:
+    """The finalists or, before the test, the three fittest programs: id, text, role."""
+    tested = page.ask("finalists").frame.unique("program", maintain_order=True)
     if not tested.is_empty():
         return tested.select("program", "text", "role").rows()
-    top = results.ask("top_programs").frame.head(3)
+    top = page.ask("top_programs").frame.head(3)
     return [(program, text, "top") for program, text in top.select("program", "text").iter_rows()]
 
 
 def _formula(program: str, text: str, role: str) -> str:
+    """Text, simplified text and LaTeX of a program."""
     parsed = parse(text)
     shorter = str(simplified(parsed))
     return "\n\n".join(
@@ -185,115 +223,56 @@ def _formula(program: str, text: str, role: str) -> str:
     )
 
 
-def finalists(results: RunResults) -> str:
+def finalists(page: RunPage) -> str:
     """The finalists' rank correlations on test networks, with the interval of Kendall's tau."""
-    answer = results.ask("finalists")
+    answer = page.ask("finalists")
     if answer.frame.is_empty():
-        return phrase("not_tested", command=shlex.join(("zcsr", "test", results.run)))
-    intervals = [
-        "{} to {}".format(*(number(end, 3) for end in results.interval(program, task)))
-        for program, task in answer.frame.select("program", "task").iter_rows()
-    ]
+        return phrase("not_tested", command=shlex.join(("zcsr", "test", page.info.name)))
+    keys = answer.frame.select("program", "task").iter_rows()
+    column = pl.Series("95% interval", [interval(*page.intervals[key]) for key in keys])
     position = answer.frame.columns.index("kendall") + 1
-    frame = answer.frame.clone().insert_column(position, pl.Series("95% interval", intervals))
-    return answered(Answer(answer.name, frame, answer.command), SHORT)
+    return answer.showing(answer.frame.clone().insert_column(position, column)).shown(SHORT)
 
 
-def scatter(results: RunResults, pictures: Path) -> str:
+def scatter(page: RunPage) -> str:
     """The picture of score against accuracy of the best program that was tested; empty when none was."""
-    best = results.best()
-    pairs = {} if best is None else results.tested(str(best["program"]))
-    if best is None or not pairs:
+    program = "" if page.best is None else page.best["program"]
+    pairs = page.tested(program)
+    if not pairs:
         return ""
-    rows = results.ask("finalists").frame.filter(pl.col("program") == best["program"])
+    rows = page.ask("finalists").frame.filter(pl.col("program") == program)
     taus = dict(rows.select("task", "kendall").iter_rows())
     panels = [
         Panel(
-            f"{task}\ntau {_correlation(taus.get(task))}, {np.isfinite(scores).sum()} networks", scores, accuracies
+            f"{task}\ntau {number(taus.get(task), 3)}, {np.isfinite(scores).sum()} networks",
+            [Series(task, accuracies, positions=scores)],
         )
         for task, (scores, accuracies) in pairs.items()
     ]
-    path = scatter_figure(pictures.with_name(f"{pictures.name}-scatter.png"), panels)
-    caption = phrase("picture_scatter", program=best["program"])
-    answer = results.ask("test_scores", program=best["program"])
-    return "\n\n".join([picture(path, caption), *_left_out(pairs), made_by(answer)])
+    shown = page.picture("scatter", phrase("picture_scatter", program=program), scatter_figure, panels)
+    return "\n\n".join([shown, *_left_out(pairs), page.ask("test_scores", program=program).made_by])
 
 
-def _left_out(pairs: Mapping[str, tuple[Any, Any]]) -> list[str]:
+def _left_out(pairs: Mapping[str, tuple[Vector, Vector]]) -> list[str]:
     counts = {task: int((~np.isfinite(scores)).sum()) for task, (scores, _) in pairs.items()}
     shown = [f"{count} of {code(task)}" for task, count in counts.items() if count]
-    return [phrase("left_out", counts=_listed(shown))] if shown else []
+    return [phrase("left_out", counts=listed(shown))] if shown else []
 
 
-def evolve_correlations(results: RunResults) -> str:
+def evolve_correlations(page: RunPage) -> str:
     """The highest correlations on the networks of evolution, a few rows of each task."""
-    answer = results.ask("correlations", role="evolve")
+    answer = page.ask("correlations", role="evolve")
     first = answer.frame.group_by("task", maintain_order=True).head(EVOLVE_ROWS)
-    shown = answered(Answer(answer.name, first, answer.command), SHORT, drop=("run", "role"))
+    shown = answer.showing(first).shown(SHORT, drop=("run", "role"))
     if first.height == answer.frame.height:
         return shown
     return f"{shown}\n\n{phrase('of_more', shown=first.height, rows=answer.frame.height)}"
 
 
-def cross_space(results: RunResults) -> str:
+def cross_space(page: RunPage) -> str:
     """Kendall's tau of every tested program, a row each, on every task, a column each."""
-    answer = results.ask("cross_space")
+    answer = page.ask("cross_space")
     if answer.frame.is_empty():
-        return answered(answer)
+        return answer.shown()
     matrix = answer.frame.pivot("tested_on", index=["evolved_on", "program", "text"], values="kendall")
-    taus: dict[str, Formatter] = dict.fromkeys(_tasks(results), _correlation)
-    return answered(Answer(answer.name, matrix, answer.command), SHORT | taus)
-
-
-def fitness(results: RunResults, pictures: Path) -> str:
-    """The picture of fitness over the generations; empty before the first."""
-    answer = results.ask("fitness")
-    if answer.frame.is_empty():
-        return ""
-    path = fitness_figure(
-        pictures.with_name(f"{pictures.name}-fitness.png"),
-        generations=answer.frame["generation"].to_list(),
-        best=answer.frame["best_fitness"].to_list(),
-        median=answer.frame["median_fitness"].to_list(),
-        lower=answer.frame["lower_fitness"].to_list(),
-        upper=answer.frame["upper_fitness"].to_list(),
-        label=f"fitness (lowest {FITNESSES[results.config.fitness].words} of the drawn tasks)",
-    )
-    return f"{picture(path, phrase('picture_fitness'))}\n\n{made_by(answer)}"
-
-
-def picture(path: Path, caption: str) -> str:
-    """Markdown that shows a picture lying beside the report, with its caption below."""
-    return f"![{caption}]({path.name})\n\n*{caption}*"
-
-
-def reproduce(results: RunResults) -> str:
-    """The command that started the run, as far as it is known."""
-    if not results.command:
-        return phrase("reproduce_unknown")
-    return phrase("reproduce", command=shlex.join(results.command))
-
-
-def _tasks(results: RunResults) -> list[str]:
-    return results.ask("tasks").frame["task"].to_list()
-
-
-def _line(name: str, **values: object) -> str:
-    return " ".join(phrase(name, **values).split())
-
-
-def _listed(words: Iterable[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def _correlation(value: object) -> str:
-    return number(_float(value), 3)
-
-
-def _percent(value: object) -> str:
-    return number(_float(value), 2)
-
-
-def _float(value: object) -> float:
-    return value if isinstance(value, float) else math.nan
+    return answer.showing(matrix).shown(SHORT | dict.fromkeys(page.tasks, decimals(3)))

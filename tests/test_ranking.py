@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -22,7 +22,6 @@ from zcsr.ranking import (
     kendall_of_top,
     partial_spearman,
     spearman,
-    top_k_overlap,
 )
 
 # Few distinct values make many ties; the wide ones bring infinities, subnormals and signed zeros.
@@ -164,7 +163,6 @@ def test_kendall_many_without_programs_or_with_useless_accuracies() -> None:
 def test_inputs_are_left_as_they_were() -> None:
     scores, accuracies = np.array([[3.0, 1.0, 2.0]]), np.array([1.0, 3.0, 2.0])
     kendall_many(scores, accuracies)
-    top_k_overlap(scores[0], accuracies, 2)
     kendall_of_top(scores[0], accuracies, 0.5)
     np.testing.assert_array_equal(scores, [[3.0, 1.0, 2.0]])
     np.testing.assert_array_equal(accuracies, [1.0, 3.0, 2.0])
@@ -230,49 +228,6 @@ def test_partial_spearman_is_bounded(triple: tuple[np.ndarray, np.ndarray, np.nd
 
 
 # The best few
-
-
-def test_top_k_overlap_counts_the_common_ones() -> None:
-    accuracies = [94.0, 93.0, 92.0, 91.0, 90.0]
-    assert top_k_overlap([5, 4, 3, 2, 1], accuracies, 2) == 1.0
-    assert top_k_overlap([1, 2, 3, 4, 5], accuracies, 2) == 0.0
-    assert top_k_overlap([5, 1, 4, 2, 3], accuracies, 2) == 0.5
-    assert top_k_overlap([-1, -2, -3, -4, -math.inf], accuracies, 3) == 1.0
-
-
-def test_a_constant_score_overlaps_as_chance_does() -> None:
-    assert top_k_overlap([0.0] * 10, np.arange(10), 3) == pytest.approx(0.3)
-
-
-@given(
-    st.integers(1, 5).flatmap(
-        lambda size: st.tuples(
-            hnp.arrays(np.float64, size, elements=tied_values),
-            hnp.arrays(np.float64, size, elements=tied_values),
-            st.integers(1, size),
-        )
-    )
-)
-@settings(max_examples=50)
-def test_top_k_overlap_is_the_mean_over_all_ways_of_breaking_ties(
-    case: tuple[np.ndarray, np.ndarray, int],
-) -> None:
-    scores, accuracies, k = case
-    size = len(scores)
-    orders = list(itertools.permutations(range(size)))
-
-    def tops(side: np.ndarray) -> list[set[int]]:
-        return [set(sorted(range(size), key=lambda i: (-side[i], order[i]))[:k]) for order in orders]
-
-    overlaps = [len(a & b) / k for a in tops(scores) for b in tops(accuracies)]
-    assert top_k_overlap(scores, accuracies, k) == pytest.approx(np.mean(overlaps))
-
-
-def test_top_k_overlap_with_nan_or_a_wrong_k() -> None:
-    assert math.isnan(top_k_overlap([1, math.nan], [1, 2], 1))
-    for k in (0, 3, -1):
-        with pytest.raises(InputError, match="k must be between 1"):
-            top_k_overlap([1, 2], [1, 2], k)
 
 
 def test_kendall_of_top_looks_only_at_the_most_accurate() -> None:

@@ -1,4 +1,4 @@
-"""How well scores rank architectures: Kendall, Spearman, the best few, and how sure that is.
+"""How well scores rank architectures: Kendall, Spearman, and how sure that is.
 
 One policy holds for every function here. Only order counts, so infinities rank like any other value. A
 correlation is NaN, never an error, where it is undefined: fewer than two values, a constant side, or a NaN
@@ -20,6 +20,9 @@ from zcsr.errors import InputError
 
 Vector = NDArray[np.float64]
 Statistic = Callable[[Vector, Vector], float]
+
+BOOTSTRAP_SEED = 0
+BOOTSTRAP_REPEATS = 1000
 
 # From here on scipy's merge sort, O(n log n) a program, overtakes the n * (n - 1) / 2 signs.
 SORTING_PAYS_FROM = 200
@@ -88,20 +91,6 @@ def partial_spearman(x: ArrayLike, y: ArrayLike, control: ArrayLike) -> float:
     return _clipped((_pearson(of_left, of_right) - left_control * right_control) / unexplained)
 
 
-def top_k_overlap(scores: ArrayLike, accuracies: ArrayLike, k: int) -> float:
-    """The share, 0..1, of the `k` most accurate networks that are also among the `k` with the highest score.
-
-    Values tied at the k-th place share the places left, so this is the mean over all ways of breaking ties
-    and the networks' order does not matter. NaN when either side holds a NaN; `InputError` unless k is 1..n.
-    """
-    left, right = _paired(scores, accuracies, "scores", "accuracies")
-    if not 1 <= k <= len(left):
-        raise InputError(f"k must be between 1 and the number of networks, {len(left)}, got {k}")
-    if np.isnan(left).any() or np.isnan(right).any():
-        return math.nan
-    return float(_share_of_top(left, k) @ _share_of_top(right, k)) / k
-
-
 def kendall_of_top(scores: ArrayLike, accuracies: ArrayLike, fraction: float) -> float:
     """Kendall's tau-b among the most accurate `fraction` (0 < fraction <= 1) of the networks, rounded up.
 
@@ -147,6 +136,36 @@ def bootstrap_interval(
         return math.nan, math.nan
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def kendall_interval(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
+    """The 95% bootstrap interval (low, high) of Kendall's tau-b over the pairs with a finite x, always the same."""
+    left, right = _paired(x, y)
+    finite = np.isfinite(left)
+    return bootstrap_interval(kendall, left[finite], right[finite], seed=BOOTSTRAP_SEED, repeats=BOOTSTRAP_REPEATS)
+
+
+def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """The interval (low, high) of Student's t for the mean of `values` [n], at confidence `level`.
+
+    (NaN, NaN) for fewer than two values, and where one is NaN.
+    """
+    vector = _vector(values, "values")
+    if len(vector) < 2 or np.isnan(vector).any():
+        return math.nan, math.nan
+    reach = _t_quantile(len(vector) - 1, level) * float(vector.std(ddof=1)) / math.sqrt(len(vector))
+    mean = float(vector.mean())
+    return mean - reach, mean + reach
+
+
+def chance_deviation(networks: int) -> float:
+    """The standard deviation of Kendall's tau between unrelated rankings without ties (Kendall 1938)."""
+    return math.sqrt(2 * (2 * networks + 5) / (9 * networks * (networks - 1)))
+
+
+@lru_cache(maxsize=64)
+def _t_quantile(freedom: int, level: float) -> float:
+    return float(stats.t.ppf((1 + level) / 2, freedom))
 
 
 def _taus_by_signs(scores: Vector, accuracies: Vector) -> Vector:
@@ -215,13 +234,6 @@ def _clipped(correlation: float) -> float:
 def _same_or_reversed(ranks: Vector, others: Vector) -> bool:
     # Ranks are multiples of a half, so this is exact where 1 - rho ** 2 would be lost in rounding.
     return np.array_equal(ranks, others) or np.array_equal(ranks, len(ranks) + 1 - others)
-
-
-def _share_of_top(values: Vector, k: int) -> Vector:
-    threshold = _kth_largest(values, k)
-    above, tied = values > threshold, values == threshold
-    share: Vector = above + tied * ((k - above.sum()) / tied.sum())
-    return share
 
 
 def _kth_largest(values: Vector, k: int) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
@@ -27,6 +29,7 @@ COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 LINES = ("-", "--", ":")
 LABEL_WIDTH = 30
+LEGEND_COLUMNS = 3
 COLOUR_TICKS = (-1, -0.5, 0, 0.5, 1)
 
 STYLE: dict[str, Any] = {
@@ -40,197 +43,199 @@ STYLE: dict[str, Any] = {
     "grid.linewidth": 0.8,
     "axes.axisbelow": True,
     "legend.frameon": False,
+    "svg.hashsalt": "zcsr",
 }
 
 Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One scatter: scores and accuracies [n] (percent) of the same networks, under a title."""
-
-    title: str
-    scores: Vector
-    accuracies: Vector
+_nothing = partial(np.empty, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One value for each label of a `DotPanel` [labels], NaN where there is none, and how far it may reach.
+    """Values [n] under a name, NaN where there is none, and the ends [n] that they reach to, where they do.
 
-    `hollow` values are drawn as outlines in grey: numbers that are quoted, not measured.
+    positions: where they stand [n]; empty where they belong to the panel's labels, or are after 1..n networks
+    hollow: drawn as outlines in grey: numbers that are quoted, not measured
     """
 
     name: str
     values: Vector
-    low: Vector | None = None
-    high: Vector | None = None
-    hollow: bool = False
+    low: Vector = field(default_factory=_nothing)
+    high: Vector = field(default_factory=_nothing)
+    positions: Vector = field(default_factory=_nothing, kw_only=True)
+    hollow: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
-class DotPanel:
-    """Labels from top to bottom, under a title, with the values of one or more series."""
+class Panel:
+    """One or more series under a title, over labels evenly apart or over an axis that `position` names."""
 
     title: str
-    labels: Sequence[str]
     series: Sequence[Series]
+    labels: Sequence[object] = ()
+    position: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LinePanel:
-    """Lines by name under a title: each the values [n] at `positions` [n], NaN where there is none."""
-
-    title: str
-    positions: Sequence[int]
-    lines: Mapping[str, Vector]
+def vector(frame: pl.DataFrame, column: str) -> Vector:
+    """The numbers [rows] of a column, NaN for NULL."""
+    return frame[column].cast(pl.Float64).fill_null(math.nan).to_numpy()
 
 
-@dataclass(frozen=True, slots=True)
-class SearchPanel:
-    """Curves by name under a title: each the means [n] after 1..n trained networks and the ends of their intervals.
-
-    The ends [n] are NaN where there is no interval.
-    """
-
-    title: str
-    curves: Mapping[str, tuple[Vector, Vector, Vector]]
+def spread(name: str, frame: pl.DataFrame, column: str, position: str = "") -> Series:
+    """The means, lows and highs of a column of a query, at the positions that another column has."""
+    positions = vector(frame, position) if position else _nothing()
+    return Series(
+        name, *(vector(frame, f"{column}_{which}") for which in ("mean", "low", "high")), positions=positions
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
-    """Means [n] at `positions` [n] with the lowest and highest [n] that they are the means of, NaN where none."""
-
-    positions: Vector
-    mean: Vector
-    low: Vector
-    high: Vector
-
-
-@dataclass(frozen=True, slots=True)
-class BandPanel:
-    """Bands by name over an axis that `position` names, whose positions are `whole` numbers or any."""
-
-    position: str
-    bands: Mapping[str, Band]
-    whole: bool = False
+def labelled(
+    name: str, frame: pl.DataFrame, labels: Sequence[object], *columns: str, label: str = "name"
+) -> Series:
+    """The values and, of three columns, their ends; NaN where a label, one of the column `label`, has none."""
+    found = (dict(frame.select(label, column).iter_rows()) for column in columns)
+    return Series(name, *(np.array([values.get(one) for one in labels], dtype=np.float64) for values in found))
 
 
 def bands_figure(
-    path: Path, panels: Sequence[BandPanel], label: str, names: Sequence[str], share: bool = False
-) -> Path:
-    """Draws each panel's means as lines in a shade from the lowest to the highest, side by side; returns `path`.
+    path: Path, panels: Sequence[Panel], label: str, names: Sequence[str], share: bool = False
+) -> None:
+    """Draws each panel's means as lines in a shade from the lowest to the highest, side by side.
 
     The place of a band's name among `names` decides its colour and marker. `label` names the axis of the values,
     which for a `share` are percent and begin at 0.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    def draw(figure: Figure) -> None:
-        grid = figure.subplots(1, len(panels), squeeze=False, sharey=True).ravel()
-        for axes, panel in zip(grid, panels, strict=True):
-            for name, band in panel.bands.items():
-                style = _line_style(names.index(name))
-                axes.fill_between(
-                    band.positions, band.low, band.high, color=style["color"], alpha=0.15, linewidth=0
-                )
-                axes.plot(band.positions, band.mean, label=name, markersize=5, **style)
-            axes.set_xlabel(panel.position)
-            axes.xaxis.set_major_locator(MaxNLocator(8, integer=panel.whole))
-        grid[0].set_ylabel(label)
+    def draw(axes: Axes, panel: Panel) -> None:
+        for band in panel.series:
+            style = _line_style(names.index(band.name))
+            axes.fill_between(band.positions, band.low, band.high, color=style["color"], alpha=0.15, linewidth=0)
+            axes.plot(band.positions, band.values, label=band.name, markersize=5, **style)
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=panel.position == "generation"))
         if share:
-            grid[0].set_ylim(bottom=0)
-            grid[0].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        _legend(figure, grid, columns=len(names))
+            axes.set_ylim(bottom=0)
+            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
-    return _save(path, 4.2, draw)
+    _panels(path, panels, draw, label, height=4.2, columns=len(panels), legend=len(names), sharey=True)
 
 
-def search_figure(path: Path, panels: Sequence[SearchPanel], target: float, label: str) -> Path:
-    """Draws the curves of each panel, two panels in a row, over a logarithmic number of networks; returns `path`.
+def search_figure(path: Path, panels: Sequence[Panel], target: float, label: str) -> None:
+    """Draws the curves of each panel, two panels in a row, over a logarithmic number of networks.
 
     A curve is drawn as steps with its interval as a shade, and has the same colour in every panel. The first few
     networks lie far below all that follows, so the axis of the values, which `label` names, begins where the lowest
     curve is after the square root of all networks. A dotted line is drawn at `target`.
     """
-    names = list(dict.fromkeys(name for panel in panels for name in panel.curves))
-    columns = min(2, len(panels))
-    rows = math.ceil(len(panels) / columns)
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-    def draw(figure: Figure) -> None:
-        grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-        for axes, panel in zip(grid, panels, strict=False):
-            _search_curves(axes, panel, names, target)
-        for axes in grid[::columns]:
-            axes.set_ylabel(label)
-        for unused in grid[len(panels) :]:
-            unused.set_axis_off()
+    names = _names(panels)
+    columns = min(2, len(panels))
+    means = [curve.values for panel in panels for curve in panel.series]
+
+    def draw(axes: Axes, panel: Panel) -> None:
+        for curve in panel.series:
+            colour = COLOURS[names.index(curve.name) % len(COLOURS)]
+            networks = np.arange(1, len(curve.values) + 1)
+            axes.fill_between(networks, curve.low, curve.high, step="post", color=colour, alpha=0.15, linewidth=0)
+            axes.step(networks, curve.values, where="post", color=colour, linewidth=1.6, label=curve.name)
+        axes.axhline(target, color=GREY, linewidth=1, linestyle=":")
+        axes.set_xscale("log")
+        longest = max(len(curve.values) for curve in panel.series)
+        axes.set_xticks([one * 10**power for power in range(7) for one in (1, 3) if one * 10**power <= longest])
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+
+    def finish(grid: Sequence[Axes]) -> None:
         for axes in grid[max(0, len(panels) - columns) : len(panels)]:
             axes.tick_params(labelbottom=True)
             axes.set_xlabel("trained networks")
-        grid[0].set_ylim(*_curve_limits([mean for panel in panels for mean, _, _ in panel.curves.values()]))
-        _legend(figure, grid, columns=3)
+        grid[0].set_ylim(*_curve_limits(means))
 
-    return _save(path, (4.6 if columns == 1 else 3.6 * rows) + 0.25 * math.ceil(len(names) / 3), draw)
+    height = 4.6 if columns == 1 else 3.6 * _rows(panels)
+    height += _legend_height(names, LEGEND_COLUMNS)
+    _panels(
+        path, panels, draw, label, height=height, legend=LEGEND_COLUMNS, finish=finish, sharex=True, sharey=True
+    )
 
 
-def dots_figure(path: Path, panels: Sequence[DotPanel], label: str) -> Path:
-    """Draws each panel's values as dots on a line a label, with bars from low to high; returns `path`.
+def dots_figure(path: Path, panels: Sequence[Panel], label: str) -> None:
+    """Draws each panel's values as dots on a line a label, from top to bottom, with bars from low to high.
 
     A series has the same colour and marker in every panel. `label` names the axis of the values.
     """
-    names = list(dict.fromkeys(series.name for panel in panels for series in panel.series))
+    names = _names(panels)
     heights = [0.9 + len(panel.labels) * _row_height(panel) for panel in panels]
     # A name beside its marker takes up to so many of some hundred characters.
     columns = max(1, min(4, 100 // (max(map(len, names), default=0) + 8)))
 
-    def draw(figure: Figure) -> None:
-        grid = figure.subplots(len(panels), squeeze=False, sharex=True, height_ratios=heights).ravel()
-        for axes, panel in zip(grid, panels, strict=True):
-            _dots(axes, panel, names)
+    def finish(grid: Sequence[Axes]) -> None:
         grid[-1].set_xlabel(label)
-        if len(names) > 1:
-            _legend(figure, grid, columns=columns)
 
-    return _save(path, sum(heights) + (0.4 + 0.25 * math.ceil(len(names) / columns)), draw)
+    _panels(
+        path,
+        panels,
+        partial(_dots, names=names),
+        height=sum(heights) + (0.4 + _legend_height(names, columns)),
+        columns=1,
+        legend=columns if len(names) > 1 else 0,
+        finish=finish,
+        sharex=True,
+        height_ratios=heights,
+    )
 
 
-def lines_figure(path: Path, panels: Sequence[LinePanel], position: str, label: str) -> Path:
-    """Draws the lines of each panel, two panels in a row, over positions evenly apart; returns `path`.
+def lines_figure(path: Path, panels: Sequence[Panel], label: str) -> None:
+    """Draws the lines of each panel, two panels in a row, over its labels evenly apart.
 
-    A name has the same colour, marker and line in every panel, and stands in one legend below them all. `position`
-    and `label` name the axes.
+    A name has the same colour, marker and line in every panel, and stands in one legend below them all. `label`
+    names the axis of the values.
     """
-    names = list(dict.fromkeys(name for panel in panels for name in panel.lines))
-    columns = min(2, len(panels))
-    rows = math.ceil(len(panels) / columns)
-    legend_columns = 3
+    names = _names(panels)
 
-    def draw(figure: Figure) -> None:
-        grid = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
-        for axes, panel in zip(grid, panels, strict=False):
-            places = range(len(panel.positions))
-            for name, line in panel.lines.items():
-                # A line goes on over a position that it has no value at.
-                there = [place for place in places if math.isfinite(line[place])]
-                values = [line[place] for place in there]
-                axes.plot(there, values, label=short(name), markersize=5, **_line_style(names.index(name)))
-            axes.set_xticks(places, [str(one) for one in panel.positions])
-            axes.set_xlabel(position)
-            axes.set_title(panel.title, loc="left")
-        for axes in grid[::columns]:
-            axes.set_ylabel(label)
-        for unused in grid[len(panels) :]:
-            unused.set_axis_off()
-        _legend(figure, grid, columns=legend_columns)
+    def draw(axes: Axes, panel: Panel) -> None:
+        places = np.arange(len(panel.labels))
+        for line in panel.series:
+            there = np.isfinite(line.values)  # a line goes on over a position that it has no value at
+            style = _line_style(names.index(line.name))
+            axes.plot(places[there], line.values[there], label=short(line.name), markersize=5, **style)
+        axes.set_xticks(places, list(map(str, panel.labels)))
 
-    return _save(path, 3.6 * rows + 0.25 * math.ceil(len(names) / legend_columns), draw)
+    height = 3.6 * _rows(panels) + _legend_height(names, LEGEND_COLUMNS)
+    _panels(path, panels, draw, label, height=height, legend=LEGEND_COLUMNS, sharey=True)
+
+
+def curves_figure(path: Path, panels: Sequence[Panel], label: str) -> None:
+    """Draws the values of each panel's one series over its labels evenly apart, on an axis of its own.
+
+    `label` names the axes of the values.
+    """
+
+    def draw(axes: Axes, panel: Panel) -> None:
+        (curve,) = panel.series
+        places = np.arange(len(panel.labels))
+        reach = (curve.values - curve.low, curve.high - curve.values)
+        axes.errorbar(places, curve.values, reach, color=BLUE, marker="o", markersize=5, capsize=3, linewidth=1.4)
+        axes.set_xticks(places, list(map(str, panel.labels)))
+        axes.set_xlim(-0.4, len(places) - 0.6)
+        axes.margins(y=0.12)
+
+    _panels(path, panels, draw, label, height=3.0 * _rows(panels))
+
+
+def scatter_figure(path: Path, panels: Sequence[Panel]) -> None:
+    """Draws accuracy (the values of each panel's one series) over score (their positions), a panel a task.
+
+    Networks without a finite score are left out. Only the order of scores matters: an axis of positive scores over
+    several orders of magnitude is logarithmic, and where a few lie far from the rest it shows their ranks.
+    """
+    _panels(path, panels, _scatter, height=3.8 * _rows(panels) if len(panels) > 1 else 4.8)
 
 
 def matrix_figure(
     path: Path, rows: Sequence[str], columns: Sequence[str], values: NDArray[np.float64], label: str
-) -> Path:
-    """Draws values [rows, columns] in -1..1 as coloured squares with their numbers; returns `path`.
+) -> None:
+    """Draws values [rows, columns] in -1..1 as coloured squares with their numbers.
 
     NaN leaves a square empty. `label` says what the colours are.
     """
@@ -254,37 +259,22 @@ def matrix_figure(
             side.set_visible(False)
         figure.colorbar(image, ax=axes, label=label, location="bottom", shrink=0.5, aspect=24, ticks=COLOUR_TICKS)
 
-    return _save(path, (2.6 if len(columns) > 4 else 1.6) + 0.28 * len(rows), draw)
+    save(path, draw, (2.6 if len(columns) > 4 else 1.6) + 0.28 * len(rows))
 
 
-def short(name: str, width: int = LABEL_WIDTH) -> str:
-    """`name` as a label of at most `width` characters: of a longer one, the beginning and the end."""
-    if len(name) <= width:
-        return name
-    end = (width - 1) * 3 // 5
-    return f"{name[: width - 1 - end]}…{name[-end:]}"
-
-
-def fitness_figure(
-    path: Path,
-    *,
-    generations: Sequence[int],
-    best: Sequence[float],
-    median: Sequence[float],
-    lower: Sequence[float],
-    upper: Sequence[float],
-    label: str,
-) -> Path:
-    """Draws the best, the median and the quartiles of fitness over the generations; returns `path`.
+def fitness_figure(path: Path, frame: pl.DataFrame, label: str) -> None:
+    """Draws the best, the median and the quartiles of fitness over the generations, rows of the query `fitness`.
 
     Values that are not finite (a population in which most programs failed) leave a gap.
     """
-
     from matplotlib.ticker import MaxNLocator
+
+    generations = frame["generation"].to_numpy()
+    fitness = {which: vector(frame, f"{which}_fitness") for which in ("lower", "upper", "median", "best")}
+    low, high, middle, top = (np.where(np.isfinite(values), values, np.nan) for values in fitness.values())
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        low, high, middle, top = (_finite(values) for values in (lower, upper, median, best))
         axes.fill_between(generations, low, high, color=BLUE, alpha=0.18, linewidth=0, label="quartiles")
         axes.plot(generations, middle, color=BLUE, marker="s", markersize=4, label="median")
         axes.plot(generations, top, color=VERMILION, marker="o", markersize=5, label="best")
@@ -294,182 +284,11 @@ def fitness_figure(
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(handles[::-1], labels[::-1], loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
 
-    return _save(path, 4.2, draw)
+    save(path, draw, 4.2)
 
 
-def scatter_figure(path: Path, panels: Sequence[Panel]) -> Path:
-    """Draws score against accuracy, one panel a task, two in a row; returns `path`.
-
-    Networks without a finite score are left out. Only the order of scores matters: an axis of positive scores over
-    several orders of magnitude is logarithmic, and where a few lie far from the rest it shows their ranks.
-    """
-    columns = min(2, len(panels))
-    rows = math.ceil(len(panels) / columns)
-
-    def draw(figure: Figure) -> None:
-        grid = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, panel in zip(grid, panels, strict=False):
-            _scatter(axes, panel)
-        for unused in grid[len(panels) :]:
-            unused.set_axis_off()
-
-    return _save(path, 3.8 * rows if columns > 1 else 4.8, draw)
-
-
-def _search_curves(axes: Axes, panel: SearchPanel, names: Sequence[str], target: float) -> None:
-    from matplotlib.ticker import NullFormatter, ScalarFormatter
-
-    for name, (mean, low, high) in panel.curves.items():
-        colour = COLOURS[names.index(name) % len(COLOURS)]
-        networks = np.arange(1, len(mean) + 1)
-        axes.fill_between(networks, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
-        axes.step(networks, mean, where="post", color=colour, linewidth=1.6, label=name)
-    axes.axhline(target, color=GREY, linewidth=1, linestyle=":")
-    axes.set_xscale("log")
-    longest = max(len(mean) for mean, _, _ in panel.curves.values())
-    ticks = [one * 10**power for power in range(7) for one in (1, 3) if one * 10**power <= longest]
-    axes.set_xticks(ticks)
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_title(panel.title, loc="left")
-
-
-def _curve_limits(means: Sequence[Vector]) -> tuple[float, float]:
-    low = min(float(mean[math.isqrt(len(mean)) - 1]) for mean in means)
-    high = max(float(mean.max()) for mean in means)
-    margin = 0.05 * (high - low) or 0.5
-    return low - margin, high + 2 * margin
-
-
-def _row_height(panel: DotPanel) -> float:
-    """Inches for one label, which all its series share."""
-    return 0.14 + 0.11 * sum(not series.hollow for series in panel.series)
-
-
-def _dots(axes: Axes, panel: DotPanel, names: Sequence[str]) -> None:
-    places = np.arange(len(panel.labels), dtype=np.float64)
-    measured = [series.name for series in panel.series if not series.hollow]
-    apart = np.linspace(-0.28, 0.28, len(measured)) if len(measured) > 1 else np.zeros(1)
-    offsets = dict(zip(measured, apart, strict=False))
-    for series in panel.series:
-        place = names.index(series.name)
-        offset = offsets.get(series.name, 0.0)  # what is quoted stands on the label's own line
-        colour = GREY if series.hollow else COLOURS[place % len(COLOURS)]
-        if series.low is not None and series.high is not None:
-            axes.hlines(places + offset, series.low, series.high, color=colour, linewidth=1.6, alpha=0.55)
-        axes.plot(
-            series.values,
-            places + offset,
-            linestyle="none",
-            marker="D" if series.hollow else MARKERS[place % len(MARKERS)],
-            markersize=6 if series.hollow else 5,
-            color=colour,
-            markerfacecolor="none" if series.hollow else colour,
-            label=series.name,
-        )
-    axes.set_yticks(places, [short(one) for one in panel.labels], fontsize=9)
-    axes.set_ylim(len(panel.labels) - 0.5, -0.5)
-    axes.axvline(0, color=GREY, linewidth=0.8)
-    axes.set_title(panel.title, loc="left")
-
-
-def _line_style(place: int) -> dict[str, str]:
-    return {
-        "color": COLOURS[place % len(COLOURS)],
-        "marker": MARKERS[place % len(MARKERS)],
-        "linestyle": LINES[place // len(COLOURS) % len(LINES)],
-    }
-
-
-def _legend(figure: Figure, grid: Iterable[Axes], columns: int) -> None:
-    """One legend below all panels, for everything that is labelled in any of them."""
-    handles: dict[str, Any] = {}
-    for axes in grid:
-        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
-            handles.setdefault(name, handle)
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(columns, len(handles)))
-
-
-def _scatter(axes: Axes, panel: Panel) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    shown = np.isfinite(panel.scores) & np.isfinite(panel.accuracies)
-    scores = panel.scores[shown]
-    size = 14 if len(scores) < 300 else 7
-    if _spans_magnitudes(scores):
-        axes.set_xscale("log")
-        axes.set_xlabel("score (logarithmic)")
-    elif _has_outliers(scores):
-        scores = np.asarray(rankdata(scores), dtype=np.float64)
-        axes.set_xlabel("rank of the score")
-    else:
-        axes.set_xlabel("score")
-    if axes.get_xscale() == "linear":
-        axes.xaxis.set_major_locator(MaxNLocator(5))  # long numbers would run into each other
-    axes.scatter(scores, panel.accuracies[shown], s=size, color=BLUE, alpha=0.45, linewidths=0)
-    axes.set_ylabel("accuracy (%)")
-    axes.set_title(panel.title, loc="left")
-
-
-def _spans_magnitudes(scores: Vector) -> bool:
-    return bool(len(scores) > 0 and scores.min() > 0 and scores.max() / scores.min() > 1000)
-
-
-def _has_outliers(scores: Vector) -> bool:
-    if len(scores) == 0:
-        return False
-    low, high = np.quantile(scores, [0.05, 0.95])
-    return bool(np.ptp(scores) > 10 * (high - low) > 0)
-
-
-def _finite(values: Sequence[float]) -> Vector:
-    array = np.asarray(values, dtype=np.float64)
-    return np.where(np.isfinite(array), array, np.nan)
-
-
-@dataclass(frozen=True, slots=True)
-class CurvePanel:
-    """Values [n] with how far they reach, at `positions` [n] that `position` names, under a title."""
-
-    title: str
-    position: str
-    positions: Sequence[int]
-    values: Vector
-    low: Vector
-    high: Vector
-
-
-def curves_figure(path: Path, panels: Sequence[CurvePanel], label: str) -> Path:
-    """Draws each panel's values over positions evenly apart, on an axis of its own, two panels in a row.
-
-    `label` names the axes of the values; returns `path`.
-    """
-    columns = min(2, len(panels))
-    rows = math.ceil(len(panels) / columns)
-
-    def draw(figure: Figure) -> None:
-        grid = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, panel in zip(grid, panels, strict=False):
-            places = np.arange(len(panel.positions))
-            reach = (panel.values - panel.low, panel.high - panel.values)
-            axes.errorbar(
-                places, panel.values, reach, color=BLUE, marker="o", markersize=5, capsize=3, linewidth=1.4
-            )
-            axes.set_xticks(places, [str(one) for one in panel.positions])
-            axes.set_xlim(-0.4, len(panel.positions) - 0.6)
-            axes.margins(y=0.12)
-            axes.set_xlabel(panel.position)
-            axes.set_title(panel.title, loc="left")
-        for axes in grid[::columns]:
-            axes.set_ylabel(label)
-        for unused in grid[len(panels) :]:
-            unused.set_axis_off()
-
-    return _save(path, 3.0 * rows, draw)
-
-
-def shares_figure(path: Path, shares: Sequence[float], position: str, label: str) -> Path:
-    """Draws shares (0..1) of a whole that is divided along `position` as bars; returns `path`."""
+def shares_figure(path: Path, shares: Sequence[float], position: str, label: str) -> None:
+    """Draws shares (0..1) of a whole that is divided along `position` as bars."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     def draw(figure: Figure) -> None:
@@ -486,16 +305,169 @@ def shares_figure(path: Path, shares: Sequence[float], position: str, label: str
         axes.grid(visible=False, axis="x")
         _legend(figure, [axes], columns=1)
 
-    return _save(path, 3.4, draw)
+    save(path, draw, 3.4)
 
 
-def _save(path: Path, height: float, draw: Callable[[Figure], None]) -> Path:
+def short(name: str, width: int = LABEL_WIDTH) -> str:
+    """`name` as a label of at most `width` characters: of a longer one, the beginning and the end."""
+    if len(name) <= width:
+        return name
+    end = (width - 1) * 3 // 5
+    return f"{name[: width - 1 - end]}…{name[-end:]}"
+
+
+def save(
+    path: Path,
+    draw: Callable[[Figure], None],
+    height: float,
+    width: float = WIDTH,
+    layout: Literal["constrained"] | None = "constrained",
+    kind: Literal["png", "svg"] = "png",
+) -> Path:
+    """Save a figure of so many inches that `draw` fills; returns `path`."""
     from matplotlib import style
     from matplotlib.figure import Figure
 
-    # A user's own matplotlib settings must not change a report; the software's version must not change bytes.
+    # A user's own matplotlib settings must not change a report; the time and the software's version no bytes.
     with style.context(["default", STYLE]):
-        figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+        figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
         draw(figure)
-        figure.savefig(path, metadata={"Software": None})
+        unsaid = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+        figure.savefig(path, format=kind, metadata=unsaid)
     return path
+
+
+def _panels(
+    path: Path,
+    panels: Sequence[Panel],
+    draw: Callable[[Axes, Panel], None],
+    label: str = "",
+    *,
+    height: float,
+    columns: int = 2,
+    legend: int = 0,
+    finish: Callable[[Sequence[Axes]], None] = lambda _: None,
+    **subplots: Any,
+) -> None:
+    """Draw panels, so many in a row, with one legend of so many columns below them, none for 0.
+
+    `label` names the axis of the values of the first in a row; `finish` has the last word on all of them.
+    """
+    columns = min(columns, len(panels))
+
+    def fill(figure: Figure) -> None:
+        grid = figure.subplots(math.ceil(len(panels) / columns), columns, squeeze=False, **subplots).ravel()
+        for axes, panel in zip(grid, panels, strict=False):
+            draw(axes, panel)
+            axes.set_title(panel.title, loc="left")
+            if panel.position:
+                axes.set_xlabel(panel.position)
+        if label:
+            for axes in grid[::columns]:
+                axes.set_ylabel(label)
+        for unused in grid[len(panels) :]:
+            unused.set_axis_off()
+        finish(grid)
+        if legend:
+            _legend(figure, grid, legend)
+
+    save(path, fill, height)
+
+
+def _names(panels: Sequence[Panel]) -> list[str]:
+    return list(dict.fromkeys(series.name for panel in panels for series in panel.series))
+
+
+def _rows(panels: Sequence[Panel]) -> int:
+    return math.ceil(len(panels) / 2)
+
+
+def _legend_height(names: Sequence[str], columns: int) -> float:
+    return 0.25 * math.ceil(len(names) / columns)
+
+
+def _legend(figure: Figure, grid: Iterable[Axes], columns: int) -> None:
+    """One legend below all panels, for everything that is labelled in any of them."""
+    handles: dict[str, Any] = {}
+    for axes in grid:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(name, handle)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(columns, len(handles)))
+
+
+def _line_style(place: int) -> dict[str, Any]:
+    return {
+        "color": COLOURS[place % len(COLOURS)],
+        "marker": MARKERS[place % len(MARKERS)],
+        "linestyle": LINES[place // len(COLOURS) % len(LINES)],
+    }
+
+
+def _curve_limits(means: Sequence[Vector]) -> tuple[float, float]:
+    low = min(float(mean[math.isqrt(len(mean)) - 1]) for mean in means)
+    high = max(float(mean.max()) for mean in means)
+    margin = 0.05 * (high - low) or 0.5
+    return low - margin, high + 2 * margin
+
+
+def _row_height(panel: Panel) -> float:
+    """Inches for one label, which all its series share."""
+    return 0.14 + 0.11 * sum(not series.hollow for series in panel.series)
+
+
+def _dots(axes: Axes, panel: Panel, names: Sequence[str]) -> None:
+    places = np.arange(len(panel.labels), dtype=np.float64)
+    measured = [series.name for series in panel.series if not series.hollow]
+    apart = np.linspace(-0.28, 0.28, len(measured)) if len(measured) > 1 else np.zeros(1)
+    offsets = dict(zip(measured, apart, strict=False))
+    for series in panel.series:
+        place = names.index(series.name)
+        offset = offsets.get(series.name, 0.0)  # what is quoted stands on the label's own line
+        colour = GREY if series.hollow else COLOURS[place % len(COLOURS)]
+        if len(series.low):
+            axes.hlines(places + offset, series.low, series.high, color=colour, linewidth=1.6, alpha=0.55)
+        axes.plot(
+            series.values,
+            places + offset,
+            linestyle="none",
+            marker="D" if series.hollow else MARKERS[place % len(MARKERS)],
+            markersize=6 if series.hollow else 5,
+            color=colour,
+            markerfacecolor="none" if series.hollow else colour,
+            label=series.name,
+        )
+    axes.set_yticks(places, [short(str(one)) for one in panel.labels], fontsize=9)
+    axes.set_ylim(len(panel.labels) - 0.5, -0.5)
+    axes.axvline(0, color=GREY, linewidth=0.8)
+
+
+def _scatter(axes: Axes, panel: Panel) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    (series,) = panel.series
+    shown = np.isfinite(series.positions) & np.isfinite(series.values)
+    scores = series.positions[shown]
+    size = 14 if len(scores) < 300 else 7
+    if _spans_magnitudes(scores):
+        axes.set_xscale("log")
+        axes.set_xlabel("score (logarithmic)")
+    elif _has_outliers(scores):
+        scores = np.asarray(rankdata(scores), dtype=np.float64)
+        axes.set_xlabel("rank of the score")
+    else:
+        axes.set_xlabel("score")
+    if axes.get_xscale() == "linear":
+        axes.xaxis.set_major_locator(MaxNLocator(5))  # long numbers would run into each other
+    axes.scatter(scores, series.values[shown], s=size, color=BLUE, alpha=0.45, linewidths=0)
+    axes.set_ylabel("accuracy (%)")
+
+
+def _spans_magnitudes(scores: Vector) -> bool:
+    return bool(len(scores) > 0 and scores.min() > 0 and scores.max() / scores.min() > 1000)
+
+
+def _has_outliers(scores: Vector) -> bool:
+    if len(scores) == 0:
+        return False
+    low, high = np.quantile(scores, [0.05, 0.95])
+    return bool(np.ptp(scores) > 10 * (high - low) > 0)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
 from zcsr.cost.footprint import GREEN_ALGORITHMS, PAPER_GRAMS, Footprint
-from zcsr.reports.toolkit.markdown import MISSING, Formatter, significant, table
+from zcsr.reports.toolkit.answers import Answer, ask
+from zcsr.reports.toolkit.markdown import significant, table
 from zcsr.reports.toolkit.phrases import phrase
-from zcsr.reports.toolkit.results import Answer, ask
 from zcsr.store import Store
 
 WHOSE = ("run", "search", "program")
 """The columns of the query that a report leaves out, since it is about one of them or none."""
 
-DIGITS = 3
+_three_digits = partial(significant, digits=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,47 +39,36 @@ def cost_section(cost: Cost | None) -> str:
         return phrase("cost_unknown")
     frame = cost.answer.frame
     drop = [*WHOSE, *(["metered_kwh"] if frame["metered_kwh"].is_null().all() else [])]
-    numbers = frame.drop(drop).select(pl.selectors.float()).columns
-    formats: dict[str, Formatter] = dict.fromkeys(numbers, _number)
-    return "\n\n".join(
-        [
-            cost_words(frame, cost.footprint),
-            table(frame.drop(drop), formats),
-            phrase("made_by", name=cost.answer.name, command=cost.answer.command),
-        ]
-    )
+    return "\n\n".join([cost_words(frame, cost.footprint), cost_table(frame.drop(drop)), cost.answer.made_by])
+
+
+def cost_table(frame: pl.DataFrame) -> str:
+    """Rows of the query `footprint` as a table, with as many digits as such numbers are good for."""
+    return table(frame, dict.fromkeys(frame.select(pl.selectors.float()).columns, _three_digits))
 
 
 def cost_words(frame: pl.DataFrame, footprint: Footprint) -> str:
     """The sums of rows of the query `footprint` beside the paper's figure, and the method with its parameters."""
+    sums = {name: float(frame[name].sum()) for name in ("kwh", "grams", "share_of_paper", "metered_kwh")}
+    said = phrase(
+        "cost_sums",
+        kwh=_three_digits(sums["kwh"]),
+        grams=_three_digits(sums["grams"]),
+        percent=_three_digits(100 * sums["share_of_paper"]),
+        paper=spelled(PAPER_GRAMS),
+    )
+    if frame["metered_kwh"].is_not_null().any():
+        said += f" {phrase('cost_metered', kwh=_three_digits(sums['metered_kwh']))}"
     parameters = {name: spelled(value) for name, value in footprint.values().items()}
-    return f"{_sums(frame)}\n\n{phrase('cost_method', **parameters)}"
+    return f"{said}\n\n{phrase('cost_method', **parameters)}"
 
 
 def footprint_flags(footprint: Footprint) -> tuple[str, ...]:
     """The words of a command that set these parameters; none where they are the usual ones."""
-    return tuple(
-        word for name, value in footprint.changed().items() for word in ("--footprint", f"{name}={spelled(value)}")
-    )
+    changed = [f"{name}={spelled(value)}" for name, value in footprint.changed().items()]
+    return tuple(word for pair in changed for word in ("--footprint", pair))
 
 
 def spelled(value: float) -> str:
     """A number as a user writes it, without loss."""
     return repr(float(value)).removesuffix(".0")
-
-
-def _sums(frame: pl.DataFrame) -> str:
-    sums: Mapping[str, float] = {name: float(frame[name].sum()) for name in ("kwh", "grams", "share_of_paper")}
-    said = phrase(
-        "cost_sums",
-        kwh=_number(sums["kwh"]),
-        grams=_number(sums["grams"]),
-        percent=_number(100 * sums["share_of_paper"]),
-        paper=spelled(PAPER_GRAMS),
-    )
-    metered = frame["metered_kwh"].drop_nulls()
-    return said if metered.is_empty() else f"{said} {phrase('cost_metered', kwh=_number(metered.sum()))}"
-
-
-def _number(value: object) -> str:
-    return significant(value, DIGITS) if isinstance(value, float) else MISSING

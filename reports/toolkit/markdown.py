@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
 
 import polars as pl
 
-Formatter = Callable[[object], str]
+Formatter = Callable[[Any], str]
 
 MISSING = "–"
 
@@ -24,21 +25,37 @@ _CODE = frozenset(_PROGRAM_COLUMNS | {"arch", "task", "evolved_on", "tested_on",
 
 def escape(text: str) -> str:
     """`text` as plain words of one table cell: characters with a meaning in markdown stand for themselves."""
-    return _MEANINGFUL.sub(r"\\\g<0>", " ".join(text.split()))
+    return _MEANINGFUL.sub(r"\\\g<0>", unwrapped(text))
+
+
+def unwrapped(text: str) -> str:
+    """`text` on one line, with single spaces."""
+    return " ".join(text.split())
+
+
+def listed(words: Iterable[str]) -> str:
+    """One word or more as an enumeration: commas between them, and an "and" before the last."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def bullets(texts: Iterable[str]) -> str:
+    """Each text on a line of its own, as a markdown list."""
+    return "\n".join(f"- {unwrapped(text)}" for text in texts)
 
 
 def code(text: str) -> str:
     """`text` as inline code, safe in a table cell, with fences longer than any run of backticks inside."""
-    text = " ".join(text.split()).replace("|", "\\|")
+    text = unwrapped(text).replace("|", "\\|")
     if "`" not in text:
         return f"`{text}`"
-    fence = "`" * (1 + max(len(run) for run in _runs(text, "`")))
+    fence = "`" * (1 + max(map(len, re.findall("`+", text))))
     return f"{fence} {text} {fence}"
 
 
-def number(value: float, decimals: int) -> str:
-    """`value` with that many decimals; a dash for NaN, a real minus sign, never a negative zero."""
-    if math.isnan(value):
+def number(value: float | None, decimals: int) -> str:
+    """`value` with that many decimals; a dash for none and for NaN, a real minus sign, never a negative zero."""
+    if value is None or math.isnan(value):
         return MISSING
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
@@ -46,9 +63,21 @@ def number(value: float, decimals: int) -> str:
     return text.replace("-", "" if float(text) == 0 else "−")
 
 
-def significant(value: float, digits: int = 4) -> str:
+def decimals(count: int) -> Formatter:
+    """A formatter that gives a column's numbers so many decimals."""
+    return partial(number, decimals=count)
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """The ends of a correlation's interval in words; a dash where there is none."""
+    return MISSING if low is None else f"{number(low, 3)} to {number(high, 3)}"
+
+
+def significant(value: float | None, digits: int = 4) -> str:
     """`value` with that many significant digits, for quantities without a scale of their own (scores, say)."""
-    return f"{value:.{digits}g}".replace("-", "−") if math.isfinite(value) else number(value, 0)
+    if value is None or not math.isfinite(value):
+        return number(value, 0)
+    return f"{value:.{digits}g}".replace("-", "−")
 
 
 def cell(value: object, column: str = "") -> str:
@@ -67,40 +96,21 @@ def cell(value: object, column: str = "") -> str:
     return code(str(value)) if column in _CODE else escape(str(value))
 
 
-def shortened_code(value: object, width: int = 80) -> str:
-    """A long program as inline code, cut after `width` characters."""
-    text = str(value)
+def shortened_code(text: str | None, width: int = 80) -> str:
+    """A long program as inline code, cut after `width` characters; a dash for none."""
+    if text is None:
+        return MISSING
     return code(text if len(text) <= width else f"{text[: width - 1]}…")
 
 
 def table(frame: pl.DataFrame, formats: Mapping[str, Formatter] | None = None) -> str:
     """A markdown table of `frame`; `formats` overrule, by column, how `cell` shows a value."""
-    return rows_table(frame.columns, frame.rows(), formats, right=_numeric_columns(frame))
-
-
-def rows_table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    formats: Mapping[str, Formatter] | None = None,
-    right: frozenset[str] = frozenset(),
-) -> str:
-    """A markdown table of `rows` under `columns`, those in `right` aligned to the right."""
-    show = {name: (formats or {}).get(name, lambda value, name=name: cell(value, name)) for name in columns}
-    body = [[show[name](value) for name, value in zip(columns, row, strict=True)] for row in rows]
-    header = [escape(name.replace("_", " ")) for name in columns]
-    rule = ["---:" if name in right else "---" for name in columns]
+    show = [(formats or {}).get(name, partial(cell, column=name)) for name in frame.columns]
+    body = [[shown(value) for shown, value in zip(show, row, strict=True)] for row in frame.iter_rows()]
+    header = [escape(name.replace("_", " ")) for name in frame.columns]
+    rule = ["---:" if kind.is_numeric() else "---" for kind in frame.dtypes]
     return "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *body])
 
 
 def _decimals(column: str) -> int | None:
-    words = column.lower().split("_")
-    return next((_DECIMALS[word] for word in words if word in _DECIMALS), None)
-
-
-def _numeric_columns(frame: pl.DataFrame) -> frozenset[str]:
-    return frozenset(name for name, kind in frame.schema.items() if kind.is_numeric())
-
-
-def _runs(text: str, character: str) -> list[str]:
-    edges = [index for index in range(len(text) + 1) if index in (0, len(text)) or text[index - 1] != text[index]]
-    return [text[start:end] for start, end in pairwise(edges) if text[start] == character]
+    return next((_DECIMALS[word] for word in column.lower().split("_") if word in _DECIMALS), None)

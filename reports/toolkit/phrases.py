@@ -7,6 +7,8 @@ from functools import cache
 from importlib.resources import files
 from string import Template
 
+from zcsr.reports.toolkit.markdown import unwrapped
+
 _HEADING = re.compile(r"^## (\w+)$", re.MULTILINE)
 
 
@@ -18,6 +20,11 @@ def template(name: str) -> Template:
 def phrase(key: str, /, **values: object) -> str:
     """The sentence under the heading `key` of `templates/phrases.md`, filled with `values`."""
     return Template(phrases()[key]).substitute({name: str(value) for name, value in values.items()})
+
+
+def one_line(key: str, /, **values: object) -> str:
+    """The same sentence on one line."""
+    return unwrapped(phrase(key, **values))
 
 
 @cache

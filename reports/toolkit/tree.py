@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from zcsr.language.program import Program
-from zcsr.reports.toolkit.figures import BLUE, DPI, GREY, STYLE, VERMILION
+from zcsr.reports.toolkit.figures import BLUE, GREY, VERMILION, save
 from zcsr.sameness.normal_form import is_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # In inches, at a scale of 1.
 CHARACTER = 0.0836  # of a monospaced font of 10 points
@@ -70,24 +72,19 @@ def boxes(program: Program) -> Box:
 
 def place(top: Box) -> list[Placed]:
     """Return where the boxes go: no two overlap, and each stands over the middle of those below it."""
-    part = _part(top, 0)
-    first, *rest = part.moved(-part.left, 0.0)
-    return [replace(first, above=None), *rest]
+    placed = _placed(top, 0)
+    return _moved(placed, -_left(placed))
 
 
 def tree_figure(path: Path, program: Program, kind: Literal["png", "svg"] = "png") -> Path:
     """Draw the tree of a program, the same bytes for the same program; returns `path`."""
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
     top = boxes(program)
     placed = place(top)
-    width = max(one.x + one.box.width / 2 for one in placed) + 2 * MARGIN
+    width = _right(placed) + 2 * MARGIN
     height = top.height * LEVEL + BOX_HEIGHT + 2 * MARGIN
     scale = min(1.0, WIDEST / width)
-    settings = {**STYLE, "svg.hashsalt": "zcsr"}
-    with style.context(["default", settings]):
-        figure = Figure(figsize=(width * scale, height * scale), dpi=DPI)
+
+    def draw(figure: Figure) -> None:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(
             xlim=(-MARGIN, width - MARGIN), ylim=(-(height - MARGIN - BOX_HEIGHT / 2), MARGIN + BOX_HEIGHT / 2)
@@ -95,10 +92,8 @@ def tree_figure(path: Path, program: Program, kind: Literal["png", "svg"] = "png
         axes.set_axis_off()
         for one in placed:
             _draw(axes, one, scale)
-        # Neither the time nor the software's version must change bytes.
-        unsaid = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-        figure.savefig(path, format=kind, metadata=unsaid)
-    return path
+
+    return save(path, draw, height * scale, width * scale, layout=None, kind=kind)
 
 
 def _step(program: Program) -> str:
@@ -108,37 +103,35 @@ def _step(program: Program) -> str:
     return program.number.operation.meaning
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A box at 0 with all below it, and how far they reach to the left (negative) and to the right."""
-
-    placed: tuple[Placed, ...]
-    left: float
-    right: float
-
-    def moved(self, distance: float, above: float) -> list[Placed]:
-        """The boxes moved to the right, and the first of them below `above`."""
-        first, *rest = self.placed
-        return [
-            replace(first, x=first.x + distance, above=above),
-            *(replace(one, x=one.x + distance, above=(one.above or 0.0) + distance) for one in rest),
-        ]
-
-
-def _part(box: Box, level: int) -> _Part:
-    """Parts below a box stand side by side, and the box over the middle of their first boxes."""
-    parts = [_part(one, level + 1) for one in box.below]
+def _placed(box: Box, level: int) -> list[Placed]:
+    """A box at 0 and all below it: parts stand side by side, and the box over the middle of their first boxes."""
+    parts = [_placed(one, level + 1) for one in box.below]
     centres: list[float] = []
     end = 0.0
     for part in parts:
-        centres.append(end - part.left)
-        end += part.right - part.left + GAP
+        centres.append(end - _left(part))
+        end += _right(part) - _left(part) + GAP
     middle = (centres[0] + centres[-1]) / 2 if centres else 0.0
     placed = [Placed(box, 0.0, level, None)]
     for part, centre in zip(parts, centres, strict=True):
-        placed += part.moved(centre - middle, 0.0)
-    below = (-middle, end - GAP - middle) if parts else (0.0, 0.0)
-    return _Part(tuple(placed), min(-box.width / 2, below[0]), max(box.width / 2, below[1]))
+        first, *rest = _moved(part, centre - middle)
+        placed += [replace(first, above=0.0), *rest]
+    return placed
+
+
+def _moved(placed: Sequence[Placed], distance: float) -> list[Placed]:
+    return [
+        replace(one, x=one.x + distance, above=None if one.above is None else one.above + distance)
+        for one in placed
+    ]
+
+
+def _left(placed: Sequence[Placed]) -> float:
+    return min(one.x - one.box.width / 2 for one in placed)
+
+
+def _right(placed: Sequence[Placed]) -> float:
+    return max(one.x + one.box.width / 2 for one in placed)
 
 
 def _draw(axes: Axes, one: Placed, scale: float) -> None:

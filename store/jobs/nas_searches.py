@@ -23,7 +23,7 @@ import polars as pl
 
 import zcsr
 from zcsr.errors import InputError, StoreError, nearest
-from zcsr.nas.strategies import Strategy, best_so_far, search
+from zcsr.nas.strategies import Strategy, best_so_far, run_strategy
 from zcsr.store.jobs.nas_plan import ProxyScores, SearchPlan
 from zcsr.store.kept.atomic import (
     exclusive,
@@ -190,7 +190,7 @@ def _go_on(folder: Path, plan: SearchPlan, report: Callable[[int, int], None] | 
     landscape = plan.landscape  # one for all, which remembers the neighbours
     with Buffer[tuple[Key, pl.DataFrame]](write, plan.config.repeats) as buffer:
         for count, (key, (strategy, scores)) in enumerate(lacking.items(), 1):
-            archs = search(landscape, plan.config, strategy, key[2], scores.scores if scores else None)
+            archs = run_strategy(landscape, plan.config, strategy, key[2], scores.scores if scores else None)
             buffer.add((key, _steps(folder.name, plan, key, archs)))
             if report:
                 report(before + count, len(keys))

@@ -98,7 +98,7 @@ def mean_interval(x: Values) -> list[float] | None:
 
     None (NULL) when the list is NULL and when fewer than two values are left.
     """
-    from zcsr.nas.strategies import mean_interval as interval
+    from zcsr.ranking import mean_interval as interval
 
     vectors = _complete(x)
     if vectors is None or len(vectors[0]) < 2:

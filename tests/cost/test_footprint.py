@@ -52,7 +52,7 @@ def store(kept: Store, tmp_path: Path) -> Store:
 
 @pytest.fixture(autouse=True)
 def _few_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zcsr.reports.toolkit.results.BOOTSTRAP_REPEATS", 20)
+    monkeypatch.setattr("zcsr.ranking.BOOTSTRAP_REPEATS", 20)
     monkeypatch.setattr("zcsr.store.sql.functions.REPEATS", 20)
 
 
@@ -70,19 +70,17 @@ def records(store: Store) -> list[dict[str, Any]]:
 # Energy and CO2e -------------------------------------------------------------------------------------------------
 
 
-def test_energy_and_grams_are_those_by_hand() -> None:
-    # 2 core hours of 12 W and 4 GB of 0.3725 W for an hour are 25.49 Wh, times 1.67 42.5683 Wh, at 475 g a kWh.
-    kwh = GREEN_ALGORITHMS.kwh(cpu_seconds=7200, seconds=3600, gb=4)
-    assert kwh == pytest.approx(0.0425683, rel=1e-12)
-    assert GREEN_ALGORITHMS.grams(kwh) == pytest.approx(20.2199425, rel=1e-12)
+def test_every_parameter_counts_once(samples: ModuleType, empty: Store) -> None:
+    samples.write_cost(empty, "a", cpu_seconds=3600.0, seconds=7200.0, peak_gb=8.0)
 
+    def found(footprint: Footprint) -> list[float]:
+        (row,) = named(empty, "footprint", footprint.values()).to_dicts()
+        return [row["kwh"], row["grams"]]
 
-def test_every_parameter_counts_once() -> None:
-    given = {"cpu_seconds": 3600.0, "seconds": 7200.0, "gb": 8.0}
-    assert Footprint(10, 0, 1, 475).kwh(**given) == pytest.approx(0.010)
-    assert Footprint(0, 0.5, 1, 475).kwh(**given) == pytest.approx(0.008)
-    assert Footprint(10, 0.5, 2, 475).kwh(**given) == pytest.approx(0.036)
-    assert Footprint(carbon_intensity=100).grams(0.036) == pytest.approx(3.6)
+    assert found(Footprint(10, 0, 1, 475)) == pytest.approx([0.010, 4.75])
+    assert found(Footprint(0, 0.5, 1, 475)) == pytest.approx([0.008, 3.8])
+    assert found(Footprint(10, 0.5, 2, 475)) == pytest.approx([0.036, 17.1])
+    assert found(Footprint(10, 0.5, 2, 100)) == pytest.approx([0.036, 3.6])
 
 
 def test_parameters_from_text() -> None:
@@ -141,7 +139,7 @@ def test_the_query_sums_sessions_as_a_loop_does(empty: Store) -> None:
             metered_kwh=metered,
         )
         sums = expected.setdefault((run, kind), [0.0] * 5)
-        kwh = footprint.kwh(cpu, seconds, gb)
+        kwh = (cpu / 3600 * 9.4 + seconds / 3600 * gb * 0.3) * 1.2 / 1000
         for place, value in enumerate((1, seconds / 3600, cpu / 3600, kwh, metered or 0.0)):
             sums[place] += value
     frame = named(empty, "footprint", footprint.values())
@@ -151,13 +149,15 @@ def test_the_query_sums_sessions_as_a_loop_does(empty: Store) -> None:
         found = [row[name] for name in ("sessions", "hours", "cpu_hours", "kwh")]
         assert found == pytest.approx(sums[:4], rel=1e-12)
         assert (row["metered_kwh"] or 0.0) == pytest.approx(sums[4])
-        assert row["grams"] == pytest.approx(footprint.grams(sums[3]))
-        assert row["share_of_paper"] == pytest.approx(footprint.grams(sums[3]) / 358.6)
+        assert row["grams"] == pytest.approx(230 * sums[3])
+        assert row["share_of_paper"] == pytest.approx(230 * sums[3] / 358.6)
 
 
 def test_the_query_gives_the_number_by_hand(empty: Store) -> None:
     samples.write_cost(empty, "a")
     (row,) = named(empty, "footprint").to_dicts()
+    # 2 core hours of 12 W and 4 GB of 0.3725 W for an hour are 25.49 Wh, times 1.67 42.5683 Wh, at 475 g a kWh.
+    assert row["kwh"] == pytest.approx(0.0425683, rel=1e-12)
     assert row["grams"] == pytest.approx(20.2199425, rel=1e-12)
     assert row["share_of_paper"] == pytest.approx(20.2199425 / 358.6)
     assert (row["gb"], row["sessions"], row["metered_kwh"]) == (4.0, 1, None)

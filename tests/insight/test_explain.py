@@ -41,13 +41,13 @@ from zcsr.reports.program_page import (
     archive_twins,
     explain_program,
     inputs_line,
-    networks_of_task,
     render_explanation,
 )
 from zcsr.sameness.recognise import program_keys
 from zcsr.spaces import get_space
 from zcsr.store import Store
 from zcsr.store.jobs.collecting import collect
+from zcsr.store.jobs.explaining import networks_of_task
 from zcsr.store.kept.collections import Collection
 from zcsr.store.kept.runs import create_run, open_run
 
@@ -328,14 +328,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def test_twins_in_the_archive_are_found_with_the_reason(store: Store) -> None:
-    rows = archive_twins(EZNAS_A, store).to_dicts()
+    rows = archive_twins(EZNAS_A, store).frame.to_dicts()
     assert [(row["text"], row["runs"], row["best_fitness"]) for row in rows] == [
         ("sigmoid(logdet(sign(T1G_D))) -> l2 -> mean", 1, pytest.approx(0.2)),
         ("abs(fro(sigmoid(logdet(sign(sign(T1G_D))))))", 1, pytest.approx(0.0)),
     ]
     assert all(row["reason"].startswith("The same normal form, fro(sigmoid(logdet(sign(T1G_D))))") for row in rows)
-    assert archive_twins(parse("fro(T3)"), store).is_empty()
-    (same,) = archive_twins(parse("fro(sigmoid(logdet(sign(T1G_N))))"), store).to_dicts()
+    assert archive_twins(parse("fro(T3)"), store).frame.is_empty()
+    (same,) = archive_twins(parse("fro(sigmoid(logdet(sign(T1G_N))))"), store).frame.to_dicts()
     assert same["reason"] == "The same text."
 
 

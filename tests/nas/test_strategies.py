@@ -23,7 +23,8 @@ from torch import nn
 from zcsr.errors import InputError, StoreError
 from zcsr.language.text import parse
 from zcsr.nas.config import SearchConfig
-from zcsr.nas.strategies import STRATEGIES, Landscape, Strategy, best_so_far, mean_interval, search
+from zcsr.nas.strategies import STRATEGIES, Landscape, Strategy, best_so_far, run_strategy
+from zcsr.ranking import mean_interval
 from zcsr.reports import render_search
 from zcsr.spaces import DatasetShape, ListedSpace, get_space
 from zcsr.spaces.nasbench201 import format_arch
@@ -118,7 +119,7 @@ def naive(
 def test_evolution_is_what_a_naive_loop_does(strategy: Strategy, moves: int | None) -> None:
     config = SearchConfig(seed=3, budget=90, population=8, tournament=3, warmup=40, moves=moves)
     for repeat in range(3):
-        found = search(LANDSCAPE, config, strategy, repeat, SCORES)
+        found = run_strategy(LANDSCAPE, config, strategy, repeat, SCORES)
         assert list(found) == naive(ACCURACIES, config, strategy, repeat, SCORES)
 
 
@@ -130,7 +131,10 @@ def test_random_search_is_as_good_as_expected() -> None:
         value * math.comb(below, config.budget - 1) / math.comb(len(ordered), config.budget)
         for below, value in enumerate(ordered)
     )
-    best = [max(ACCURACIES[arch] for arch in search(LANDSCAPE, config, "random", repeat)) for repeat in range(2000)]
+    best = [
+        max(ACCURACIES[arch] for arch in run_strategy(LANDSCAPE, config, "random", repeat))
+        for repeat in range(2000)
+    ]
     assert statistics.mean(best) == pytest.approx(expected, abs=4 * statistics.stdev(best) / math.sqrt(len(best)))
 
 
@@ -139,14 +143,14 @@ def test_a_perfect_proxy_finds_the_best_at_once() -> None:
     config = SearchConfig(budget=20, population=10, tournament=3, warmup=len(WORDS))
     ordered = sorted(WORDS, key=ACCURACIES.__getitem__, reverse=True)
     for strategy in ("warmup", "warmup_moves"):
-        found = search(LANDSCAPE, config, strategy, 0, ACCURACIES)
+        found = run_strategy(LANDSCAPE, config, strategy, 0, ACCURACIES)
         assert found[0] == best
         assert [ACCURACIES[arch] for arch in found[:10]] == [ACCURACIES[arch] for arch in ordered[:10]]
 
 
 def test_a_perfect_proxy_climbs_by_moves() -> None:
     config = SearchConfig(budget=30, population=1, tournament=1, warmup=1)
-    found = search(LANDSCAPE, config, "moves", 0, ACCURACIES)
+    found = run_strategy(LANDSCAPE, config, "moves", 0, ACCURACIES)
     for step in range(1, 10):
         new = [arch for arch in SPACE.neighbours(found[step - 1]) if arch not in found[:step]]
         assert ACCURACIES[found[step]] == max(ACCURACIES[arch] for arch in new)
@@ -159,13 +163,13 @@ def test_every_architecture_is_trained_once_in_the_end(strategy: Strategy) -> No
     landscape = Landscape(SPACE, lonely)
     assert landscape.neighbours("aaa") == ()
     config = SearchConfig(budget=len(lonely), population=5, tournament=2, warmup=5)
-    assert sorted(search(landscape, config, strategy, 0, SCORES)) == sorted(lonely)
+    assert sorted(run_strategy(landscape, config, strategy, 0, SCORES)) == sorted(lonely)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_budget_below_the_population(strategy: Strategy) -> None:
     config = SearchConfig(budget=5, population=50, warmup=60)
-    found = search(LANDSCAPE, config, strategy, 0, SCORES)
+    found = run_strategy(LANDSCAPE, config, strategy, 0, SCORES)
     assert len(set(found)) == len(found) == 5
 
 
@@ -173,20 +177,22 @@ def test_scores_that_are_not_finite_rank_last() -> None:
     finite = WORDS[::10]
     scores = {arch: -1e9 if arch in finite else random.Random(arch).choice((math.nan, math.inf)) for arch in WORDS}
     config = SearchConfig(budget=len(finite), population=len(finite), warmup=len(WORDS))
-    assert sorted(search(LANDSCAPE, config, "warmup", 0, scores)) == sorted(finite)
+    assert sorted(run_strategy(LANDSCAPE, config, "warmup", 0, scores)) == sorted(finite)
 
 
 def test_equal_scores_are_ranked_at_random() -> None:
     config = SearchConfig(budget=8, population=8, tournament=2, warmup=len(WORDS))
     constant = dict.fromkeys(WORDS, 1.0)
-    first = {search(LANDSCAPE, config, "warmup", repeat, constant)[0] for repeat in range(20)}
+    first = {run_strategy(LANDSCAPE, config, "warmup", repeat, constant)[0] for repeat in range(20)}
     assert len(first) > 10
 
 
 def test_draws_come_from_seed_repeat_and_strategy_alone() -> None:
     config = SearchConfig(budget=50, population=8, tournament=3, warmup=20)
     found = {
-        (seed, repeat, strategy): search(LANDSCAPE, SearchConfig(seed, 50, 10, 8, 3, 20), strategy, repeat, SCORES)
+        (seed, repeat, strategy): run_strategy(
+            LANDSCAPE, SearchConfig(seed, 50, 10, 8, 3, 20), strategy, repeat, SCORES
+        )
         for seed in (0, 1)
         for repeat in (0, 1)
         for strategy in STRATEGIES
@@ -194,10 +200,10 @@ def test_draws_come_from_seed_repeat_and_strategy_alone() -> None:
     assert len(set(found.values())) == len(found)
     state = random.getstate()
     for strategy in STRATEGIES:
-        assert search(LANDSCAPE, config, strategy, 1, SCORES) == found[0, 1, strategy]
+        assert run_strategy(LANDSCAPE, config, strategy, 1, SCORES) == found[0, 1, strategy]
     assert random.getstate() == state
     doubled = {arch: 2 * score for arch, score in SCORES.items()}  # another proxy with the same order
-    assert search(LANDSCAPE, config, "warmup_moves", 0, doubled) == found[0, 0, "warmup_moves"]
+    assert run_strategy(LANDSCAPE, config, "warmup_moves", 0, doubled) == found[0, 0, "warmup_moves"]
 
 
 def test_the_best_so_far_is_that_of_the_guide() -> None:
@@ -240,13 +246,13 @@ def test_configurations_that_are_refused(given: dict[str, Any], message: str) ->
 def test_searches_that_are_refused() -> None:
     config = SearchConfig(budget=10, population=2, tournament=1, warmup=2)
     with pytest.raises(InputError, match=r"budget of 300 networks is more than the 125 of words"):
-        search(LANDSCAPE, SearchConfig(), "random", 0)
+        run_strategy(LANDSCAPE, SearchConfig(), "random", 0)
     with pytest.raises(InputError, match=r"124 of 125 architectures of words have no score, aab among them"):
-        search(LANDSCAPE, config, "moves", 0, {"aaa": 1.0})
+        run_strategy(LANDSCAPE, config, "moves", 0, {"aaa": 1.0})
     listed = ListedSpace("listed", WORDS, lambda *_: nn.Identity(), SPACE.datasets)
     with pytest.raises(InputError, match=r"no architecture of listed has a neighbour"):
-        search(Landscape(listed, ACCURACIES), config, "evolution", 0)
-    assert len(search(Landscape(listed, ACCURACIES), config, "random", 0)) == 10
+        run_strategy(Landscape(listed, ACCURACIES), config, "evolution", 0)
+    assert len(run_strategy(Landscape(listed, ACCURACIES), config, "random", 0)) == 10
 
 
 def test_evolution_beats_random_search_on_the_real_table(shared: Path) -> None:
@@ -257,7 +263,7 @@ def test_evolution_beats_random_search_on_the_real_table(shared: Path) -> None:
     reached: dict[str, list[float]] = {}
     for strategy in ("random", "evolution", "warmup"):
         for repeat in range(5):
-            archs = search(landscape, SearchConfig(budget=150), strategy, repeat, sizes)
+            archs = run_strategy(landscape, SearchConfig(budget=150), strategy, repeat, sizes)
             best = best_so_far([guide[arch] for arch in archs], [reported[arch] for arch in archs])
             reached.setdefault(strategy, []).append(next((n for n, one in enumerate(best) if one >= 94), 150))
     means = [statistics.mean(reached[strategy]) for strategy in ("warmup", "evolution", "random")]
@@ -335,7 +341,7 @@ def test_steps_are_the_searches_with_their_accuracies(kept: Store, steps: list[d
         for strategy in strategies:
             for repeat in range(6):
                 best = ("", -1.0)
-                found = search(landscape, CONFIG, strategy, repeat, scores.get(proxy or ""))
+                found = run_strategy(landscape, CONFIG, strategy, repeat, scores.get(proxy or ""))
                 for step, arch in enumerate(found, 1):
                     best = max(best, (arch, guide[arch]), key=lambda one: one[1])
                     numbers = (guide[arch], reported[arch], reported[best[0]])
@@ -410,15 +416,15 @@ def test_a_search_that_is_interrupted_goes_on_to_the_same_files(
             if len(seen) == after:
                 raise KeyboardInterrupt
             seen.append(strategy)
-            return search(landscape, config, strategy, *rest)
+            return run_strategy(landscape, config, strategy, *rest)
 
         return one
 
     for after in (4, 9, 29):
-        monkeypatch.setattr(searches_module, "search", stops(after))
+        monkeypatch.setattr(searches_module, "run_strategy", stops(after))
         with pytest.raises(KeyboardInterrupt):
             run_searches(broken, plan_of(broken))
-    monkeypatch.setattr(searches_module, "search", stops(1000))
+    monkeypatch.setattr(searches_module, "run_strategy", stops(1000))
     reports: list[tuple[int, int]] = []
     assert run_searches(broken, plan_of(broken), report=lambda *one: reports.append(one)) == name
     assert reports == [(29, 30), (30, 30)]
@@ -600,7 +606,7 @@ def test_an_interrupted_command_says_how_to_go_on(kept: Store, monkeypatch: pyte
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(searches_module, "search", stop)
+    monkeypatch.setattr(searches_module, "run_strategy", stop)
     code, _, err = zcsr("search", "--task", TASK, *SMALL, "--seed", "9", "--store", str(kept.root))
     assert code == 130
     assert err.splitlines()[-1] == ("zcsr: interrupted; finished repeats are kept, and the same command goes on")

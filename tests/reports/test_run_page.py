@@ -19,13 +19,14 @@ from scipy import stats
 from zcsr import queries
 from zcsr.errors import InputError
 from zcsr.evolve.finalists import finalists
+from zcsr.ranking import BOOTSTRAP_SEED, chance_deviation
 from zcsr.reports import markdown_table, render_run
-from zcsr.reports.run_page import chance_deviation, sections
-from zcsr.reports.toolkit.markdown import cell, code, escape, number, rows_table, shortened_code, table
+from zcsr.reports.run_page import run_page
+from zcsr.reports.toolkit.markdown import cell, code, escape, number, shortened_code, table
 from zcsr.reports.toolkit.phrases import phrase, phrases, template
-from zcsr.reports.toolkit.results import BOOTSTRAP_SEED, read_run, without_store
 from zcsr.sameness.sympy_form import to_latex
 from zcsr.store import Store, create_run, open_run, query
+from zcsr.store.kept.costs import without_store
 from zcsr.store.kept.runs import TestScore
 
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
@@ -161,17 +162,17 @@ def read(shown: str) -> float:
     return float(shown.replace("−", "-"))
 
 
-def test_the_interval_is_the_percentiles_of_resampled_taus(store: Store) -> None:
-    results = read_run(store, "first")
-    best = results.best()
+def test_the_interval_is_the_percentiles_of_resampled_taus(store: Store, tmp_path: Path) -> None:
+    page = run_page(store, "first", tmp_path)
+    best = page.best
     assert best is not None
-    scores, accuracies = results.tested(str(best["program"]))[TASKS[1]]
+    scores, accuracies = page.tested(str(best["program"]))[TASKS[1]]
     generator = random.Random(BOOTSTRAP_SEED)
     taus = []
     for _ in range(2000):
         drawn = generator.choices(range(len(scores)), k=len(scores))
         taus.append(stats.kendalltau(scores[drawn], accuracies[drawn]).statistic)
-    low, high = results.interval(str(best["program"]), TASKS[1])
+    low, high = page.intervals[best["program"], TASKS[1]]
     percentiles = stats.quantile([tau for tau in taus if not math.isnan(tau)], [0.025, 0.975])
     assert [low, high] == pytest.approx(percentiles, abs=0.12)
 
@@ -249,21 +250,19 @@ def test_an_unknown_run_is_refused_and_nothing_written(store: Store, tmp_path: P
 
 
 def test_sections_and_template_agree(store: Store, tmp_path: Path) -> None:
-    made = sections(read_run(store, "first"), tmp_path / "first")
+    made = run_page(store, "first", tmp_path).parts()
     assert set(made) == set(template("run").get_identifiers())
 
 
 def test_every_phrase_is_used() -> None:
     folder = Path(__file__).resolve().parents[2] / "reports"
-    source = "".join(
-        (folder / name).read_text(encoding="utf-8")
-        for name in ("sections.py", "comparison.py", "search.py", "footprint.py", "representations.py")
-    )
+    source = "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
     unused = {
         key
         for key in phrases()
         if not re.search(rf"""["']{key.removeprefix("title_").removeprefix("picture_")}["']""", source)
         and not key.startswith(("formula_", "strategy_", "representation_"))
+        and not key.endswith("reproduce_unknown")
     }
     assert unused == set()
     assert phrase("of_more", shown=2, rows=5) == "The first 2 of 5 rows."
@@ -353,4 +352,4 @@ def test_a_table_aligns_numbers_right() -> None:
 
 
 def test_a_table_without_rows_keeps_its_header() -> None:
-    assert rows_table(["a", "b"], []) == "| a | b |\n| --- | --- |"
+    assert table(pl.DataFrame({"a": [], "b": []})) == "| a | b |\n| --- | --- |"

@@ -16,7 +16,7 @@ from scipy import stats
 from zcsr import queries
 from zcsr.errors import InputError
 from zcsr.reports import render_scores
-from zcsr.reports.scores_page import Scores, batch_sizes, sections, shown_collections
+from zcsr.reports.scores_page import ScoresPage, batch_sizes, scores_page, shown_collections
 from zcsr.reports.toolkit.figures import LABEL_WIDTH, short
 from zcsr.reports.toolkit.phrases import template
 from zcsr.store import Store, query
@@ -55,6 +55,10 @@ def small(tmp_path: Path) -> Store:
     invented.write_scores(store, one, invented.scores(one, ["naswot", "flops"]))
     invented.write_record(store, one)
     return store
+
+
+def page_of(store: Store, folder: Path = Path("nowhere")) -> ScoresPage:
+    return scores_page(store, "scores", folder)
 
 
 def cells(line: str) -> list[str]:
@@ -153,7 +157,7 @@ def test_published_figures_have_the_digits_they_were_published_with(text: str) -
 
 
 def test_collections_of_every_batch_size_are_shown_the_largest_first(store: Store) -> None:
-    shown = shown_collections(Scores(store), invented.CELLS)
+    shown = shown_collections(page_of(store), invented.CELLS)
     assert [(row["batch_size"], row["trained"]) for row in shown] == [(16, 60), (1, 50), (4, 50)]
     assert {row["pattern"] for row in shown} == {"rcb"}
 
@@ -162,7 +166,7 @@ def test_a_collection_much_smaller_than_the_largest_is_left_to_its_section(small
     for size, count in ((1, 29), (4, 30)):
         one = invented.collection(invented.SIZES, batch_size=size)
         invented.write_scores(small, one, invented.scores(one, ["naswot"], invented.ARCHS[:count]))
-    assert [row["batch_size"] for row in shown_collections(Scores(small), invented.SIZES)] == [16, 4]
+    assert [row["batch_size"] for row in shown_collections(page_of(small), invented.SIZES)] == [16, 4]
 
 
 def test_the_matrix_has_a_row_a_program_and_a_column_a_task(text: str) -> None:
@@ -216,9 +220,10 @@ def test_many_lines_are_cut_to_the_highest(store: Store, tmp_path: Path, monkeyp
     monkeypatch.setattr("zcsr.reports.scores_page.DRAWN_LINES", 3)
     drawn: dict[str, object] = {}
     monkeypatch.setattr(
-        "zcsr.reports.scores_page.lines_figure", lambda path, panels, *_: drawn.update(panels[0].lines)
+        "zcsr.reports.scores_page.lines_figure",
+        lambda path, panels, *_: drawn.update((line.name, line) for line in panels[0].series),
     )
-    said = batch_sizes(Scores(store), tmp_path / "scores")
+    said = batch_sizes(page_of(store, tmp_path))
     header, *rows = tables(said)[0]
     highest: dict[str, float] = {}
     for row in rows:
@@ -229,8 +234,7 @@ def test_many_lines_are_cut_to_the_highest(store: Store, tmp_path: Path, monkeyp
 
 
 def test_sections_and_template_agree(small: Store, tmp_path: Path) -> None:
-    given = {*sections(Scores(small), tmp_path / "scores"), "notes"}
-    assert given == set(template("comparison").get_identifiers())
+    assert set(page_of(small, tmp_path).parts()) == set(template("comparison").get_identifiers())
 
 
 def test_notes_stand_after_the_summary(small: Store, tmp_path: Path) -> None:

@@ -20,8 +20,6 @@ from zcsr.errors import InputError, nearest
 PAPER_GRAMS = 358.6
 """Grams of CO2e that EZNAS (NeurIPS 2022) reports for one evolution, 24 hours on an Intel Xeon Gold 6242."""
 
-SECONDS_PER_HOUR = 3600.0
-
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
@@ -63,16 +61,6 @@ class Footprint:
         """The parameters that are not what they are by default."""
         usual = GREEN_ALGORITHMS.values()
         return {name: value for name, value in self.values().items() if value != usual[name]}
-
-    def kwh(self, cpu_seconds: float, seconds: float, gb: float) -> float:
-        """The energy in kWh of so many CPU seconds over all processes, in so many seconds with so many GB."""
-        cores = cpu_seconds / SECONDS_PER_HOUR * self.watts_per_core
-        memory = seconds / SECONDS_PER_HOUR * gb * self.watts_per_gb
-        return (cores + memory) * self.pue / 1000
-
-    def grams(self, kwh: float) -> float:
-        """The CO2e in grams of so much energy."""
-        return kwh * self.carbon_intensity
 
 
 NAMES = tuple(field.name for field in fields(Footprint))

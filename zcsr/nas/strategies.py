@@ -22,11 +22,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Literal, get_args
-
-import numpy as np
-from numpy.typing import ArrayLike
 
 from zcsr.errors import InputError
 from zcsr.nas.config import SearchConfig
@@ -67,7 +63,7 @@ class Landscape:
         return self._neighbours[arch]
 
 
-def search(
+def run_strategy(
     landscape: Landscape,
     config: SearchConfig,
     strategy: Strategy,
@@ -89,10 +85,11 @@ def search(
     generator = random.Random(f"{config.seed}/{repeat}/{strategy}")
     if strategy == "random":
         return tuple(generator.sample(landscape.archs, config.budget))
-    ranks = {} if scores is None else finite_or_last(scores)
+    ranks = {arch: score if math.isfinite(score) else -math.inf for arch, score in (scores or {}).items()}
     first = min(config.population, config.budget)
     if strategy in WARM:
-        start = _warm_start(landscape, min(config.warmup, len(landscape.archs)), ranks, generator)[:first]
+        drawn = generator.sample(landscape.archs, min(config.warmup, len(landscape.archs)))
+        start = sorted(drawn, key=ranks.__getitem__, reverse=True)[:first]  # equal scores stay in the order drawn
     else:
         start = generator.sample(landscape.archs, first)
     choose = _by_score(landscape, config.moves, ranks, generator) if strategy in MOVING else None
@@ -102,7 +99,7 @@ def search(
 def check_search(
     landscape: Landscape, config: SearchConfig, strategy: Strategy, scores: Mapping[str, float] | None
 ) -> None:
-    """Raise InputError where `search` could not run with these."""
+    """Raise InputError where `run_strategy` could not run with these."""
     name, count = landscape.space.name, len(landscape.archs)
     if config.budget > count:
         raise InputError(
@@ -122,11 +119,6 @@ def check_search(
             )
 
 
-def finite_or_last(scores: Mapping[str, float]) -> dict[str, float]:
-    """The scores with -inf for each that is not finite, +inf included, so that it ranks below all others."""
-    return {arch: score if math.isfinite(score) else -math.inf for arch, score in scores.items()}
-
-
 def best_so_far(guide: Sequence[float], reported: Sequence[float]) -> list[float]:
     """After each network trained, the reported accuracy of the one with the highest guiding accuracy so far.
 
@@ -140,33 +132,6 @@ def best_so_far(guide: Sequence[float], reported: Sequence[float]) -> list[float
         highest = max(highest, guiding)
         best.append(shown if better else best[-1])
     return best
-
-
-def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """The interval (low, high) of Student's t for the mean of `values` [n], at confidence `level`.
-
-    (NaN, NaN) for fewer than two values, and where one is NaN.
-    """
-    vector = np.asarray(values, dtype=np.float64)
-    if len(vector) < 2 or np.isnan(vector).any():
-        return math.nan, math.nan
-    reach = _t_quantile(len(vector) - 1, level) * float(vector.std(ddof=1)) / math.sqrt(len(vector))
-    mean = float(vector.mean())
-    return mean - reach, mean + reach
-
-
-@lru_cache(maxsize=64)
-def _t_quantile(freedom: int, level: float) -> float:
-    from scipy import stats
-
-    return float(stats.t.ppf((1 + level) / 2, freedom))
-
-
-def _warm_start(
-    landscape: Landscape, drawn: int, scores: Mapping[str, float], generator: random.Random
-) -> list[str]:
-    # Sorting is stable, so equal scores stay in the order drawn.
-    return sorted(generator.sample(landscape.archs, drawn), key=scores.__getitem__, reverse=True)
 
 
 def _uniformly(landscape: Landscape, generator: random.Random) -> Choose:

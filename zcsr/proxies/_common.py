@@ -1,8 +1,8 @@
-"""What several proxies share: the loss, the layers, gradients that are never missing, and what a call takes."""
+"""What several proxies share: the loss, the layers and their weights, gradients that are never missing, ReLUs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
+from zcsr.networks.trace import Watch
+
+_Norm = nn.modules.batchnorm._BatchNorm | nn.GroupNorm
 
 
 def first_input(args: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
@@ -48,14 +51,83 @@ def cross_entropy(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels)
 
 
-def gradients(value: Tensor, inputs: Sequence[Tensor], create_graph: bool = False) -> list[Tensor]:
-    """Return the gradient of the scalar `value` for each input: zeros for those that it does not depend on."""
-    if not inputs or not value.requires_grad:
+def gradients(value: Tensor, inputs: Sequence[Tensor], along: Tensor | None = None, **kept: bool) -> list[Tensor]:
+    """Return the gradient of a scalar, or of the sum of `along` times `value`, for each input.
+
+    Zeros for those that it does not depend on. `kept` is what torch may keep: retain_graph, create_graph.
+    """
+    if not (value.requires_grad and inputs and all(tensor.requires_grad for tensor in inputs)):
         return [torch.zeros_like(tensor) for tensor in inputs]
-    found = torch.autograd.grad(value, inputs, create_graph=create_graph, allow_unused=True, materialize_grads=True)
-    return list(found)
+    return list(torch.autograd.grad(value, inputs, along, allow_unused=True, materialize_grads=True, **kept))
+
+
+def loss_gradients(
+    network: nn.Module, images: Tensor, labels: Tensor, create_graph: bool = False
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the `layer_weights` and the gradient of the minibatch's cross-entropy for each."""
+    weights = layer_weights(network)
+    return weights, gradients(cross_entropy(network, images, labels), weights, create_graph=create_graph)
+
+
+def saliency(weights: Sequence[Tensor], slopes: Sequence[Tensor]) -> float:
+    """Return the sum of |weight * slope| over all elements."""
+    return total([(weight * slope).abs() for weight, slope in zip(weights, slopes, strict=True)])
 
 
 def total(terms: Sequence[Tensor]) -> float:
     """Return the sum of all elements of all terms, accumulated in float64; 0 for no terms."""
     return sum(term.sum(dtype=torch.float64).item() for term in terms)
+
+
+def standard_normal(weight: Tensor) -> None:
+    """Draw from N(0, 1)."""
+    nn.init.normal_(weight)
+
+
+def he_fan_in(weight: Tensor) -> None:
+    """Draw from N(0, 2 / fan-in)."""
+    nn.init.kaiming_normal_(weight, mode="fan_in", nonlinearity="relu")
+
+
+@torch.no_grad()
+def redraw(network: nn.Module, draw: Callable[[Tensor], None]) -> None:
+    """Draw every weight of Conv2d and Linear layers anew, in place, from torch's own generator.
+
+    Their biases become 0; BatchNorms and GroupNorms get weight 1 and bias 0. Other parameters stay as they are.
+    """
+    for layer in weighted_layers(network):
+        draw(layer.weight)
+        _fill(layer.bias, 0.0)
+    for module in network.modules():
+        if isinstance(module, _Norm):
+            _fill(module.weight, 1.0)
+            _fill(module.bias, 0.0)
+
+
+def _fill(parameter: Tensor | None, value: float) -> None:
+    if parameter is not None:  # bias=False, or affine=False
+        nn.init.constant_(parameter, value)
+
+
+RELUS: frozenset[Callable[..., Any]] = frozenset(
+    {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
+)
+
+
+class UnitsOn(Watch):
+    """Tells, while a network runs on `count` inputs, which units of each ReLU have inputs > 0: bool [count, units].
+
+    A ReLU counts each time it is called, if its input has an entry for each of the network's. What counts as one
+    says `is_relu`, from a function and what it is called with.
+    """
+
+    def __init__(self, count: int, take: Callable[[Tensor], None], is_relu: Callable[..., bool]) -> None:
+        super().__init__()
+        self._count, self._take, self._is_relu = count, take, is_relu
+
+    def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if self._is_relu(func, args, options):
+            taken = first_input(args, options)
+            if len(taken) == self._count:
+                self._take(taken.flatten(1) > 0)
+        return func(*args, **options)

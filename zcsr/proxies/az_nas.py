@@ -1,4 +1,4 @@
-"""AZ-NAS: what the blocks of a network do to noise, seen from four sides, and the four ranks put together."""
+"""AZ-NAS: what the blocks of a network do to noise, seen from four sides."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
-from zcsr.proxies._weights import he_fan_in, redraw
+from zcsr.proxies._common import gradients, he_fan_in, redraw
 from zcsr.proxies.flops import flops
 from zcsr.proxies.proxy import proxy
 
@@ -55,21 +53,6 @@ def az_complexity(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     return flops.measure(network, images, labels)
 
 
-def az_rank_sum(scores: ArrayLike) -> NDArray[np.float64]:
-    """Put scores [k, n], one row a proxy and one column a network, together: [n], more is better, 0 at most.
-
-    A network's sum over proxies of log(rank / n), where the best of n has rank n. In the paper the rows are the
-    four proxies of AZ-NAS. Ties share their mean rank; a NaN ranks with -inf. So the sum says nothing of a
-    network alone: it is a function of the set. InputError for another shape.
-    """
-    rows = np.asarray(scores, dtype=np.float64)
-    if rows.ndim != 2 or rows.size == 0:
-        raise InputError(f"scores must be [proxies, networks] with one of each at least, got shape {rows.shape}")
-    ranks = stats.rankdata(np.where(np.isnan(rows), -np.inf, rows), axis=1)
-    aggregated: NDArray[np.float64] = np.log(ranks / rows.shape[1]).sum(0)
-    return aggregated
-
-
 def _entropies(network: nn.Module, images: Tensor) -> list[float]:
     return [_entropy(features.detach()) for features in _features(network, images)]
 
@@ -89,7 +72,7 @@ def _entropy(features: Tensor) -> float:
 
 def _trainability(before: Tensor, after: Tensor) -> float:
     signs = torch.randint(2, after.shape).to(after) * 2 - 1
-    slopes = _pulled_back(signs, before, after)
+    (slopes,) = gradients(after, [before], signs, retain_graph=True)
     if torch.equal(signs, slopes):
         return -np.inf
     height, width = min(before.shape[2], after.shape[2]), min(before.shape[3], after.shape[3])
@@ -99,16 +82,6 @@ def _trainability(before: Tensor, after: Tensor) -> float:
         return float("nan")
     norm = float(torch.linalg.matrix_norm(jacobian, ord=2))
     return 2 - norm - 1 / (norm + _SMALL)
-
-
-def _pulled_back(signs: Tensor, before: Tensor, after: Tensor) -> Tensor:
-    """The gradient of the sum of signs times `after` for `before`; zeros where it does not depend on it."""
-    if not (before.requires_grad and after.requires_grad):  # part of the network runs without gradients
-        return torch.zeros_like(before)
-    (slopes,) = torch.autograd.grad(
-        after, before, signs, retain_graph=True, allow_unused=True, materialize_grads=True
-    )
-    return slopes
 
 
 def _by_pixel(maps: Tensor, height: int, width: int) -> Tensor:

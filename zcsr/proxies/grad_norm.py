@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from zcsr.proxies._common import cross_entropy, gradients, layer_weights, total
+from zcsr.proxies._common import loss_gradients, total
 from zcsr.proxies.proxy import proxy
 
 
@@ -18,5 +18,5 @@ def grad_norm(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     L is the mean cross-entropy of the minibatch. Biases and BatchNorms do not count; a layer that no gradient
     reaches counts 0.
     """
-    loss = cross_entropy(network, images, labels)
-    return total([gradient.norm() for gradient in gradients(loss, layer_weights(network))])
+    _, slopes = loss_gradients(network, images, labels)
+    return total([slope.norm() for slope in slopes])

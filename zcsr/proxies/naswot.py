@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zcsr.networks.trace import Watch
-from zcsr.proxies._common import first_input
+from zcsr.proxies._common import RELUS, UnitsOn
 from zcsr.proxies.proxy import proxy
 
 
@@ -25,50 +24,24 @@ def naswot(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa
     in place or not. One counts each time it is called, if its input has an entry for each image. BatchNorms are in
     training. The score is -inf where two images have the same code in every unit, and where there is no ReLU.
     """
-    with torch.no_grad(), _Agreements(images) as agreements:
+    kernel = images.new_zeros(len(images), len(images), dtype=torch.float64)
+
+    def count(on: Tensor) -> None:
+        signs = on.float() * 2 - 1
+        kernel.add_((signs @ signs.T + signs.shape[1]) / 2)  # agreements less disagreements, plus all
+
+    with torch.no_grad(), UnitsOn(len(images), count, _rectifies):
         network(images)
-    kernel = agreements.kernel
     same_codes = kernel == kernel.diagonal()  # a determinant of 0 that rounding may hide
     if int(same_codes.sum()) > len(images):
         return float("-inf")
     return float(torch.linalg.slogdet(kernel).logabsdet)
 
 
-class _Agreements(Watch):
-    """Counts, while a network runs, in how many units of its ReLUs two images are alike."""
-
-    def __init__(self, images: Tensor) -> None:
-        super().__init__()
-        self.kernel = images.new_zeros(len(images), len(images), dtype=torch.float64)
-
-    def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        if _rectifies(func, args, options):
-            self._count(first_input(args, options))
-        return func(*args, **options)
-
-    def _count(self, inputs: Tensor) -> None:
-        if len(inputs) != len(self.kernel):
-            return
-        signs = (inputs.flatten(1) > 0).float() * 2 - 1
-        self.kernel += (signs @ signs.T + signs.shape[1]) / 2  # agreements less disagreements, plus all
-
-
-_RECTIFIERS: frozenset[Callable[..., Any]] = frozenset(
-    {
-        F.relu,
-        torch.relu,
-        torch.relu_,
-        Tensor.relu,
-        Tensor.relu_,
-        F.relu6,
-        F.leaky_relu,
-        F.leaky_relu_,
-        F.rrelu,
-        F.rrelu_,
-        torch.prelu,
-        Tensor.prelu,
-    }
-)
+_RECTIFIERS = RELUS | {
+    *(F.relu6, F.leaky_relu, F.leaky_relu_, F.rrelu, F.rrelu_),
+    *(torch.prelu, Tensor.prelu),
+}
 
 
 def _rectifies(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> bool:

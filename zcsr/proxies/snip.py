@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from zcsr.proxies._common import cross_entropy, gradients, layer_weights, total
+from zcsr.proxies._common import loss_gradients, saliency
 from zcsr.proxies.proxy import proxy
 
 
@@ -19,6 +19,4 @@ def snip(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     reaches counts 0. SNIP divides each sensitivity by their sum, which would make every network's score 1; the
     weights are drawn as the network's builder did, not by SNIP's own variance scaling.
     """
-    weights = layer_weights(network)
-    slopes = gradients(cross_entropy(network, images, labels), weights)
-    return total([(weight * slope).abs() for weight, slope in zip(weights, slopes, strict=True)])
+    return saliency(*loss_gradients(network, images, labels))

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.networks.trace import Watch
-from zcsr.proxies._common import first_input, gradients, layer_weights, total
+from zcsr.proxies._common import first_input, gradients, layer_weights, saliency
 from zcsr.proxies.proxy import proxy
 
 
@@ -34,8 +34,7 @@ def synflow(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noq
     weights = layer_weights(network)
     with _WithoutBatchNorm():
         flow: Tensor = network(torch.ones_like(images[:1], dtype=torch.float64)).sum()
-    slopes = gradients(flow, weights)
-    return total([(weight * slope).abs() for weight, slope in zip(weights, slopes, strict=True)])
+    return saliency(weights, gradients(flow, weights))
 
 
 class _WithoutBatchNorm(Watch):

@@ -6,15 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
-from zcsr.networks.trace import Watch
-from zcsr.proxies._common import first_input
-from zcsr.proxies._weights import he_fan_in, redraw
+from zcsr.proxies._common import RELUS, UnitsOn, gradients, he_fan_in, redraw
 from zcsr.proxies.proxy import proxy
 
 _SOURCE = "Chen et al., TE-NAS, ICLR 2021; on smaller images where its release takes narrower networks"
@@ -75,10 +72,15 @@ def te_nas_regions(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     codes: set[bytes] = set()
     for _ in range(_MINIBATCHES):
         inputs = _on_lines(like)
-        with torch.no_grad(), _Codes(len(inputs)) as seen:
+        units = [torch.zeros(len(inputs), 0, dtype=torch.bool)]
+        with torch.no_grad(), UnitsOn(len(inputs), units.append, _is_relu):
             network(inputs)
-        codes |= seen.distinct()
+        codes |= {code.tobytes() for code in np.packbits(torch.cat(units, 1).numpy(), axis=1)}
     return float(len(codes))
+
+
+def _is_relu(func: Callable[..., Any], *_: Any) -> bool:
+    return func in RELUS
 
 
 def _on_lines(like: Tensor) -> Tensor:
@@ -94,12 +96,7 @@ def _tangent_kernel(network: nn.Module, images: Tensor) -> Tensor:
     weights = [parameter for name, parameter in network.named_parameters() if name.endswith("weight")]
     kernel = images.new_zeros(len(images), len(images), dtype=torch.float64)
     logits = network(images).flatten(1).sum(1)
-    if not weights or not logits.requires_grad:
-        return kernel
-    slopes = [
-        torch.autograd.grad(logit, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
-        for logit in logits
-    ]
+    slopes = [gradients(logit, weights, retain_graph=True) for logit in logits]
     for of_weight in zip(*slopes, strict=True):
         rows = torch.stack(of_weight).flatten(1).double()
         kernel += rows @ rows.T
@@ -123,30 +120,3 @@ def _takes(network: nn.Module, images: Tensor) -> bool:
     except (RuntimeError, ValueError):  # what torch raises for maps that are too small, or do not add up
         return False
     return True
-
-
-class _Codes(Watch):
-    """Which units of each ReLU are on, for each of `count` inputs, seen while a network runs."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self._count = count
-        self._packed: list[npt.NDArray[np.uint8]] = []
-
-    def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        if func in _RELUS:
-            taken = first_input(args, options)
-            if len(taken) == self._count:
-                self._packed.append(np.packbits((taken.flatten(1) > 0).numpy(), axis=1))
-        return func(*args, **options)
-
-    def distinct(self) -> set[bytes]:
-        """The distinct codes, as bits in bytes."""
-        if not self._packed:
-            return {b""}
-        return {code.tobytes() for code in np.concatenate(self._packed, axis=1)}
-
-
-_RELUS: frozenset[Callable[..., Any]] = frozenset(
-    {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
-)

@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.networks.trace import Watch
-from zcsr.proxies._common import first_input
-from zcsr.proxies._weights import redraw, standard_normal
+from zcsr.proxies._common import first_input, redraw, standard_normal
 from zcsr.proxies.proxy import proxy
 
 _STEP = 0.01

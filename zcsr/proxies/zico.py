@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
-from zcsr.proxies._common import cross_entropy, gradients, layer_weights
+from zcsr.proxies._common import loss_gradients
 from zcsr.proxies.proxy import proxy
 
 
@@ -26,9 +26,8 @@ def zico(network: nn.Module, images: Tensor, labels: Tensor) -> float:
         raise InputError(
             f"zico compares the gradients of two halves of the minibatch: it needs 2 images, not {len(images)}"
         )
-    weights = layer_weights(network)
     halves = slice(len(images) // 2), slice(len(images) // 2, None)
-    slopes = [gradients(cross_entropy(network, images[half], labels[half]), weights) for half in halves]
+    slopes = [loss_gradients(network, images[half], labels[half])[1] for half in halves]
     return sum(_layer(torch.stack(pair)) for pair in zip(*slopes, strict=True))
 
 
