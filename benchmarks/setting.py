@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from zcsr.engine.processes import available_workers
+from zcsr.engine.workers import available_workers
 from zcsr.evaluation.many_networks import NETWORKS_TOGETHER, StatisticsScorer
 from zcsr.evolve import EvolveConfig, TaskData
 from zcsr.evolve.memory import Memory, Recognised

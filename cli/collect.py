@@ -52,7 +52,7 @@ def collect(
     from zcsr.cli.failures import Interrupted
     from zcsr.spaces import get_space
     from zcsr.store import Collection
-    from zcsr.store.jobs.collecting import collect as collect_into
+    from zcsr.store.jobs.collecting import collect_networks
 
     use_spaces(space_file)
     archs = chosen_archs(
@@ -72,13 +72,13 @@ def collect(
     count = worker_count(workers)
     cost = measured(opened, "collect", tasks=[f"{space}:{dataset}"], collections=[collection.id], workers=count)
     try:
-        with cost, progress(f"collecting {space}:{dataset}", "networks") as report:
-            done = collect_into(opened, collection, archs, workers=count, progress=report)
+        with cost, progress(f"collecting {space}:{dataset}", "networks") as tell:
+            report = collect_networks(opened, collection, archs, workers=count, progress=tell)
     except KeyboardInterrupt:
         raise Interrupted("interrupted; what is collected is kept, and the same command goes on with it") from None
-    per_network = done.seconds / done.collected if done.collected else 0.0
+    each = max(report.done, 1)
     say(
-        f"{done.collected} networks collected, {done.already} were there already; "
-        f"{per_network:.2f} s and {done.bytes / max(done.collected, 1) / 1e6:.1f} MB a network"
+        f"{report.done} networks collected, {report.already} were there already; "
+        f"{report.seconds / each if report.done else 0.0:.2f} s and {report.bytes / each / 1e6:.1f} MB a network"
     )
     data().print(collection.id, highlight=False, soft_wrap=True)

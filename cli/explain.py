@@ -96,13 +96,13 @@ def _reading(
 ) -> NetworkReading:
     from zcsr.cli.console import progress
     from zcsr.cli.failures import Interrupted
-    from zcsr.reports.program_page import networks_of_task
+    from zcsr.store.jobs.reading import networks_of_task
 
     space, dataset = parse_task(task)
     try:
-        with progress("looking at", "networks") as report:
+        with progress("looking at", "networks") as tell:
             return networks_of_task(
-                store, program, space, dataset, images or dataset, networks, worker_count(workers), report
+                store, program, space, dataset, images or dataset, networks, worker_count(workers), tell
             )
     except KeyboardInterrupt:
         raise Interrupted("interrupted; nothing is kept of it") from None

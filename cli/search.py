@@ -115,8 +115,8 @@ def search(
     )
     cost = measured(opened, "search", search=name or plan.default_name, tasks=[task])
     try:
-        with cost, progress("searching", "searches") as report:
-            made = run_searches(opened, plan, name=name, command=["zcsr", *sys.argv[1:]], report=report)
+        with cost, progress("searching", "searches") as tell:
+            made = run_searches(opened, plan, name=name, command=["zcsr", *sys.argv[1:]], progress=tell)
     except KeyboardInterrupt:
         raise Interrupted("interrupted; finished repeats are kept, and the same command goes on") from None
     print_named(opened, "search_summary", {"search": made})

@@ -65,8 +65,7 @@ def train(
     from zcsr.cli.query import print_named
     from zcsr.networks.training import TrainingConfig
     from zcsr.spaces import get_space
-    from zcsr.store.jobs.training import TrainRequest
-    from zcsr.store.jobs.training import train as train_into
+    from zcsr.store.jobs.training import TrainRequest, train_networks
 
     use_spaces(space_file)
     config = TrainingConfig(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
@@ -78,19 +77,19 @@ def train(
     count = worker_count(workers)
     cost = measured(opened, "train", tasks=[f"{space}:{dataset}"], workers=count, meter=asked)
     try:
-        with cost, progress(f"training {space}:{dataset}", "trainings") as report:
-            done = train_into(
+        with cost, progress(f"training {space}:{dataset}", "trainings") as tell:
+            report = train_networks(
                 opened,
                 request,
                 archs,
                 range(seeds),
                 workers=count,
                 device=device,
-                report=report,
+                progress=tell,
             )
     except KeyboardInterrupt:
         raise Interrupted("interrupted; accuracies are kept, and the same command goes on with it") from None
-    say(f"{done.trained} trainings in {done.seconds:.0f} s, {done.already} were there already")
+    say(f"{report.done} trainings in {report.seconds:.0f} s, {report.already} were there already")
     if seeds > 1:
         print_named(opened, "reliability", {"task": f"{space}:{dataset}"})
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import random
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +12,11 @@ import numpy as np
 import polars as pl
 
 from zcsr.insight.formula import Formula, Twin, named_twins, read_formula
-from zcsr.insight.readings import BATCH_SIZES, SEEDS, NetworkReading, choose_networks, read_networks
+from zcsr.insight.readings import NetworkReading
 from zcsr.insight.responses import DRAWS, Response, Sizes, described, filling_of, response_groups, responses
 from zcsr.language.named_programs import named_programs
 from zcsr.language.program import Program
 from zcsr.language.text import parse
-from zcsr.networks.instances import NetworkStatistics
-from zcsr.networks.untrained import StatisticsConfig
 from zcsr.reports.run_page import picture
 from zcsr.reports.toolkit.figures import CurvePanel, curves_figure, shares_figure
 from zcsr.reports.toolkit.footprint import Cost, cost_section
@@ -28,15 +25,7 @@ from zcsr.reports.toolkit.render import write_markdown
 from zcsr.reports.toolkit.results import ask, query_command
 from zcsr.reports.toolkit.tree import tree_figure
 from zcsr.sameness.recognise import explain_sameness, program_keys
-from zcsr.spaces import get_space
-from zcsr.store import (
-    Collection,
-    CollectionStore,
-    Store,
-    list_collections,
-    load_images,
-    open_collection,
-)
+from zcsr.store import Store
 
 SHOWN_TWINS = 20
 
@@ -102,56 +91,6 @@ def archive_twins(program: Program, store: Store) -> pl.DataFrame:
     ]
     schema = {"text": pl.String, "runs": pl.Int64, "best_fitness": pl.Float64, "reason": pl.String}
     return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-@dataclass(slots=True)
-class StoredStatistics:
-    """From an architecture to its statistics in a collection, None where it has none (see `Load`)."""
-
-    store: Store
-    collection: Collection
-    _opened: CollectionStore | None = None
-
-    def __call__(self, arch: str) -> NetworkStatistics | None:
-        """Load the statistics of an architecture."""
-        opened = self._collection()
-        return opened.load(arch) if opened is not None and arch in opened.archs() else None
-
-    def archs(self) -> frozenset[str]:
-        """The architectures in the collection."""
-        opened = self._collection()
-        return frozenset() if opened is None else frozenset(opened.archs())
-
-    def _collection(self) -> CollectionStore | None:
-        if self._opened is None and self.collection in list_collections(self.store):
-            self._opened = open_collection(self.store, self.collection)
-        return self._opened
-
-
-def networks_of_task(
-    store: Store,
-    program: Program,
-    space: str,
-    dataset: str,
-    images: str,
-    count: int,
-    workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-) -> NetworkReading:
-    """What a program does on so many networks of a space (`zcsr.insight.readings.read_networks`).
-
-    Where the store has the statistics of so many at the first seed and batch size, it is these networks or some of
-    them; otherwise they are drawn from the space. Either draw is always the same. Raises InputError for a space,
-    a dataset or images that there are not, and for more networks than the space has.
-    """
-    config = StatisticsConfig(seed=SEEDS[0], batch_size=BATCH_SIZES[0])
-    load = StoredStatistics(store, Collection.of(space, dataset, images, config))
-    loaded = load_images(store, images)
-    stored = choose_networks(load.archs(), count)
-    archs = stored if len(stored) == count else get_space(space).sample(count, random.Random(0))
-    return read_networks(
-        program, get_space(space), dataset, archs, loaded, load=load, workers=workers, progress=progress
-    )
 
 
 def _keys(program: Program) -> dict[str, object]:

@@ -10,7 +10,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zcsr.store.jobs.collecting import CollectReport
     from zcsr.store.kept.accuracies import (
         AccuracyTable,
         ImportReport,
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccuracyTable",
-    "CollectReport",
     "Collection",
     "CollectionStore",
     "Embedded",
@@ -74,7 +72,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "jobs.collecting": ("CollectReport",),
     "kept.accuracies": (
         "AccuracyTable",
         "ImportReport",

@@ -178,7 +178,7 @@ def test_a_shorter_training_has_its_own_metrics(store: Store, tmp_path: Path, ma
 def test_the_size_space_takes_ninety_epochs(store: Store, tmp_path: Path) -> None:
     folder = nats_folder(tmp_path / "NATS-sss-v1_0-50262-simple", SSS_ARCHS, (1, 12, 90))
     steps: list[tuple[int, int]] = []
-    report = import_benchmark(store, folder, report=lambda done, total: steps.append((done, total)))
+    report = import_benchmark(store, folder, progress=lambda done, total: steps.append((done, total)))
     assert report.taken == 3 * 6 * 2
     assert stored(store, "nats-sss") == expected(SSS_ARCHS, 90)
     assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zcsr.evolve.config import EvolveConfig, FitnessKind
     from zcsr.evolve.finalists import Finalist, finalists
-    from zcsr.evolve.ledger import COUNTERS, Progress
+    from zcsr.evolve.ledger import COUNTERS, GenerationProgress
     from zcsr.evolve.loop import draw, evolve
     from zcsr.evolve.records import (
         Generation,
@@ -31,11 +31,11 @@ __all__ = [
     "Finalist",
     "FitnessKind",
     "Generation",
+    "GenerationProgress",
     "Genotype",
     "Individual",
     "Origin",
     "ProgramRecord",
-    "Progress",
     "Rejection",
     "ScoreRecord",
     "Split",
@@ -51,7 +51,7 @@ __all__ = [
 _NAMES_IN = {
     "config": ("EvolveConfig", "FitnessKind"),
     "finalists": ("Finalist", "finalists"),
-    "ledger": ("COUNTERS", "Progress"),
+    "ledger": ("COUNTERS", "GenerationProgress"),
     "loop": ("draw", "evolve"),
     "records": (
         "Generation",
