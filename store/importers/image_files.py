@@ -16,7 +16,7 @@ import polars as pl
 
 from zcsr.errors import InputError
 from zcsr.store.importers.class_folders import class_folders, read_class_folders
-from zcsr.store.importers.unpickle import load_plain
+from zcsr.store.importers.pickle_reader import load_plain
 
 PIXELS = "pixels_hwc_u8"
 LABEL = "label"

@@ -79,7 +79,7 @@ SPACE = """
 from torch import nn
 from zcsr.spaces import DatasetShape, ListedSpace
 
-SPACE = ListedSpace("known-to-workers", ["a", "b"], lambda *_: nn.Identity(), {"d": DatasetShape(8, 8, 2)})
+SPACE = ListedSpace("known-to-workers", ["a", "b"], lambda *_: nn.Identity(), {"d": DatasetShape(2, 3, 8, 8)})
 """
 
 
@@ -162,11 +162,15 @@ def test_ctrl_c_ends_the_wait(engine: str) -> None:
         time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt), open_workers(2, State, engine) as pool:
-        assert list(pool.map(sleep, [0.0])) == [0.0]
-        started = time.monotonic()
-        threading.Thread(target=press).start()
-        list(pool.map(sleep, [300.0] * 8))
+    def wait(pool: Workers[State]) -> None:
+        with pool:
+            assert list(pool.map(sleep, [0.0])) == [0.0]
+            threading.Thread(target=press).start()
+            list(pool.map(sleep, [300.0] * 8))
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        wait(open_workers(2, State, engine))
     assert time.monotonic() - started < 200
 
 

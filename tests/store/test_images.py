@@ -18,7 +18,7 @@ import pytest
 from zcsr.errors import InputError, StoreError
 from zcsr.networks.images import PUBLISHED_NORMALISATION, ImageSet
 from zcsr.spaces import get_space
-from zcsr.store.importers.unpickle import load_plain, loads_plain
+from zcsr.store.importers.pickle_reader import PickleReader, load_plain
 from zcsr.store.jobs.experiment import embedded_requests
 from zcsr.store.kept.accuracies import accuracies, write_accuracies
 from zcsr.store.kept.images import (
@@ -33,6 +33,10 @@ from zcsr.store.kept.images import (
     stored_images_hash,
 )
 from zcsr.store.kept.store import Store
+
+
+def loads_plain(content: bytes) -> Any:
+    return PickleReader(content, "it", arrays=True).read()
 
 
 @pytest.fixture

@@ -88,6 +88,16 @@ def test_default_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert default_root() == Path.home() / ".local" / "share" / "zcsr"
 
 
+def test_a_store_at_the_old_place_is_still_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # As on other systems, where the user's data are elsewhere.
+    monkeypatch.setattr("zcsr.store.kept.store.user_data_path", lambda *_, **__: tmp_path / "system" / "zcsr")
+    monkeypatch.delenv("ZCSR_STORE", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert default_root() == tmp_path / "system" / "zcsr"
+    Store.open(tmp_path / "data" / "zcsr", create=True)
+    assert default_root() == tmp_path / "data" / "zcsr"
+
+
 def test_parquet_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "table.parquet"
     for values in ([1, 2], [3]):
