@@ -20,8 +20,9 @@ from zcsr.errors import InputError
 from zcsr.spaces import get_space
 from zcsr.store.importers import nats_files, nds_files, suitezero_files
 from zcsr.store.importers.nats_files import Trial
+from zcsr.store.importers.user_tables import ImportReport
 from zcsr.store.kept import accuracies
-from zcsr.store.kept.accuracies import ImportReport, install_accuracies
+from zcsr.store.kept.accuracies import install_accuracies
 from zcsr.store.kept.atomic import write_parquet
 from zcsr.store.kept.scan import PROXY_SCORES
 from zcsr.store.kept.store import Store

@@ -20,7 +20,7 @@ MANIFEST_NAME = "manifest.json"
 def default_root() -> Path:
     """The folder of the store when none is named: `ZCSR_STORE`, else `zcsr` in the user's data folder.
 
-    That is the system's; where a store is in `~/.local/share/zcsr`, or in `zcsr` of `XDG_DATA_HOME`, it is that one.
+    A store in `~/.local/share/zcsr`, or in `zcsr` of `XDG_DATA_HOME`, is found on every system.
     """
     named = os.environ.get("ZCSR_STORE")
     if named:

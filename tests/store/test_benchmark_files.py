@@ -21,9 +21,11 @@ from zcsr.cli import main
 from zcsr.errors import InputError
 from zcsr.spaces import get_space
 from zcsr.store.importers.benchmark_files import import_benchmark
+from zcsr.store.importers.image_sets import import_images
 from zcsr.store.importers.pickle_reader import PickleReader
-from zcsr.store.kept.accuracies import ImportReport, accuracies
-from zcsr.store.kept.images import import_images, load_images
+from zcsr.store.importers.user_tables import ImportReport
+from zcsr.store.kept.accuracies import accuracies
+from zcsr.store.kept.images import load_images
 from zcsr.store.kept.store import Store
 from zcsr.store.sql.index import query
 

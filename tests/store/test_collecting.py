@@ -13,9 +13,10 @@ import torch
 from zcsr.errors import InputError, StoreError
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
+from zcsr.store.importers.image_sets import import_images
 from zcsr.store.jobs.collecting import collect_networks
 from zcsr.store.kept.collections import Collection, CollectionStore, open_collection
-from zcsr.store.kept.images import import_images, load_images
+from zcsr.store.kept.images import load_images
 from zcsr.store.kept.store import Store
 
 SPACE = get_space("nasbench201-mini")

@@ -18,6 +18,7 @@ import pytest
 from zcsr.errors import InputError, StoreError
 from zcsr.networks.images import PUBLISHED_NORMALISATION, ImageSet
 from zcsr.spaces import get_space
+from zcsr.store.importers.image_sets import import_images
 from zcsr.store.importers.pickle_reader import PickleReader, load_plain
 from zcsr.store.jobs.experiment import embedded_requests
 from zcsr.store.kept.accuracies import accuracies, write_accuracies
@@ -27,7 +28,6 @@ from zcsr.store.kept.images import (
     embedded_tasks,
     image_names,
     images_hash,
-    import_images,
     install_missing,
     load_images,
     stored_images_hash,

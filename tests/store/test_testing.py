@@ -23,9 +23,9 @@ from zcsr.networks.untrained import StatisticsConfig, network_statistics, untrai
 from zcsr.proxies import get_proxy
 from zcsr.spaces import get_space
 from zcsr.store import Collection, Store, load_images, named, query, write_accuracies
+from zcsr.store.importers.image_sets import import_images
 from zcsr.store.jobs.collecting import collect_networks
 from zcsr.store.jobs.testing import score_and_store, scored_pairs
-from zcsr.store.kept.images import import_images
 
 SPACE = get_space("nasbench201-mini")
 ARCHS = SPACE.sample(6, random.Random(1))

@@ -13,9 +13,9 @@ from zcsr.errors import InputError
 from zcsr.networks.training import TrainingConfig
 from zcsr.spaces import get_space
 from zcsr.store import Store, query
+from zcsr.store.importers.image_sets import import_images
 from zcsr.store.jobs.training import TrainRequest, train_networks
 from zcsr.store.kept.accuracies import accuracies, measurements, write_accuracies
-from zcsr.store.kept.images import import_images
 
 SPACE = get_space("nasbench201-mini")
 ARCHS = SPACE.sample(2, random.Random(3))
