@@ -157,36 +157,34 @@ class PickleReader:
                 text_at = at - 1
                 value, at = _text(data, text_at)
                 stack.append(value)
-            elif code in (0x71, 0x72, 0x94):  # BINPUT, LONG_BINPUT, MEMOIZE
+            elif code in (0x71, 0x72, 0x94, 0x70):  # BINPUT, LONG_BINPUT, MEMOIZE, PUT
                 if code == 0x71:
                     index, at = data[at], at + 1
                 elif code == 0x72:
                     index, at = _LENGTH(data, at)[0], at + 4
-                else:
+                elif code == 0x94:
                     index = len(memo)
+                else:
+                    line, at = _line(data, at)
+                    index = int(line)
                 if text_at == _NO_TEXT:
                     where = -1 - len(kept)
                     kept.append(stack[-1])
                 else:
                     where = text_at
                 _put(memo, index, where)
-            elif code == 0x70:  # PUT
-                line, at = _line(data, at)
-                _put(memo, int(line), -1 - len(kept))
-                kept.append(stack[-1])
-            elif code in (0x68, 0x6A):  # BINGET, LONG_BINGET
+            elif code in (0x68, 0x6A, 0x67):  # BINGET, LONG_BINGET, GET
                 if code == 0x68:
                     index, at = data[at], at + 1
-                else:
+                elif code == 0x6A:
                     index, at = _LENGTH(data, at)[0], at + 4
+                else:
+                    line, at = _line(data, at)
+                    index = int(line)
                 where = memo[index]
                 stack.append(kept[-1 - where] if where < 0 else _text(data, where)[0])
             elif code == 0x28:  # MARK
                 marks.append(len(stack))
-            elif code == 0x67:  # GET
-                line, at = _line(data, at)
-                where = memo[int(line)]
-                stack.append(kept[-1 - where] if where < 0 else _text(data, where)[0])
             elif code in (0x75, 0x73, 0x64):  # SETITEMS, SETITEM, DICT
                 begin = len(stack) - 2 if code == 0x73 else marks.pop()
                 if code == 0x64:

@@ -51,11 +51,6 @@ class Store:
         return cls(root)
 
     @property
-    def manifest_path(self) -> Path:
-        """Schema version, zcsr version and date of creation."""
-        return self.root / MANIFEST_NAME
-
-    @property
     def accuracies_dir(self) -> Path:
         """`<space>/<dataset>/<metric>-<source>.parquet`."""
         return self.root / "accuracies"
