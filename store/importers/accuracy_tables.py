@@ -60,11 +60,12 @@ def _cells(space: SearchSpace, rows: Iterable[tuple[Any, Any, Any]]) -> list[Cel
     cells = []
     for row, (arch, seed, value) in enumerate(rows, start=1):
         accuracy = number(value)
-        if accuracy is None:
-            refused = (NOT_A_NUMBER, repr(value))
-        else:
-            refused = why_refused(space, str(arch), _whole(seed), accuracy, seen) or (None, "")
-        cells.append(Cell(row, str(arch), _whole(seed), float("nan") if accuracy is None else accuracy, *refused))
+        refused = (
+            (NOT_A_NUMBER, repr(value))
+            if accuracy is None
+            else why_refused(space, str(arch), _whole(seed), accuracy, seen)
+        )
+        cells.append(Cell(row, str(arch), _whole(seed), accuracy or 0.0, *(refused or (None, ""))))
     return cells
 
 

@@ -149,8 +149,8 @@ def _check_block(space: str, dataset: str, metric: str, block: pl.DataFrame) -> 
     dataset_shape(known, dataset)
     check_name("metric", metric)
     seen: set[tuple[str, int]] = set()
-    for number, row in enumerate(block.select("arch", "seed", "accuracy").iter_rows(), start=1):
-        if refused := why_refused(known, *row, seen):
+    for number, (arch, seed, accuracy) in enumerate(block.select("arch", "seed", "accuracy").iter_rows(), start=1):
+        if refused := why_refused(known, arch, seed, accuracy, seen):
             raise InputError(f"accuracies of {space}:{dataset}, row {number}: {' '.join(refused)}")
 
 
