@@ -186,6 +186,7 @@ def test_one_worker_is_this_process(count: int, engine: str) -> None:
 
 
 SILENT = """
+import gc
 from zcsr.engine.workers import open_workers
 
 def setup():
