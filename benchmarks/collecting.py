@@ -13,12 +13,12 @@ from rows import Report, Row, seconds, size
 from setting import Setting
 from torch import Tensor, nn
 
-from zcsr.engine.processes import one_thread
+from zcsr.engine.threads import one_thread
 from zcsr.networks.images import ImageSet
 from zcsr.networks.instances import NetworkStatistics
 from zcsr.networks.untrained import Untrained, network_statistics, untrained
 from zcsr.spaces import get_space
-from zcsr.store.jobs.collecting import CollectReport, collect
+from zcsr.store.jobs.collecting import collect_networks
 from zcsr.store.kept.collections import Collection, open_collection
 from zcsr.store.kept.images import load_images
 from zcsr.store.kept.store import Store
@@ -98,7 +98,7 @@ def _run(store: Store, collection: Collection, images: ImageSet, archs: Sequence
         spent, size_of = cpu(_save_plainly, collection, images, arch, folder / "plain.pt")
         plain += spent
         written += size_of
-    ours, report = cpu(collect, store, collection, archs)
+    ours, report = cpu(collect_networks, store, collection, archs)
     count = len(archs)
     return _Run(plain / count, ours / count, passes / count, written / count, report.bytes / count)
 
@@ -249,8 +249,7 @@ def _deep(setting: Setting) -> list[Row]:
 
 def collect_one(root: Path, collection: Collection, arch: str) -> tuple[int, int]:
     """Collect a network: the bytes written, and the most that were resident."""
-    report: CollectReport = collect(Store.open(root), collection, [arch])
-    return report.bytes, resident_peak()
+    return collect_networks(Store.open(root), collection, [arch]).bytes, resident_peak()
 
 
 def _copy_images(setting: Setting, name: str, store: Store) -> None:

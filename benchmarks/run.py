@@ -27,7 +27,7 @@ from measuring import load_average, memory_bytes, processor
 from rows import Report, document, size
 from setting import ACCURACY_COLUMNS, FULL, IMAGES_FILE, QUICK, SHARED, Setting, Sizes
 
-from zcsr.engine.processes import available_workers
+from zcsr.engine.workers import available_workers
 
 BENCHMARKS = ("evaluating", "searching", "refusing", "collecting", "correlating", "querying", "growing")
 """The modules that have a `measure`, in the order of the table."""

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from zcsr.engine.processes import available_workers
+from zcsr.engine.workers import available_workers
 from zcsr.evaluation.many_networks import NETWORKS_TOGETHER, StatisticsScorer
 from zcsr.evolve import EvolveConfig, TaskData
 from zcsr.evolve.memory import Memory, Recognised
@@ -23,9 +23,10 @@ from zcsr.language.program import Program
 from zcsr.networks.instances import NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig
 from zcsr.spaces import dataset_shape, get_space
+from zcsr.store.importers.image_sets import import_images
 from zcsr.store.jobs.collecting import collect
 from zcsr.store.kept.collections import Collection, CollectionStore, open_collection
-from zcsr.store.kept.images import embedded, import_images
+from zcsr.store.kept.images import embedded
 from zcsr.store.kept.store import Store
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

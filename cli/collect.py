@@ -33,7 +33,7 @@ def collect(
 ) -> None:
     """Collect the 22 tensors of every instance; architectures already in the store are skipped."""
     from zcsr.store import Collection
-    from zcsr.store.jobs.collecting import collect as collect_into
+    from zcsr.store.jobs.collecting import collect_networks
 
     place.use_spaces()
     archs = networks.archs(
@@ -47,11 +47,11 @@ def collect(
     count = worker_count(workers)
     kept = interruptible("what is collected is kept, and the same command goes on with it")
     cost = measured(opened, "collect", tasks=[f"{space}:{dataset}"], collections=[collection.id], workers=count)
-    with kept, cost, progress(f"collecting {space}:{dataset}", "networks") as report:
-        done = collect_into(opened, collection, archs, workers=count, progress=report)
-    per_network = done.seconds / done.collected if done.collected else 0.0
+    with kept, cost, progress(f"collecting {space}:{dataset}", "networks") as tell:
+        report = collect_networks(opened, collection, archs, workers=count, progress=tell)
+    each = max(report.done, 1)
     say(
-        f"{done.collected} networks collected, {done.already} were there already; "
-        f"{per_network:.2f} s and {done.bytes / max(done.collected, 1) / 1e6:.1f} MB a network"
+        f"{report.done} networks collected, {report.already} were there already; "
+        f"{report.seconds / each if report.done else 0.0:.2f} s and {report.bytes / each / 1e6:.1f} MB a network"
     )
     data().print(collection.id, highlight=False, soft_wrap=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from rich import progress as rich_progress
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-Report = Callable[[int, int], None]
-"""Told how many units are done, and how many there are in all."""
+if TYPE_CHECKING:
+    from zcsr.engine.job import Progress
 
 PLAIN_EVERY_SECONDS = 5.0
 NEVER_WRAP = 100_000
@@ -47,13 +48,13 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def progress(what: str, unit: str) -> Iterator[Report]:
+def progress(what: str, unit: str) -> Iterator[Progress]:
     """Give a function to report progress to: a bar with the time remaining, or a plain line now and then."""
     console = talk()
     pace = Pace(unit)
     if is_live(console):
-        with _bar(console, what, pace) as report:
-            yield report
+        with _bar(console, what, pace) as tell:
+            yield tell
     else:
         yield _Lines(console, what, pace)
 
@@ -95,19 +96,23 @@ def _console(stderr: bool) -> Console:
 
 
 @contextmanager
-def _bar(console: Console, what: str, pace: Pace) -> Iterator[Report]:
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), _PaceColumn(pace))
-    with Progress(*columns, console=console, expand=True) as bars:
+def _bar(console: Console, what: str, pace: Pace) -> Iterator[Progress]:
+    columns = (
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(bar_width=None),
+        _PaceColumn(pace),
+    )
+    with rich_progress.Progress(*columns, console=console, expand=True) as bars:
         bar = bars.add_task(what, total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)
 
 
-class _PaceColumn(ProgressColumn):
+class _PaceColumn(rich_progress.ProgressColumn):
     def __init__(self, pace: Pace) -> None:
         super().__init__()
         self._pace = pace
 
-    def render(self, task: Task) -> Text:
+    def render(self, task: rich_progress.Task) -> Text:
         total = None if task.total is None else int(task.total)
         return Text(self._pace.words(int(task.completed), total), no_wrap=True)
 

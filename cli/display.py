@@ -22,7 +22,7 @@ from rich.text import Text
 from zcsr.cli.console import duration, is_live
 
 if TYPE_CHECKING:
-    from zcsr.evolve import EvolveConfig, Generation, Individual, Progress
+    from zcsr.evolve import EvolveConfig, Generation, GenerationProgress, Individual
     from zcsr.language.program import Program
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -111,7 +111,7 @@ class EvolveDisplay:
         for generation in known:
             self.standing = self.standing.after(generation)
         self._console = console
-        self._now: Progress | None = None
+        self._now: GenerationProgress | None = None
         self._started = self._ended = self._said = time.monotonic()
         live = Live(console=console, get_renderable=self.render, refresh_per_second=4)
         self._live = live if is_live(console) else None
@@ -135,7 +135,7 @@ class EvolveDisplay:
         if not self._live:
             self._say(self._line())
 
-    def observe(self, progress: Progress) -> None:
+    def observe(self, progress: GenerationProgress) -> None:
         """Take in how far the generation that is being made has come."""
         self._now = progress
         if not self._live and time.monotonic() - self._said >= PLAIN_EVERY_SECONDS:
@@ -193,7 +193,7 @@ def _rejected(generation: Generation) -> Counter[str]:
     return counts
 
 
-def _heads(standing: Standing, now: Progress | None) -> Table:
+def _heads(standing: Standing, now: GenerationProgress | None) -> Table:
     """A bar of the generations, and one of what is going on in the one being made."""
     generations = standing.config.generations
     grid = Table.grid(padding=(0, 2), expand=True)
@@ -210,7 +210,7 @@ def _heads(standing: Standing, now: Progress | None) -> Table:
     return grid
 
 
-def _part(now: Progress) -> str:
+def _part(now: GenerationProgress) -> str:
     candidates = "" if now.part == "scores" else f" among {now.proposed:,}"
     return f"{now.done} of {now.wanted} {PARTS[now.part]}{candidates}"
 

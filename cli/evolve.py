@@ -117,8 +117,8 @@ def _announce(experiment: Experiment) -> None:
 def _search(experiment: Experiment) -> None:
     from zcsr.cli.display import EvolveDisplay
 
-    with progress("collecting", "networks") as report:
-        experiment.collect(report)
+    with progress("collecting", "networks") as tell:
+        experiment.collect(tell)
     with EvolveDisplay(talk(), experiment.config, experiment.run.name, experiment.known()) as display:
         for generation in experiment.generations(display.observe):
             display.update(generation)
@@ -126,8 +126,8 @@ def _search(experiment: Experiment) -> None:
 
 def _test(experiment: Experiment) -> None:
     programs = [finalist.program for finalist in experiment.finalists()]
-    with progress("testing", "networks") as report:
-        experiment.test(programs, report)
+    with progress("testing", "networks") as tell:
+        experiment.test(programs, tell)
 
 
 def _show(experiment: Experiment, written: bool) -> None:

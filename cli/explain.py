@@ -82,9 +82,9 @@ def _reading(
     from zcsr.store.jobs.explaining import networks_of_task
 
     space, dataset = parse_task(task)
-    with interruptible("nothing is kept of it"), progress("looking at", "networks") as report:
+    with interruptible("nothing is kept of it"), progress("looking at", "networks") as tell:
         return networks_of_task(
-            store, program, space, dataset, images or dataset, networks, worker_count(workers), report
+            store, program, space, dataset, images or dataset, networks, worker_count(workers), tell
         )
 
 

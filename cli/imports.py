@@ -109,9 +109,9 @@ def benchmark(
     from zcsr.store.importers.benchmark_files import import_benchmark
 
     opened = open_store(store, create=True)
-    with progress("importing", "read") as report:
+    with progress("importing", "read") as tell:
         taken = import_benchmark(
-            opened, path, kind=kind, space=space, dataset=dataset, epochs=epochs, report=report
+            opened, path, kind=kind, space=space, dataset=dataset, epochs=epochs, progress=tell
         )
     say(_taken(taken))
 

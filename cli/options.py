@@ -130,7 +130,7 @@ def parse_task(task: str) -> tuple[str, str]:
 
 def worker_count(workers: int | None) -> int:
     """Return the number of processes an option asks for."""
-    from zcsr.engine.processes import available_workers
+    from zcsr.engine.workers import available_workers
 
     return workers or available_workers()
 

@@ -65,7 +65,7 @@ def search(
     )
     kept = interruptible("finished repeats are kept, and the same command goes on")
     cost = measured(opened, "search", search=name or plan.default_name, tasks=[task])
-    with kept, cost, progress("searching", "searches") as report:
-        made = run_searches(opened, plan, name=name, command=["zcsr", *sys.argv[1:]], report=report)
+    with kept, cost, progress("searching", "searches") as tell:
+        made = run_searches(opened, plan, name=name, command=["zcsr", *sys.argv[1:]], progress=tell)
     print_named(opened, "search_summary", {"search": made})
     say(f"search {made}; `zcsr report --search {made}` writes a report with its curves")

@@ -79,8 +79,8 @@ def _test_run(store: Store, name: str, programs: Sequence[Program], workers: int
     from zcsr.store.jobs.experiment import Experiment
 
     experiment = Experiment.resume(store, name, workers=workers)
-    with measured_run(experiment, "test", meter), progress("testing", "networks") as report:
-        experiment.test(programs or [finalist.program for finalist in experiment.finalists()], report)
+    with measured_run(experiment, "test", meter), progress("testing", "networks") as tell:
+        experiment.test(programs or [finalist.program for finalist in experiment.finalists()], tell)
     print_named(store, "correlations", {"run": experiment.run.name, "role": "test"})
 
 
@@ -103,12 +103,12 @@ def _test_task(
     workers: int,
     meter: Meter | None,
 ) -> None:
-    from zcsr.store.jobs.testing import score_archs
+    from zcsr.store.jobs.testing import score_and_store
 
     task = f"{collection.space}:{collection.dataset}"
     cost = measured(store, "test", tasks=[task], collections=[collection.id], workers=workers, meter=meter)
-    with cost, progress("testing", "networks") as report:
-        done = score_archs(store, collection, measures, archs, workers=workers, report=report)
-    per_network = f"; {done.seconds / done.scored:.2f} s a network" if done.scored else ""
-    say(f"{done.scored} networks scored, {done.already} were already{per_network}")
+    with cost, progress("testing", "networks") as tell:
+        report = score_and_store(store, collection, measures, archs, workers=workers, progress=tell)
+    per_network = f"; {report.seconds / report.done:.2f} s a network" if report.done else ""
+    say(f"{report.done} networks scored, {report.already} were already{per_network}")
     print_named(store, "network_correlations", {"collection": collection.id})

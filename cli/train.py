@@ -42,8 +42,7 @@ def train(
 
     With several seeds it prints how well the table can be trusted to rank: the query reliability.
     """
-    from zcsr.store.jobs.training import TrainRequest
-    from zcsr.store.jobs.training import train as train_into
+    from zcsr.store.jobs.training import TrainRequest, train_networks
 
     place.use_spaces()
     request = TrainRequest(space, dataset, images or dataset, train_images, test_images, config)
@@ -54,9 +53,9 @@ def train(
     count = work.count()
     kept = interruptible("accuracies are kept, and the same command goes on with it")
     cost = measured(opened, "train", tasks=[f"{space}:{dataset}"], workers=count, meter=meter)
-    with kept, cost, progress(f"training {space}:{dataset}", "trainings") as report:
-        done = train_into(opened, request, archs, range(seeds), workers=count, device=device, report=report)
-    say(f"{done.trained} trainings in {done.seconds:.0f} s, {done.already} were there already")
+    with kept, cost, progress(f"training {space}:{dataset}", "trainings") as tell:
+        report = train_networks(opened, request, archs, range(seeds), workers=count, device=device, progress=tell)
+    say(f"{report.done} trainings in {report.seconds:.0f} s, {report.already} were there already")
     if seeds > 1:
         print_named(opened, "reliability", {"task": f"{space}:{dataset}"})
 

@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zcsr.store.jobs.collecting import CollectReport
+    from zcsr.store.importers.accuracy_tables import import_accuracies
+    from zcsr.store.importers.image_sets import import_images
+    from zcsr.store.importers.user_tables import ImportReport
     from zcsr.store.kept.accuracies import (
         AccuracyTable,
-        ImportReport,
         accuracy_tables,
-        import_accuracies,
         write_accuracies,
     )
     from zcsr.store.kept.collections import (
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         open_collection,
         read_collection,
     )
-    from zcsr.store.kept.images import Embedded, embedded, image_names, import_images, load_images
+    from zcsr.store.kept.images import Embedded, embedded, image_names, load_images
     from zcsr.store.kept.runs import (
         RunInfo,
         RunStore,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccuracyTable",
-    "CollectReport",
     "Collection",
     "CollectionStore",
     "Embedded",
@@ -74,16 +73,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "jobs.collecting": ("CollectReport",),
+    "importers.accuracy_tables": ("import_accuracies",),
+    "importers.image_sets": ("import_images",),
+    "importers.user_tables": ("ImportReport",),
     "kept.accuracies": (
         "AccuracyTable",
-        "ImportReport",
         "accuracy_tables",
-        "import_accuracies",
         "write_accuracies",
     ),
     "kept.collections": ("Collection", "CollectionStore", "list_collections", "open_collection", "read_collection"),
-    "kept.images": ("Embedded", "embedded", "image_names", "import_images", "load_images"),
+    "kept.images": ("Embedded", "embedded", "image_names", "load_images"),
     "kept.runs": (
         "RunInfo",
         "RunStore",

@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
 import polars as pl
 
+from zcsr.engine.job import Progress, silent
 from zcsr.errors import InputError
 from zcsr.spaces import get_space
 from zcsr.store.importers import nats_files, nds_files, suitezero_files
 from zcsr.store.importers.nats_files import Trial
+from zcsr.store.importers.user_tables import ImportReport
 from zcsr.store.kept import accuracies
-from zcsr.store.kept.accuracies import ImportReport, install_accuracies
+from zcsr.store.kept.accuracies import install_accuracies
 from zcsr.store.kept.atomic import write_parquet
 from zcsr.store.kept.scan import PROXY_SCORES
 from zcsr.store.kept.store import Store
 
 Kind = Literal["auto", "nats", "nasbench201", "nds", "suite-zero"]
 KINDS: tuple[str, ...] = get_args(Kind)
-Report = Callable[[int, int], None]
 
 _NATS_SPACES = ("nasbench201", "nats-sss")
 
@@ -40,14 +41,14 @@ def import_benchmark(
     space: str | None = None,
     dataset: str | None = None,
     epochs: int | None = None,
-    report: Report | None = None,
+    progress: Progress = silent,
 ) -> ImportReport:
     """Import a published file or folder; `kind` auto tells by its form and name what it is.
 
     `space` and `dataset` say what a file of NDS is about where its name does not. `epochs` chooses among the
     lengths of training of NATS-Bench and NAS-Bench-201, the longest when None; the metrics of another one than the
     longest end in its number, such as `test_12`. Trainings without an accuracy, of unknown architectures or outside
-    of 0..100 percent are left out and counted. `report` is told how many files or bytes are done, of how many.
+    of 0..100 percent are left out and counted. `progress` is told how many files or bytes are done, of how many.
     Raises InputError when the file is of another form, asks for anything
     but plain data, or holds nothing to take; nothing is written then.
     """
@@ -59,7 +60,7 @@ def import_benchmark(
         known, trials = _nds(path, space, dataset)
     else:
         read = nats_files.read_folder if chosen == "nats" else nats_files.read_pth
-        known, trials = "", read(path, epochs, report)
+        known, trials = "", read(path, epochs, progress)
     return _import_trials(store, path, known, trials)
 
 

@@ -16,10 +16,9 @@ import polars as pl
 
 from zcsr.errors import InputError
 from zcsr.store.importers.class_folders import class_folders, read_class_folders
-from zcsr.store.importers.unpickle import load_plain
+from zcsr.store.importers.pickle_reader import load_plain
+from zcsr.store.kept.images import LABEL, PIXELS
 
-PIXELS = "pixels_hwc_u8"
-LABEL = "label"
 CHANNELS = (1, 3)
 _NPZ_PIXELS = ("images", "x", "pixels")
 _NPZ_LABELS = ("labels", "y")

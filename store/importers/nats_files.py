@@ -12,15 +12,14 @@ from __future__ import annotations
 import bz2
 import mmap
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zcsr.engine.job import Progress
 from zcsr.errors import InputError
 from zcsr.store.importers.pickle_reader import PickleReader, Shrink
-
-Report = Callable[[int, int], None]
 
 SUFFIX = ".pickle.pbz2"
 META = f"meta{SUFFIX}"
@@ -60,24 +59,22 @@ def is_folder(path: Path) -> bool:
     return (path / META).is_file()
 
 
-def read_folder(path: Path, epochs: int | None, report: Report | None) -> Iterator[Trial]:
+def read_folder(path: Path, epochs: int | None, progress: Progress) -> Iterator[Trial]:
     """The trials of a folder of NATS-Bench, one file in memory at a time; InputError for another form."""
     archs = _archs(_unpacked(path / META), path / META)
     files = sorted(file for file in path.glob(f"*{SUFFIX}") if file.name != META)
     for done, file in enumerate(files):
-        if report:
-            report(done, len(files))
+        progress(done, len(files))
         number = file.name.removesuffix(SUFFIX)
         if not number.isascii() or not number.isdigit() or int(number) >= len(archs):
             raise InputError(f"{file} is named after none of the {len(archs)} architectures of {META}")
         yield from _trials(archs[int(number)], _unpacked(file), epochs, file)
-    if report:
-        report(len(files), len(files))
+    progress(len(files), len(files))
 
 
-def read_pth(path: Path, epochs: int | None, report: Report | None) -> Iterator[Trial]:
+def read_pth(path: Path, epochs: int | None, progress: Progress) -> Iterator[Trial]:
     """The trials of a `.pth` of NAS-Bench-201, in PyTorch's old form or in its zip; InputError as `read_folder`."""
-    content = _pth(path, report)
+    content = _pth(path, progress)
     archs = _archs(content, path)
     for index, records in _dict(content, "arch2infos", path).items():
         if type(index) is not int or not 0 <= index < len(archs):
@@ -96,12 +93,12 @@ def _unpacked(file: Path) -> Any:
     return PickleReader(content, str(file), shrinking=_SHRINKING).read()
 
 
-def _pth(path: Path, report: Report | None) -> Any:
+def _pth(path: Path, progress: Progress) -> Any:
     position, zipped = _start(path)
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             reader = PickleReader(
-                data, str(path), position=position, shrinking=_SHRINKING, report=_forgetting(data, report)
+                data, str(path), position=position, shrinking=_SHRINKING, progress=_forgetting(data, progress)
             )
             if not zipped:  # before the content come a magic number, a version and the machine it was made on
                 if reader.read() != _TORCH_MAGIC:
@@ -113,14 +110,13 @@ def _pth(path: Path, report: Report | None) -> Any:
         raise InputError(f"cannot read {path}: {error}") from error
 
 
-def _forgetting(data: mmap.mmap, report: Report | None) -> Report:
-    """The same report, which also gives back the memory that the part of the file already read takes."""
+def _forgetting(data: mmap.mmap, progress: Progress) -> Progress:
+    """The same progress, which also gives back the memory that the part of the file already read takes."""
 
     def forget(done: int, total: int) -> None:
         if hasattr(mmap, "MADV_DONTNEED"):
             data.madvise(mmap.MADV_DONTNEED, 0, done // mmap.PAGESIZE * mmap.PAGESIZE)
-        if report:
-            report(done, total)
+        progress(done, total)
 
     return forget
 

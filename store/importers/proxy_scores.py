@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +17,16 @@ import polars as pl
 from zcsr.errors import InputError, StoreError
 from zcsr.spaces import SearchSpace, dataset_shape, get_space
 from zcsr.store.importers.suitezero_files import SCHEMA
-from zcsr.store.kept.accuracies import (
-    DUPLICATE,
-    UNKNOWN_ARCH,
+from zcsr.store.importers.user_tables import (
+    Cell,
     ImportReport,
     check_column,
-    check_name,
+    is_empty,
+    number,
     read_table,
+    taken_cells,
 )
+from zcsr.store.kept.accuracies import DUPLICATE, UNKNOWN_ARCH, check_name
 from zcsr.store.kept.atomic import exclusive, write_parquet
 from zcsr.store.kept.scan import PROXY_SCORES
 from zcsr.store.kept.store import Store
@@ -39,18 +40,6 @@ class ScoresReport(ImportReport):
     """How many scores were taken and left out, and of which proxies."""
 
     proxies: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """A score of the user's table, rows counted from 1; `problem` says why it cannot be taken, None when it can."""
-
-    row: int
-    proxy: str
-    arch: str
-    score: float
-    problem: str | None = None
-    detail: str = ""
 
 
 def import_scores(
@@ -82,13 +71,12 @@ def import_scores(
         check_column(table, frame, column)
     proxies = tuple(dict.fromkeys(columns)) or _float_columns(table, frame, arch_column)
     cells = _cells(known, frame, arch_column, proxies)
-    _check_bad(table, cells, skip_bad)
-    good = [cell for cell in cells if cell.problem is None]
+    good, skipped = taken_cells(table, cells, "scores", EMPTY, skip_bad)
     if not good:
         raise InputError(f"{table} has no score to import in {', '.join(proxies)} ({frame.height} rows)")
-    rows = [(source, space, dataset, cell.proxy, cell.arch, cell.score) for cell in good]
+    rows = [(source, space, dataset, cell.key, cell.arch, cell.value) for cell in good]
     _write(store, pl.DataFrame(rows, schema=SCHEMA, orient="row"), space, dataset, source)
-    return ScoresReport(len(good), dict(Counter(cell.problem for cell in cells if cell.problem)), proxies)
+    return ScoresReport(len(good), skipped, proxies)
 
 
 def _float_columns(table: Path, frame: pl.DataFrame, arch_column: str) -> tuple[str, ...]:
@@ -105,63 +93,35 @@ def _is_float(column: pl.Series) -> bool:
     """Whether a column holds floats; in text, numbers of which one at least is not whole."""
     if column.dtype != pl.String:
         return column.dtype.is_float()
-    numbers = [_number(value) for value in column.to_list() if not _is_empty(value)]
-    return None not in numbers and not all(number is not None and number.is_integer() for number in numbers)
+    numbers = [number(value) for value in column.to_list() if not is_empty(value)]
+    return None not in numbers and not all(one is not None and one.is_integer() for one in numbers)
 
 
-def _cells(space: SearchSpace, frame: pl.DataFrame, arch_column: str, proxies: Sequence[str]) -> list[_Cell]:
+def _cells(space: SearchSpace, frame: pl.DataFrame, arch_column: str, proxies: Sequence[str]) -> list[Cell]:
     seen: set[str] = set()
     cells = []
     for row, (arch, *values) in enumerate(frame.select(arch_column, *proxies).iter_rows(), start=1):
-        problem, detail = _refusal(space, arch, seen)
+        refused = _refusal(space, arch, seen)
         seen.add(str(arch))
         for proxy, value in zip(proxies, values, strict=True):
-            if problem is None:
-                cells.append(_cell(row, proxy, str(arch), value))
-            else:
-                cells.append(_Cell(row, proxy, str(arch), math.nan, problem, detail))
+            score = number(value)
+            problem = refused or _problem(proxy, value, score) or (None, "")
+            cells.append(Cell(row, str(arch), proxy, math.nan if score is None else score, *problem))
     return cells
 
 
-def _refusal(space: SearchSpace, arch: Any, seen: set[str]) -> tuple[str | None, str]:
+def _refusal(space: SearchSpace, arch: Any, seen: set[str]) -> tuple[str, str] | None:
     try:
         space.index(str(arch))
     except InputError as error:
         return UNKNOWN_ARCH, str(error)
-    return (DUPLICATE, str(arch)) if arch in seen else (None, "")
+    return (DUPLICATE, str(arch)) if arch in seen else None
 
 
-def _cell(row: int, proxy: str, arch: str, value: Any) -> _Cell:
-    if _is_empty(value):
-        return _Cell(row, proxy, arch, math.nan, EMPTY)
-    number = _number(value)
-    if number is None:
-        return _Cell(row, proxy, arch, math.nan, NOT_A_NUMBER, f"column {proxy!r} holds {value!r}")
-    return _Cell(row, proxy, arch, number)
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _check_bad(table: Path, cells: Sequence[_Cell], skip_bad: bool) -> None:
-    bad = [cell for cell in cells if cell.problem not in (None, EMPTY)]
-    if not bad or skip_bad:
-        return
-    counts = ", ".join(f"{reason}: {count}" for reason, count in Counter(cell.problem for cell in bad).items())
-    raise InputError(
-        f"{table}, row {bad[0].row}: {bad[0].problem} ({bad[0].detail}); {len(bad)} of {len(cells)} scores cannot "
-        f"be taken ({counts}) and nothing was imported; mend them, or leave them out with --skip-bad"
-    )
+def _problem(proxy: str, value: Any, score: float | None) -> tuple[str, str] | None:
+    if is_empty(value):
+        return EMPTY, ""
+    return (NOT_A_NUMBER, f"column {proxy!r} holds {value!r}") if score is None else None
 
 
 def _write(store: Store, new: pl.DataFrame, space: str, dataset: str, source: str) -> None:

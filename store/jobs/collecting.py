@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
-from zcsr.engine.processes import Workers
+from zcsr.engine.job import JobReport, Progress, run_job, silent
+from zcsr.engine.workers import mapped
 from zcsr.networks.images import ImageSet
 from zcsr.networks.instances import NetworkStatistics
 from zcsr.networks.untrained import network_statistics
@@ -23,16 +23,6 @@ _BLOCK_IMAGES = 8
 
 _SHARD_BYTES = 256 << 20
 """Networks of a block whose tensors together take more are written in several shards."""
-
-
-@dataclass(frozen=True, slots=True)
-class CollectReport:
-    """Networks collected now and found already there; wall-clock seconds; bytes written."""
-
-    collected: int
-    already: int
-    seconds: float
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +44,14 @@ class _Block:
     bytes: int
 
 
-def collect(
+def collect_networks(
     store: Store,
     collection: Collection,
     archs: Sequence[str],
     *,
     workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-) -> CollectReport:
+    progress: Progress = silent,
+) -> JobReport:
     """Compute and store the statistics of those of `archs` that the collection lacks.
 
     What is stored of a network depends on the architecture, the images and the collection's configuration alone,
@@ -72,24 +62,21 @@ def collect(
     Raises InputError on an unknown architecture or missing images, StoreError when the collection cannot be used;
     in both cases before anything is computed.
     """
-    start = time.perf_counter()
     space = get_space(collection.space)
     wanted = list(dict.fromkeys(archs))
     for arch in wanted:
         space.index(arch)
     there = open_collection(store, collection, create=True).archs()
-    missing = [arch for arch in wanted if arch not in there]
-    done = len(wanted) - len(missing)
-    collected = written = 0
-    report = progress or _silent
-    report(done, len(wanted))
-    with Workers(workers, partial(_open, store, collection)) as pool:
-        for block in pool.map(_collect_block, _blocks(missing, collection.config.batch_size)):
-            done += block.given
-            collected += block.collected
-            written += block.bytes
-            report(done, len(wanted))
-    return CollectReport(collected, len(wanted) - collected, time.perf_counter() - start, written)
+
+    def compute(missing: Sequence[str]) -> Generator[_Block, None, None]:
+        blocks = _blocks(missing, collection.config.batch_size)
+        return mapped(workers, partial(_open, store, collection), _collect_block, blocks)
+
+    blocks: list[_Block] = []
+    report = run_job(wanted, there, compute, blocks.extend, size=lambda block: block.given, progress=progress)
+    collected = sum(block.collected for block in blocks)  # others may have been quicker
+    already = len(wanted) - collected
+    return replace(report, done=collected, already=already, bytes=sum(block.bytes for block in blocks))
 
 
 def _blocks(archs: Sequence[str], batch_size: int) -> Iterator[tuple[str, ...]]:
@@ -124,7 +111,3 @@ def _networks(context: _Context, archs: deque[str]) -> Iterator[NetworkStatistic
         archs.popleft()
         held += network.nbytes
         yield network
-
-
-def _silent(_done: int, _total: int) -> None:
-    pass

@@ -7,14 +7,18 @@ do what is still missing, so that a run killed at any moment goes on from what t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
+from zcsr.engine.job import Progress, run_job, silent
 from zcsr.evaluation.many_networks import Measures, StatisticsScorer, score_networks
 from zcsr.evolve import (
     EvolveConfig,
     Generation,
-    Progress,
+    GenerationProgress,
     TaskData,
     choose_probes,
     evolve,
@@ -25,17 +29,13 @@ from zcsr.language.program import Program
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics
 from zcsr.spaces import get_space
-from zcsr.store.jobs.collecting import CollectReport, collect
+from zcsr.store.jobs.collecting import collect_networks
 from zcsr.store.jobs.space_files import check_spaces
 from zcsr.store.kept.accuracies import accuracies
-from zcsr.store.kept.buffer import Buffer
 from zcsr.store.kept.collections import Collection, CollectionStore, open_collection
 from zcsr.store.kept.images import embedded_tasks, install_missing, load_images
 from zcsr.store.kept.runs import RunStore, RunTask, Status, TestScore, create_run, open_run
 from zcsr.store.kept.store import Store
-
-Report = Callable[[int, int], None]
-"""Told how many networks are done, and how many there are in all."""
 
 TESTED_TOGETHER = 50
 """Networks whose test scores are written in one file."""
@@ -123,29 +123,20 @@ class Experiment:
         check_spaces(opened)
         return cls(store, opened, workers)
 
-    def collect(self, report: Report | None = None) -> CollectReport:
-        """Collect the statistics that evolution needs and the store lacks; returns the totals over the tasks."""
+    def collect(self, progress: Progress = silent) -> None:
+        """Collect the statistics that evolution needs and the store lacks."""
         total = sum(len(task.evolve) for task in self.tasks)
-        reports: list[CollectReport] = []
         done = 0
         for task in self.tasks:
-            shifted = _shifted(report, done, total)
-            reports.append(
-                collect(self.store, task.collection, task.evolve, workers=self.workers, progress=shifted)
-            )
+            shifted = _shifted(progress, done, total)
+            collect_networks(self.store, task.collection, task.evolve, workers=self.workers, progress=shifted)
             done += len(task.evolve)
-        return CollectReport(
-            collected=sum(one.collected for one in reports),
-            already=sum(one.already for one in reports),
-            seconds=sum(one.seconds for one in reports),
-            bytes=sum(one.bytes for one in reports),
-        )
 
     def known(self) -> tuple[Generation, ...]:
         """Return the generations that are in the store."""
         return tuple(self.run.generations())
 
-    def generations(self, observe: Callable[[Progress], None] | None = None) -> Iterator[Generation]:
+    def generations(self, observe: Callable[[GenerationProgress], None] | None = None) -> Iterator[Generation]:
         """Make the generations that are missing; each is stored before it is yielded."""
         self._set_status("running")
         tasks = [_table(self.store, _request(task)).subset(task.evolve) for task in self.tasks]
@@ -159,13 +150,13 @@ class Experiment:
         """Return the fittest of the last population and the two fittest seen (EZNAS, section 3.7)."""
         return finalists(self.known())
 
-    def test(self, programs: Sequence[Program], report: Report | None = None) -> None:
+    def test(self, programs: Sequence[Program], progress: Progress = silent) -> None:
         """Score programs on the test networks, which evolution never draws; scores are kept as they come."""
         missing = {task.task: self.run.missing_tests(task.task, programs) for task in self.tasks}
         total = sum(len(task.test) for task in self.tasks)
         done = total - sum(map(len, missing.values()))
         for task in self.tasks:
-            self._test_task(task, missing[task.task], programs, _shifted(report, done, total))
+            self._test_task(task, missing[task.task], programs, _shifted(progress, done, total))
             done += len(missing[task.task])
 
     def finish(self) -> None:
@@ -181,20 +172,27 @@ class Experiment:
         self.run.set_status(status, session_seconds=now - self._clock)
         self._clock = now
 
-    def _test_task(self, task: RunTask, archs: Sequence[str], programs: Sequence[Program], report: Report) -> None:
-        report(0, len(archs))
+    def _test_task(
+        self, task: RunTask, missing: Sequence[str], programs: Sequence[Program], progress: Progress
+    ) -> None:
         images = load_images(self.store, task.images)
-        config = task.collection.config
-        measures = Measures(tuple(programs))
-        scored = score_networks(get_space(task.space), task.dataset, archs, images, config, measures, self.workers)
-        with Buffer(self._write_test_scores, TESTED_TOGETHER) as buffer:
-            for done, (arch, values, _) in enumerate(scored, 1):
-                pairs = zip(programs, values, strict=True)
-                buffer.add([TestScore(program, task.task, arch, float(value)) for program, value in pairs])
-                report(done, len(archs))
+        space, config, measures = get_space(task.space), task.collection.config, Measures(tuple(programs))
 
-    def _write_test_scores(self, networks: Sequence[Sequence[TestScore]]) -> None:
-        self.run.write_test_scores(score for scores in networks for score in scores)
+        def write(scored: Iterable[tuple[str, NDArray[np.float64], float]]) -> None:
+            self.run.write_test_scores(
+                TestScore(program, task.task, arch, float(value))
+                for arch, values, _ in scored
+                for program, value in zip(programs, values, strict=True)
+            )
+
+        run_job(
+            missing,
+            (),
+            lambda archs: score_networks(space, task.dataset, archs, images, config, measures, self.workers),
+            write,
+            together=TESTED_TOGETHER,
+            progress=progress,
+        )
 
 
 @dataclass(slots=True)
@@ -220,6 +218,6 @@ def _request(task: RunTask) -> TaskRequest:
     return TaskRequest(task.space, task.dataset, task.images, task.metric)
 
 
-def _shifted(report: Report | None, before: int, total: int) -> Report:
-    """Return a report for a part of the work, `before` units of the whole `total` being done already."""
-    return (lambda done, _: report(before + done, total)) if report else (lambda _done, _total: None)
+def _shifted(progress: Progress, before: int, total: int) -> Progress:
+    """Return the progress of a part of the work, `before` units of the whole `total` being done already."""
+    return lambda done, _: progress(before + done, total)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from functools import partial
 
+from zcsr.engine.job import Progress, silent
 from zcsr.insight.readings import BATCH_SIZES, SEEDS, NetworkReading, choose_networks, read_networks
 from zcsr.language.program import Program
+from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics
-from zcsr.networks.untrained import StatisticsConfig
 from zcsr.spaces import get_space
 from zcsr.store.kept.collections import Collection, CollectionStore, list_collections, open_collection
 from zcsr.store.kept.images import load_images
@@ -24,7 +24,7 @@ def networks_of_task(
     images: str,
     count: int,
     workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> NetworkReading:
     """What a program does on so many networks of a space (`zcsr.insight.readings.read_networks`).
 

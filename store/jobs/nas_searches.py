@@ -13,17 +13,20 @@ interrupted goes on with the repeats it lacks and ends with the same rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import polars as pl
 
 import zcsr
+from zcsr.engine.job import Progress, run_job, silent
+from zcsr.engine.workers import mapped
 from zcsr.errors import InputError, StoreError, nearest
-from zcsr.nas.strategies import Strategy, best_so_far, run_strategy
+from zcsr.nas.strategies import Landscape, Strategy, best_so_far, run_strategy
 from zcsr.store.jobs.nas_plan import ProxyScores, SearchPlan
 from zcsr.store.kept.atomic import (
     exclusive,
@@ -33,7 +36,6 @@ from zcsr.store.kept.atomic import (
     write_json,
     write_parquet,
 )
-from zcsr.store.kept.buffer import Buffer
 from zcsr.store.kept.store import Store
 
 LATEST = "latest"
@@ -75,7 +77,7 @@ def run_searches(
     *,
     name: str | None = None,
     command: Sequence[str] = (),
-    report: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> str:
     """Run what a plan lacks in the store, and return the name: the given one, or `plan.default_name`.
 
@@ -88,7 +90,7 @@ def run_searches(
     with exclusive(folder):
         sweep_temporary(folder, older_than=0.0)
         _begin(folder, plan, command)
-        _go_on(folder, plan, report)
+        _go_on(folder, plan, progress)
     return name
 
 
@@ -170,7 +172,7 @@ def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     return kept | dict(config) | {"scores": ", ".join(proxies), "inputs": record.get("inputs")}
 
 
-def _go_on(folder: Path, plan: SearchPlan, report: Callable[[int, int], None] | None) -> None:
+def _go_on(folder: Path, plan: SearchPlan, progress: Progress) -> None:
     keys: dict[Key, tuple[Strategy, ProxyScores | None]] = {
         (strategy, scores.proxy if scores else None, repeat): (strategy, scores)
         for strategy, scores in plan.searches
@@ -183,17 +185,14 @@ def _go_on(folder: Path, plan: SearchPlan, report: Callable[[int, int], None] | 
         frame = pl.concat([done[key] for key in keys if key in done], rechunk=True)
         write_parquet(frame, folder / STEPS)
 
-    lacking = {key: of for key, of in keys.items() if key not in done}
-    before = len(keys) - len(lacking)
-    if report:
-        report(before, len(keys))
-    landscape = plan.landscape  # one for all, which remembers the neighbours
-    with Buffer[tuple[Key, pl.DataFrame]](write, plan.config.repeats) as buffer:
-        for count, (key, (strategy, scores)) in enumerate(lacking.items(), 1):
-            archs = run_strategy(landscape, plan.config, strategy, key[2], scores.scores if scores else None)
-            buffer.add((key, _steps(folder.name, plan, key, archs)))
-            if report:
-                report(before + count, len(keys))
+    def search_once(landscape: Landscape, key: Key) -> tuple[Key, pl.DataFrame]:
+        strategy, scores = keys[key]
+        archs = run_strategy(landscape, plan.config, strategy, key[2], scores.scores if scores else None)
+        return key, _steps(folder.name, plan, key, archs)
+
+    # One landscape serves all, as it remembers the neighbours.
+    compute = partial(mapped, 1, lambda: plan.landscape, search_once)
+    run_job(list(keys), done, compute, write, together=plan.config.repeats, progress=progress)
 
 
 def _steps(name: str, plan: SearchPlan, key: Key, archs: Sequence[str]) -> pl.DataFrame:

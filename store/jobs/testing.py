@@ -9,17 +9,17 @@ is kept.
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import partial
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from zcsr.engine.job import JobReport, Progress, run_job, silent
 from zcsr.evaluation.many_networks import Measures, score_networks
 from zcsr.spaces import get_space
 from zcsr.store.kept.atomic import is_temporary, write_parquet
-from zcsr.store.kept.buffer import Buffer
 from zcsr.store.kept.collections import Collection, describe_collection
 from zcsr.store.kept.images import load_images
 from zcsr.store.kept.store import Store
@@ -40,50 +40,39 @@ SCHEMA = pl.Schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreReport:
-    """Networks scored now and found already scored by everything asked for, and wall-clock seconds."""
-
-    scored: int
-    already: int
-    seconds: float
-
-
-def score_archs(
+def score_and_store(
     store: Store,
     collection: Collection,
     measures: Measures,
     archs: Sequence[str],
     *,
     workers: int = 1,
-    report: Callable[[int, int], None] | None = None,
-) -> ScoreReport:
+    progress: Progress = silent,
+) -> JobReport:
     """Score every architecture by every program and proxy; keeps scores as they come, goes on where it stopped.
 
     Networks are built, run and dropped one by one, so memory does not grow with their number. What all of them have
     a score of already is not computed again. Raises InputError for architectures, images or datasets that there are
     not.
     """
-    started = time.monotonic()
     space = get_space(collection.space)
     for arch in archs:
         space.index(arch)
     known = scored_pairs(store, collection)
     measures = _incomplete(measures, archs, known)
-    missing = [arch for arch in archs if any((name, arch) not in known for name, _ in measures.names)]
-    before = len(archs) - len(missing)
-    if report:
-        report(before, len(archs))
+    complete = {arch for arch in archs if all((name, arch) in known for name, _ in measures.names)}
     images = load_images(store, collection.images)
     describe_collection(store, collection, store.scores_dir / collection.id)
-    scored = score_networks(space, collection.dataset, missing, images, collection.config, measures, workers)
-    write = partial(_write, store, collection, measures, known)
-    with Buffer[tuple[str, Sequence[float]]](write, WRITTEN_TOGETHER) as buffer:
-        for done, (arch, values, _) in enumerate(scored, 1):
-            buffer.add((arch, values.tolist()))
-            if report:
-                report(before + done, len(archs))
-    return ScoreReport(len(missing), before, time.monotonic() - started)
+    return run_job(
+        archs,
+        complete,
+        lambda missing: score_networks(
+            space, collection.dataset, missing, images, collection.config, measures, workers
+        ),
+        partial(_write, store, collection, measures, known),
+        together=WRITTEN_TOGETHER,
+        progress=progress,
+    )
 
 
 def _incomplete(measures: Measures, archs: Sequence[str], known: set[tuple[str, str]]) -> Measures:
@@ -110,13 +99,13 @@ def _write(
     collection: Collection,
     measures: Measures,
     known: set[tuple[str, str]],
-    scored: Iterable[tuple[str, Sequence[float]]],
+    scored: Iterable[tuple[str, NDArray[np.float64], float]],
 ) -> None:
     """Store the new ones among the scores of some networks in one file, named after what it holds."""
     rows = [
         (collection.id, collection.space, collection.dataset, name, text, arch, value)
-        for arch, values in scored
-        for (name, text), value in zip(measures.names, values, strict=True)
+        for arch, values, _ in scored
+        for (name, text), value in zip(measures.names, values.tolist(), strict=True)
         if (name, arch) not in known
     ]
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from zcsr.engine.processes import Workers
+from zcsr.engine.job import JobReport, Progress, run_job, silent
+from zcsr.engine.workers import mapped
 from zcsr.errors import InputError
 from zcsr.networks.config import TrainingConfig
 from zcsr.networks.images import ImageSet
@@ -19,7 +19,6 @@ from zcsr.networks.training import Examples, train_network
 from zcsr.spaces import dataset_shape, get_space
 from zcsr.store.kept.accuracies import measurements, write_accuracies
 from zcsr.store.kept.atomic import read_json_object, write_json
-from zcsr.store.kept.buffer import Buffer
 from zcsr.store.kept.images import load_images
 from zcsr.store.kept.store import Store
 
@@ -45,16 +44,7 @@ class TrainRequest:
     config: TrainingConfig = field(default_factory=TrainingConfig)
 
 
-@dataclass(frozen=True, slots=True)
-class TrainReport:
-    """Trainings done now and found already there, and the wall-clock seconds of those done."""
-
-    trained: int
-    already: int
-    seconds: float
-
-
-def train(
+def train_networks(
     store: Store,
     request: TrainRequest,
     archs: Sequence[str],
@@ -62,8 +52,8 @@ def train(
     *,
     workers: int = 1,
     device: str = "cpu",
-    report: Callable[[int, int], None] | None = None,
-) -> TrainReport:
+    progress: Progress = silent,
+) -> JobReport:
     """Train every architecture with every seed, seed by seed, and store the accuracies as they come.
 
     What the store has already is left out, so a call that was interrupted is taken up by calling again. An
@@ -71,25 +61,20 @@ def train(
     InputError where the space, dataset or images do not fit, and where the store's networks of this space and
     dataset were trained in another way or elsewhere: such accuracies cannot stand in one table.
     """
-    started = time.monotonic()
     images = load_images(store, request.images)
     _check_counts(request, images)
     there = measurements(store, request.space, request.dataset, METRIC)
     _check_sources(request, there["source"].unique().sort().to_list())
     _check_settings(store, request)
     known = frozenset(there.select("arch", "seed").iter_rows())
-    missing = [(arch, seed) for seed in seeds for arch in archs if (arch, seed) not in known]
-    total = len(archs) * len(seeds)
-    already = total - len(missing)
-    if report:
-        report(already, total)
-    rows: Buffer[dict[str, Any]] = Buffer(partial(write_accuracies, store, source=SOURCE), WRITTEN_TOGETHER)
-    with Workers(workers, partial(_prepare, request, images, device)) as pool, rows:
-        for done, row in enumerate(pool.map(_train, missing), 1):
-            rows.add(row)
-            if report:
-                report(already + done, total)
-    return TrainReport(len(missing), already, time.monotonic() - started)
+    return run_job(
+        [(arch, seed) for seed in seeds for arch in archs],
+        known,
+        partial(mapped, workers, partial(_prepare, request, images, device), _train),
+        partial(write_accuracies, store, source=SOURCE),
+        together=WRITTEN_TOGETHER,
+        progress=progress,
+    )
 
 
 @dataclass(frozen=True, slots=True)

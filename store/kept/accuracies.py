@@ -1,4 +1,4 @@
-"""Trained accuracies: tables imported from files, and rows that training adds.
+"""Trained accuracies: those of imported tables, and rows that training adds.
 
 `accuracies/<space>/<dataset>/<metric>-<source>.parquet`, one row an architecture and seed: space, dataset, metric,
 arch, seed, accuracy (percent, 0 to 100), source. Importing the same table again replaces its file.
@@ -7,8 +7,8 @@ arch, seed, accuracy (percent, 0 to 100), source. Importing the same table again
 from __future__ import annotations
 
 import hashlib
+import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from zcsr.errors import InputError, StoreError, nearest
+from zcsr.errors import InputError, StoreError
 from zcsr.spaces import SearchSpace, dataset_shape, get_space
 from zcsr.store.kept.atomic import is_temporary, write_parquet
 from zcsr.store.kept.store import Store
@@ -35,19 +35,10 @@ SCHEMA = pl.Schema(
     }
 )
 EMPTY = "empty accuracy"
-NOT_A_NUMBER = "accuracy not a number"
 OUT_OF_RANGE = "accuracy outside 0..100"
 UNKNOWN_ARCH = "unknown architecture"
 BAD_SEED = "seed not a whole number"
 DUPLICATE = "duplicate"
-
-
-@dataclass(frozen=True, slots=True)
-class ImportReport:
-    """How many rows of a table were taken, and how many were left out, by reason."""
-
-    taken: int
-    skipped: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,57 +48,6 @@ class AccuracyTable:
     archs: tuple[str, ...]
     accuracies: npt.NDArray[np.float64]
     metric: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row of the user's table; `problem` says why it cannot be taken, None when it can."""
-
-    number: int
-    arch: str
-    seed: int
-    accuracy: float
-    problem: str | None
-    detail: str = ""
-
-
-def import_accuracies(
-    store: Store,
-    table: Path,
-    *,
-    space: str,
-    dataset: str,
-    arch_column: str = "arch",
-    accuracy_column: str,
-    metric: str = "test",
-    seed: int = 0,
-    seed_column: str | None = None,
-    skip_bad: bool = False,
-) -> ImportReport:
-    """Import a Parquet or CSV table of accuracies in percent; its file name becomes the source.
-
-    Rows with an empty accuracy (or NaN) are left out and counted. Every other row must hold a known
-    architecture, once for a seed, and a number in 0..100; otherwise InputError names the first bad row and their
-    count and nothing is written, unless `skip_bad` leaves them out and counts them (the first of duplicates is
-    kept). Importing the same table again replaces what it gave before.
-    """
-    known = get_space(space)
-    dataset_shape(known, dataset)
-    check_name("metric", metric)
-    frame = read_table(table)
-    columns = [arch_column, accuracy_column, *([seed_column] if seed_column else [])]
-    for column in columns:
-        check_column(table, frame, column)
-    seeds = frame[seed_column].to_list() if seed_column else [seed] * frame.height
-    rows = _judged(known, frame[arch_column].to_list(), frame[accuracy_column].to_list(), seeds)
-    _check_percent(table, accuracy_column, rows)
-    _check_bad(table, rows, skip_bad)
-    good = [row for row in rows if row.problem is None]
-    if not good:
-        raise InputError(f"{table} has no accuracy to import in column {accuracy_column!r} ({len(rows)} rows)")
-    source = _source_of(table)
-    _write(store, _frame(space, dataset, metric, good, source), source)
-    return ImportReport(len(good), dict(Counter(row.problem for row in rows if row.problem is not None)))
 
 
 def write_accuracies(store: Store, rows: Sequence[Mapping[str, Any]], source: str) -> None:
@@ -171,99 +111,29 @@ def install_accuracies(store: Store, frame: pl.DataFrame, source: str) -> None:
             _write(store, block, source)
 
 
-def read_table(table: Path) -> pl.DataFrame:
-    """The rows of a Parquet or CSV table, the latter's as text; InputError where it cannot be read."""
-    suffix = table.suffix.lower()
-    if suffix not in (".parquet", ".csv"):
-        raise InputError(f"cannot import {table}: the name must end in .parquet or .csv")
-    if not table.is_file():
-        raise InputError(f"cannot import {table}: there is no such file")
-    try:
-        if suffix == ".csv":  # as text, so that one bad cell is one bad row
-            return pl.read_csv(table, infer_schema=False)
-        return pl.read_parquet(table, glob=False)
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise InputError(f"cannot read {table}: {_first_line(error)}") from error
+def replace_accuracies(store: Store, rows: Sequence[tuple[object, ...]], source: str) -> None:
+    """Put rows of one task and metric, as `SCHEMA` orders them, in the place of all that the source gave before."""
+    _write(store, pl.DataFrame(rows, schema=SCHEMA, orient="row"), source)
 
 
-def _judged(space: SearchSpace, archs: list[Any], values: list[Any], seeds: list[Any]) -> list[_Row]:
-    seen: set[tuple[str, int]] = set()
-    rows = []
-    for number, (arch, value, seed) in enumerate(zip(archs, values, seeds, strict=True), start=1):
-        row = _judge(space, number, arch, value, seed)
-        if row.problem is None:
-            key = (row.arch, row.seed)
-            if key in seen:
-                row = _Row(number, row.arch, row.seed, row.accuracy, DUPLICATE, f"{row.arch} seed {row.seed}")
-            seen.add(key)
-        rows.append(row)
-    return rows
-
-
-def _judge(space: SearchSpace, number: int, arch: Any, value: Any, seed: Any) -> _Row:
-    def bad(problem: str, detail: str) -> _Row:
-        return _Row(number, str(arch), 0, np.nan, problem, detail)
-
-    accuracy = _number(value)
-    if accuracy is None:
-        return bad(NOT_A_NUMBER, repr(value))
-    if np.isnan(accuracy):
-        return bad(EMPTY, "")
+def why_refused(
+    space: SearchSpace, arch: str, seed: object, accuracy: float | None, seen: set[tuple[str, int]]
+) -> tuple[str, str] | None:
+    """Why an accuracy cannot be stored, and what was seen; None when it can, and `seen` has it from then on."""
+    if accuracy is None or math.isnan(accuracy):
+        return EMPTY, ""
     if not 0.0 <= accuracy <= 100.0:
-        return bad(OUT_OF_RANGE, repr(accuracy))
-    whole_seed = _whole(seed)
-    if whole_seed is None:
-        return bad(BAD_SEED, repr(seed))
+        return OUT_OF_RANGE, repr(accuracy)
+    if type(seed) is not int or abs(seed) >= 2**53:
+        return BAD_SEED, repr(seed)
     try:
-        space.index(str(arch))
+        space.index(arch)
     except InputError as error:
-        return bad(UNKNOWN_ARCH, str(error))
-    return _Row(number, str(arch), whole_seed, accuracy, None)
-
-
-def _number(value: Any) -> float | None:
-    """NaN for an empty cell, None for what is no number."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return float("nan")
-    if isinstance(value, bool):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _whole(value: Any) -> int | None:
-    number = _number(value)
-    return int(number) if number is not None and number.is_integer() and abs(number) < 2**53 else None
-
-
-def _check_bad(table: Path, rows: Sequence[_Row], skip_bad: bool) -> None:
-    bad = [row for row in rows if row.problem not in (None, EMPTY)]
-    if not bad or skip_bad:
-        return
-    counts = ", ".join(f"{reason}: {count}" for reason, count in Counter(row.problem for row in bad).items())
-    raise InputError(
-        f"{table}, row {bad[0].number}: {bad[0].problem} ({bad[0].detail}); "
-        f"{len(bad)} of {len(rows)} rows cannot be taken ({counts}) and nothing was imported; "
-        "mend them, or leave them out with --skip-bad"
-    )
-
-
-def _check_percent(table: Path, column: str, rows: Sequence[_Row]) -> None:
-    highest = max((row.accuracy for row in rows if row.problem is None), default=100.0)
-    if 0.0 < highest <= 1.0:
-        raise InputError(
-            f"{table}: the highest value of column {column!r} is {highest}; accuracies are in percent, 0 to 100"
-        )
-
-
-def check_column(table: Path, frame: pl.DataFrame, column: str) -> None:
-    """Raise InputError, with the nearest one, where a table has no such column."""
-    if column in frame.columns:
-        return
-    suggestion = nearest(column, frame.columns)
-    raise InputError(f"{table} has no column {column!r}: it has {', '.join(frame.columns)}{suggestion}")
+        return UNKNOWN_ARCH, str(error)
+    if (arch, seed) in seen:
+        return DUPLICATE, f"{arch} seed {seed}"
+    seen.add((arch, seed))
+    return None
 
 
 def check_name(kind: str, name: str, *, allow_dash: bool = False) -> None:
@@ -278,19 +148,10 @@ def _check_block(space: str, dataset: str, metric: str, block: pl.DataFrame) -> 
     known = get_space(space)
     dataset_shape(known, dataset)
     check_name("metric", metric)
-    rows = _judged(known, *(block[column].to_list() for column in ("arch", "accuracy", "seed")))
-    bad = [row for row in rows if row.problem is not None]
-    if bad:
-        raise InputError(f"accuracies of {space}:{dataset}, row {bad[0].number}: {bad[0].problem} {bad[0].detail}")
-
-
-def _source_of(table: Path) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", table.stem).lstrip(".") or "table"
-
-
-def _frame(space: str, dataset: str, metric: str, rows: Sequence[_Row], source: str) -> pl.DataFrame:
-    records = [(space, dataset, metric, row.arch, row.seed, row.accuracy, source) for row in rows]
-    return pl.DataFrame(records, schema=SCHEMA, orient="row")
+    seen: set[tuple[str, int]] = set()
+    for number, (arch, seed, accuracy) in enumerate(block.select("arch", "seed", "accuracy").iter_rows(), start=1):
+        if refused := why_refused(known, arch, seed, accuracy, seen):
+            raise InputError(f"accuracies of {space}:{dataset}, row {number}: {' '.join(refused)}")
 
 
 def _path(store: Store, block: pl.DataFrame, source: str) -> Path:

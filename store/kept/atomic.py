@@ -16,12 +16,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from zcsr.errors import StoreError
+from filelock import FileLock
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]
+from zcsr.errors import StoreError
 
 if TYPE_CHECKING:
     import polars
@@ -151,14 +148,13 @@ def exclusive(folder: Path) -> Iterator[None]:
 
     Where the platform or the file system has no such locks, nothing is held.
     """
-    descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    lock = FileLock(folder / LOCK_NAME, fallback_to_soft=False)
+    with suppress(OSError, NotImplementedError):
+        lock.acquire()
     try:
-        if fcntl is not None:
-            with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 def flush_folder(folder: Path) -> None:

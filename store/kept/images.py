@@ -1,4 +1,4 @@
-"""Image sets: imported once from what a user holds, then loaded by name; and the data that zcsr brings along.
+"""Image sets, stored under a name; and the data that zcsr brings along.
 
 `images/<name>.parquet` has one row an image: `pixels_hwc_u8` (height * width * channels bytes) and `label`;
 `images/<name>.json` has sizes, classes, normalisation and a hash of the content. The JSON file is written last, and
@@ -12,22 +12,22 @@ import hashlib
 import importlib.resources
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from zcsr.errors import InputError, StoreError
-from zcsr.networks.images import PUBLISHED_NORMALISATION, ImageSet, pool_and_pad
-from zcsr.store.importers.image_files import LABEL, PIXELS, read_images
+from zcsr.networks.images import ImageSet
 from zcsr.store.kept.accuracies import accuracy_tables, install_accuracies
 from zcsr.store.kept.atomic import is_temporary, parse_json_object, write_json, write_parquet
 from zcsr.store.kept.store import Store
+
+PIXELS = "pixels_hwc_u8"
+LABEL = "label"
 
 _DATA_PACKAGE = "zcsr.data"
 _IMAGES_PREFIX = "images-"
@@ -43,42 +43,28 @@ class Embedded:
     accuracies: tuple[str, ...]
 
 
-def import_images(
-    store: Store,
-    path: Path,
-    *,
-    name: str,
-    classes: int | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    pool: int = 1,
-    pad: int = 0,
-    first: int | None = None,
-) -> ImageSet:
-    """Import labelled 8-bit images under a name, and return them; a set of that name is replaced.
-
-    `path` is a Parquet file (columns pixels_hwc_u8 and label; square images of 1 or 3 channels), an NPZ file
-    (images, x or pixels, uint8 [n, h, w], [n, h, w, c] or [n, c, h, w]; labels or y), the folder of CIFAR-10,
-    CIFAR-100 or the down-sampled ImageNet (training images), of MNIST's idx files (training images, then test
-    images), or one with a folder of PNG or JPEG files for each class (numbered by name; their images take turns).
-    Images are averaged over blocks of `pool` x `pool` pixels, then get a black border of `pad` pixels.
-    `first` is how many are taken, all when None. `classes` is one more than the highest label unless given; for
-    the down-sampled ImageNet it selects the first classes, 120 for ImageNet16-120. The normalisation is the given
-    mean and std (for pixels in 0..1), else the published one of that name, else computed from the set; which of
-    the three is kept in the metadata.
-
-    Raises InputError when the file cannot be read or its content does not fit.
-    """
-    _check_name(name)
-    pixels, labels = read_images(path, classes)
-    if not len(pixels):
-        raise InputError(f"{path} holds no images")
-    pixels, labels = pool_and_pad(pixels[:first], pool, pad), labels[:first]
-    chosen_mean, chosen_std, origin = _normalisation(name, pixels, mean, std)
-    count = int(labels.max()) + 1 if classes is None else classes
-    images = ImageSet(name, pixels, labels, count, chosen_mean, chosen_std)
-    _store_images(store, images, origin)
-    return images
+def write_images(store: Store, images: ImageSet, origin: str) -> None:
+    """Store a set, in the place of one of its name; `origin` says where its normalisation is from."""
+    metadata = {
+        "name": images.name,
+        "count": len(images),
+        "height": images.height,
+        "width": images.width,
+        "channels": images.channels,
+        "classes": images.classes,
+        "mean": list(images.mean),
+        "std": list(images.std),
+        "normalisation": origin,
+        "sha256": images_hash(images),
+    }
+    frame = pl.DataFrame(
+        {PIXELS: [image.tobytes() for image in images.pixels], LABEL: images.labels},
+        schema={PIXELS: pl.Binary, LABEL: pl.Int64},
+    )
+    marker = store.images_dir / f"{images.name}.json"
+    marker.unlink(missing_ok=True)
+    write_parquet(frame, store.images_dir / f"{images.name}.parquet")
+    write_json(metadata, marker)
 
 
 def load_images(store: Store, name: str, *, data: Traversable | None = None) -> ImageSet:
@@ -164,7 +150,7 @@ class _Found:
 
 
 def _find(store: Store, name: str, data: Traversable | None) -> _Found:
-    _check_name(name)
+    check_images_name(name)
     stored = _Found(store.images_dir / f"{name}.parquet", store.images_dir / f"{name}.json")
     if stored.metadata.is_file():
         return stored
@@ -201,59 +187,7 @@ def _between(names: Iterable[str], prefix: str) -> list[str]:
     return [name[len(prefix) : -len(".parquet")] for name in names if name.startswith(prefix)]
 
 
-def _check_name(name: str) -> None:
+def check_images_name(name: str) -> None:
+    """Raise InputError for a name that no image set can have."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         raise InputError(f"{name!r} cannot name an image set: use letters, digits, '_', '.' and '-'")
-
-
-def _store_images(store: Store, images: ImageSet, origin: str) -> None:
-    metadata = {
-        "name": images.name,
-        "count": len(images),
-        "height": images.height,
-        "width": images.width,
-        "channels": images.channels,
-        "classes": images.classes,
-        "mean": list(images.mean),
-        "std": list(images.std),
-        "normalisation": origin,
-        "sha256": images_hash(images),
-    }
-    frame = pl.DataFrame(
-        {PIXELS: [image.tobytes() for image in images.pixels], LABEL: images.labels},
-        schema={PIXELS: pl.Binary, LABEL: pl.Int64},
-    )
-    marker = store.images_dir / f"{images.name}.json"
-    marker.unlink(missing_ok=True)
-    write_parquet(frame, store.images_dir / f"{images.name}.parquet")
-    write_json(metadata, marker)
-
-
-def _normalisation(
-    name: str,
-    pixels: npt.NDArray[np.uint8],
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
-) -> tuple[tuple[float, ...], tuple[float, ...], str]:
-    if (mean is None) != (std is None):
-        raise InputError("give both mean and std of the images, or neither")
-    if mean is not None and std is not None:
-        return tuple(map(float, mean)), tuple(map(float, std)), "given"
-    published = PUBLISHED_NORMALISATION.get(name)
-    if published is not None and len(published[0]) == pixels.shape[3]:
-        return *published, "published"
-    return *_computed(pixels), "computed"
-
-
-def _computed(pixels: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    means, deviations = [], []
-    for channel in range(pixels.shape[3]):
-        counts = np.bincount(pixels[..., channel].ravel(), minlength=256)
-        levels = np.arange(256) / 255
-        mean = float(np.average(levels, weights=counts))
-        deviation = float(np.sqrt(np.average((levels - mean) ** 2, weights=counts)))
-        if deviation == 0.0:
-            raise InputError(f"channel {channel} of the images is the same everywhere: give mean and std")
-        means.append(mean)
-        deviations.append(deviation)
-    return tuple(means), tuple(deviations)

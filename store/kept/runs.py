@@ -297,10 +297,6 @@ class RunStore:
                 )
             yield generation
 
-    def generation_count(self) -> int:
-        """How many generations are stored."""
-        return len(self._numbers())
-
     def write_test_scores(self, scores: Iterable[TestScore]) -> int:
         """Store scores on test networks in one atomic file; return how many were new.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from platformdirs import user_data_path
+
 import zcsr
 from zcsr.errors import StoreError
 from zcsr.store.kept.atomic import is_temporary, read_json_object, write_json
@@ -16,12 +18,15 @@ MANIFEST_NAME = "manifest.json"
 
 
 def default_root() -> Path:
-    """The folder of the store when none is named: `ZCSR_STORE`, else `zcsr` in the user's data folder."""
+    """The folder of the store when none is named: `ZCSR_STORE`, else `zcsr` in the user's data folder.
+
+    A store in `~/.local/share/zcsr`, or in `zcsr` of `XDG_DATA_HOME`, is found on every system.
+    """
     named = os.environ.get("ZCSR_STORE")
     if named:
         return Path(named).expanduser()
-    data_home = os.environ.get("XDG_DATA_HOME")
-    return (Path(data_home) if data_home else Path.home() / ".local" / "share") / "zcsr"
+    old = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "zcsr"
+    return old if (old / MANIFEST_NAME).is_file() else user_data_path("zcsr", appauthor=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +49,6 @@ class Store:
             _create(root)
         _check_manifest(root)
         return cls(root)
-
-    @property
-    def manifest_path(self) -> Path:
-        """Schema version, zcsr version and date of creation."""
-        return self.root / MANIFEST_NAME
 
     @property
     def accuracies_dir(self) -> Path:

@@ -15,7 +15,7 @@ from zcsr.cli import console as console_module
 from zcsr.cli.console import Pace, duration, progress
 from zcsr.cli.display import BARS, EvolveDisplay, Standing, leader_of, simplified, sparkline
 from zcsr.cli.tables import Column, cell, layout
-from zcsr.evolve.ledger import Progress
+from zcsr.evolve.ledger import GenerationProgress
 from zcsr.evolve.records import Generation
 
 LONG = "fro(sigmoid(logdet(matmul(sign(T1G_D), normalise(add(T2G_D, mul(T1_D, T3)))))))"
@@ -137,7 +137,7 @@ def test_cells_are_short(value: object, text: str) -> None:
     assert cell(value) == text
 
 
-# Progress --------------------------------------------------------------------------------------------------------
+# Progress ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_what_remains_follows_from_the_generations_so_far(generations: list[Gene
 def test_the_panel_shows_how_the_search_stands(width: int, generations: list[Generation]) -> None:
     console = Console(file=io.StringIO(), width=width)
     display = EvolveDisplay(console, samples.CONFIG, "my-run", generations[:2])
-    display.observe(Progress(2, "scores", 3, 8, 120))
+    display.observe(GenerationProgress(2, "scores", 3, 8, 120))
     console.print(display.render())
     lines = shown(console).splitlines()
     text = "\n".join(lines)
@@ -279,7 +279,7 @@ def test_elsewhere_there_is_a_line_a_generation(generations: list[Generation]) -
     console = Console(file=io.StringIO(), width=80)
     with EvolveDisplay(console, samples.CONFIG, "run") as display:
         for generation in generations:
-            display.observe(Progress(generation.number, "random", 1, 3, 40))
+            display.observe(GenerationProgress(generation.number, "random", 1, 3, 40))
             display.update(generation)
     lines = shown(console).splitlines()
     assert [line.split(":")[0] for line in lines] == [f"generation {number} of 3" for number in (1, 2, 3)]

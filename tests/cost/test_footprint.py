@@ -25,7 +25,7 @@ from commands import done, zcsr
 from zcsr import queries
 from zcsr.cost.footprint import GREEN_ALGORITHMS, PAPER_GRAMS, Footprint
 from zcsr.cost.meter import open_meter
-from zcsr.engine.processes import Workers
+from zcsr.engine.workers import open_workers
 from zcsr.errors import InputError, StoreError
 from zcsr.language.text import parse
 from zcsr.reports import render_run, render_scores, render_search
@@ -237,7 +237,7 @@ def test_a_session_is_measured_by_the_clocks(empty: Store) -> None:
 
 def test_the_processes_of_workers_count(empty: Store) -> None:
     own = time.process_time()
-    with Session(empty, Work("collect", workers=2)), Workers(2, burning.nothing) as pool:
+    with Session(empty, Work("collect", workers=2)), open_workers(2, burning.nothing) as pool:
         used = dict(pool.map(burning.burn_there, [0.4] * 4))
     own = time.process_time() - own
     (record,) = records(empty)

@@ -24,9 +24,9 @@ from zcsr.evolve import (
     COUNTERS,
     EvolveConfig,
     Generation,
+    GenerationProgress,
     Individual,
     ProgramRecord,
-    Progress,
     Rejection,
     TaskData,
     choose_probes,
@@ -399,7 +399,7 @@ def test_a_run_can_be_prolonged(run, tasks, scorer):
 
 
 def test_a_run_killed_inside_a_generation_resumes_from_the_last_complete_one(run, tasks, scorer):
-    def kill(progress: Progress) -> None:
+    def kill(progress: GenerationProgress) -> None:
         if (progress.generation, progress.part) == (2, "scores"):
             raise KeyboardInterrupt
 
@@ -430,7 +430,7 @@ def test_the_global_generators_are_left_alone(tasks, scorer):
 
 
 def test_progress_leads_to_what_is_wanted(tasks, scorer):
-    seen: list[Progress] = []
+    seen: list[GenerationProgress] = []
     list(evolve(replace(CONFIG, generations=2), tasks, scorer, observe=seen.append))
     for number, parts in ((0, ["random", "scores"]), (1, ["children", "random", "scores"])):
         of_generation = [progress for progress in seen if progress.generation == number]

@@ -46,7 +46,7 @@ from zcsr.reports.program_page import (
 from zcsr.sameness.recognise import program_keys
 from zcsr.spaces import get_space
 from zcsr.store import Store
-from zcsr.store.jobs.collecting import collect
+from zcsr.store.jobs.collecting import collect_networks
 from zcsr.store.jobs.explaining import networks_of_task
 from zcsr.store.kept.collections import Collection
 from zcsr.store.kept.runs import create_run, open_run
@@ -342,7 +342,7 @@ def test_twins_in_the_archive_are_found_with_the_reason(store: Store) -> None:
 def test_networks_whose_statistics_are_stored_come_first(store: Store) -> None:
     collection = Collection.of("nasbench201-mini", "fashion-mnist", "fashion-mnist", StatisticsConfig())
     archs = SPACE.sample(3, random.Random(8))
-    collect(store, collection, archs)
+    collect_networks(store, collection, archs)
     given = (store, parse("l1(T3)"), "nasbench201-mini", "fashion-mnist", "fashion-mnist")
     assert set(networks_of_task(*given, 3).archs) == set(archs)
     assert networks_of_task(*given, 4).archs == tuple(SPACE.sample(4, random.Random(0)))

@@ -426,7 +426,7 @@ def test_a_search_that_is_interrupted_goes_on_to_the_same_files(
             run_searches(broken, plan_of(broken))
     monkeypatch.setattr(searches_module, "run_strategy", stops(1000))
     reports: list[tuple[int, int]] = []
-    assert run_searches(broken, plan_of(broken), report=lambda *one: reports.append(one)) == name
+    assert run_searches(broken, plan_of(broken), progress=lambda *one: reports.append(one)) == name
     assert reports == [(29, 30), (30, 30)]
     assert len(seen) == 30
     first, second = (store.searches_dir / name for store in (whole, broken))

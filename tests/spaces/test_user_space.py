@@ -38,7 +38,7 @@ from zcsr.spaces import (
 )
 from zcsr.store import Collection, Store, import_accuracies, import_images, list_collections, open_collection
 from zcsr.store import query as run_sql
-from zcsr.store.jobs.collecting import collect
+from zcsr.store.jobs.collecting import collect_networks
 from zcsr.store.jobs.experiment import Experiment, TaskRequest
 from zcsr.store.jobs.space_files import use_spaces_of
 
@@ -251,8 +251,8 @@ def test_workers_run_what_this_process_has_read(store: Store, folder: Path, tmp_
     path.write_text("raise RuntimeError('the file as it is now')")
     archs = get_space("tiny").sample(2, random.Random(0))
     one, two = collection_of(), collection_of(StatisticsConfig(seed=0, batch_size=2))
-    assert collect(store, one, archs, workers=2).collected == 2
-    assert collect(store, two, archs, workers=1).collected == 2
+    assert collect_networks(store, one, archs, workers=2).done == 2
+    assert collect_networks(store, two, archs, workers=1).done == 2
     assert open_collection(store, one).archs() == set(archs)
     expected = runpy.run_path(str(folder / "tiny.py"))["build"](archs[0], 4, 1)
     shapes = {tuple(conv.weight.shape) for conv in expected.convs}
@@ -262,7 +262,7 @@ def test_workers_run_what_this_process_has_read(store: Store, folder: Path, tmp_
 
 def test_a_changed_file_makes_another_collection(store: Store, folder: Path, tmp_path: Path) -> None:
     first = collection_of()
-    collect(store, first, ["w4-d1-k1"])
+    collect_networks(store, first, ["w4-d1-k1"])
     changed = tmp_path / "tiny.py"
     changed.write_text((folder / "tiny.py").read_text() + "# changed\n")
     use_spaces_of([changed])
@@ -270,8 +270,8 @@ def test_a_changed_file_makes_another_collection(store: Store, folder: Path, tmp
     assert (first.space, first.config) == (second.space, second.config)
     assert first.id != second.id
     with pytest.raises(InputError, match="is not what it was"):
-        collect(store, first, ["w4-d1-k3"])
-    collect(store, second, ["w4-d1-k1"])
+        collect_networks(store, first, ["w4-d1-k3"])
+    collect_networks(store, second, ["w4-d1-k1"])
     assert set(list_collections(store)) == {first, second}
 
 

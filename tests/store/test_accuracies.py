@@ -9,14 +9,9 @@ import pytest
 
 from zcsr.errors import InputError, StoreError
 from zcsr.spaces import get_space
-from zcsr.store.kept.accuracies import (
-    SCHEMA,
-    ImportReport,
-    accuracies,
-    accuracy_tables,
-    import_accuracies,
-    write_accuracies,
-)
+from zcsr.store.importers.accuracy_tables import import_accuracies
+from zcsr.store.importers.user_tables import ImportReport
+from zcsr.store.kept.accuracies import SCHEMA, accuracies, accuracy_tables, write_accuracies
 from zcsr.store.kept.store import Store
 
 SPACE = get_space("nasbench201")

@@ -21,9 +21,11 @@ from zcsr.cli import main
 from zcsr.errors import InputError
 from zcsr.spaces import get_space
 from zcsr.store.importers.benchmark_files import import_benchmark
+from zcsr.store.importers.image_sets import import_images
 from zcsr.store.importers.pickle_reader import PickleReader
-from zcsr.store.kept.accuracies import ImportReport, accuracies
-from zcsr.store.kept.images import import_images, load_images
+from zcsr.store.importers.user_tables import ImportReport
+from zcsr.store.kept.accuracies import accuracies
+from zcsr.store.kept.images import load_images
 from zcsr.store.kept.store import Store
 from zcsr.store.sql.index import query
 
@@ -173,7 +175,7 @@ def test_a_shorter_training_has_its_own_metrics(store: Store, tmp_path: Path, ma
 def test_the_size_space_takes_ninety_epochs(store: Store, tmp_path: Path) -> None:
     folder = nats_folder(tmp_path / "NATS-sss-v1_0-50262-simple", SSS_ARCHS, (1, 12, 90))
     steps: list[tuple[int, int]] = []
-    report = import_benchmark(store, folder, report=lambda done, total: steps.append((done, total)))
+    report = import_benchmark(store, folder, progress=lambda done, total: steps.append((done, total)))
     assert report.taken == 3 * 6 * 2
     assert stored(store, "nats-sss") == expected(SSS_ARCHS, 90)
     assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]

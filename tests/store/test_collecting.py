@@ -13,9 +13,10 @@ import torch
 from zcsr.errors import InputError, StoreError
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
-from zcsr.store.jobs.collecting import collect
+from zcsr.store.importers.image_sets import import_images
+from zcsr.store.jobs.collecting import collect_networks
 from zcsr.store.kept.collections import Collection, CollectionStore, open_collection
-from zcsr.store.kept.images import import_images, load_images
+from zcsr.store.kept.images import load_images
 from zcsr.store.kept.store import Store
 
 SPACE = get_space("nasbench201-mini")
@@ -43,8 +44,8 @@ def contents(opened: CollectionStore) -> dict[str, bytes]:
 
 def test_collects_what_network_statistics_gives(store: Store) -> None:
     seen: list[tuple[int, int]] = []
-    report = collect(store, GREY, ARCHS, progress=lambda done, total: seen.append((done, total)))
-    assert (report.collected, report.already) == (18, 0)
+    report = collect_networks(store, GREY, ARCHS, progress=lambda done, total: seen.append((done, total)))
+    assert (report.done, report.already) == (18, 0)
     assert report.seconds > 0
     assert seen == [(0, 18), (8, 18), (16, 18), (18, 18)]
     opened = open_collection(store, GREY)
@@ -60,11 +61,13 @@ def test_collects_what_network_statistics_gives(store: Store) -> None:
 
 
 def test_repeating_computes_nothing(store: Store) -> None:
-    collect(store, GREY, ARCHS[:5])
+    collect_networks(store, GREY, ARCHS[:5])
     before = contents(open_collection(store, GREY))
     seen: list[tuple[int, int]] = []
-    report = collect(store, GREY, [*ARCHS[:5], ARCHS[0]], progress=lambda done, total: seen.append((done, total)))
-    assert (report.collected, report.already, report.bytes) == (0, 5, 0)
+    report = collect_networks(
+        store, GREY, [*ARCHS[:5], ARCHS[0]], progress=lambda done, total: seen.append((done, total))
+    )
+    assert (report.done, report.already, report.bytes) == (0, 5, 0)
     assert seen == [(5, 5)]
     assert contents(open_collection(store, GREY)) == before
 
@@ -75,12 +78,12 @@ def test_an_interrupted_call_goes_on(store: Store, tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        collect(store, GREY, ARCHS, progress=stop)
+        collect_networks(store, GREY, ARCHS, progress=stop)
     assert open_collection(store, GREY).archs() == set(ARCHS[:8])
-    report = collect(store, GREY, ARCHS)
-    assert (report.collected, report.already) == (10, 8)
+    report = collect_networks(store, GREY, ARCHS)
+    assert (report.done, report.already) == (10, 8)
     whole = new_store(tmp_path / "whole")
-    collect(whole, GREY, ARCHS)
+    collect_networks(whole, GREY, ARCHS)
     assert contents(open_collection(store, GREY)) == contents(open_collection(whole, GREY))
 
 
@@ -88,8 +91,8 @@ def test_an_interrupted_call_goes_on(store: Store, tmp_path: Path) -> None:
 def test_workers_give_the_same_files(store: Store, tmp_path: Path) -> None:
     other = new_store(tmp_path / "other")
     seen: list[int] = []
-    collect(store, GREY, ARCHS, workers=2, progress=lambda done, _: seen.append(done))
-    collect(other, GREY, ARCHS)
+    collect_networks(store, GREY, ARCHS, workers=2, progress=lambda done, _: seen.append(done))
+    collect_networks(other, GREY, ARCHS)
     assert seen == [0, 8, 16, 18]
     assert contents(open_collection(store, GREY)) == contents(open_collection(other, GREY))
 
@@ -99,13 +102,13 @@ import random, sys
 from pathlib import Path
 from zcsr.spaces import get_space
 from zcsr.networks.untrained import StatisticsConfig
-from zcsr.store.jobs.collecting import collect
+from zcsr.store.jobs.collecting import collect_networks
 from zcsr.store.kept.collections import Collection
 from zcsr.store.kept.store import Store
 
 archs = get_space("nasbench201-mini").sample(18, random.Random(7))[:: int(sys.argv[2])]
 collection = Collection("nasbench201-mini", "fashion-mnist", "grey", StatisticsConfig())
-collect(Store.open(Path(sys.argv[1])), collection, archs)
+collect_networks(Store.open(Path(sys.argv[1])), collection, archs)
 """
 
 
@@ -124,14 +127,14 @@ def test_two_processes_collect_the_same_networks(store: Store) -> None:
 def test_larger_batches_make_smaller_blocks(store: Store) -> None:
     seen: list[int] = []
     batched = Collection("nasbench201-mini", "fashion-mnist", "grey", StatisticsConfig(batch_size=3))
-    collect(store, batched, ARCHS[:5], progress=lambda done, _: seen.append(done))
+    collect_networks(store, batched, ARCHS[:5], progress=lambda done, _: seen.append(done))
     assert seen == [0, 2, 4, 5]
 
 
 def test_large_networks_have_shards_of_their_own(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zcsr.store.jobs.collecting._SHARD_BYTES", 1)
-    report = collect(store, GREY, ARCHS[:5])
-    assert report.collected == 5
+    report = collect_networks(store, GREY, ARCHS[:5])
+    assert report.done == 5
     opened = open_collection(store, GREY)
     shards = list(opened.folder.glob("summary-*.parquet"))
     assert [pl.read_parquet(path)["arch"].n_unique() for path in shards] == [1] * 5
@@ -141,18 +144,18 @@ def test_large_networks_have_shards_of_their_own(store: Store, monkeypatch: pyte
 
 def test_bad_input_is_refused_before_anything_is_made(store: Store) -> None:
     with pytest.raises(InputError, match="no NAS-Bench-201 architecture"):
-        collect(store, GREY, [ARCHS[0], "|what~0|"])
+        collect_networks(store, GREY, [ARCHS[0], "|what~0|"])
     with pytest.raises(InputError, match="no image set 'colour'"):
-        collect(store, Collection("nasbench201-mini", "fashion-mnist", "colour", GREY.config), ARCHS)
+        collect_networks(store, Collection("nasbench201-mini", "fashion-mnist", "colour", GREY.config), ARCHS)
     with pytest.raises(InputError, match="no dataset 'cifar10'"):
-        collect(store, Collection("nasbench201-mini", "cifar10", "grey", GREY.config), ARCHS)
+        collect_networks(store, Collection("nasbench201-mini", "cifar10", "grey", GREY.config), ARCHS)
     with pytest.raises(InputError, match="workers must be at least 1"):
-        collect(store, GREY, ARCHS, workers=0)
+        collect_networks(store, GREY, ARCHS, workers=0)
     with pytest.raises(StoreError, match="no collection"):
         open_collection(store, Collection("nasbench201-mini", "fashion-mnist", "colour", GREY.config))
     assert not list(store.statistics_dir.rglob("*.parquet"))
 
 
 def test_nothing_to_collect(store: Store) -> None:
-    report = collect(store, GREY, [])
-    assert (report.collected, report.already, report.bytes) == (0, 0, 0)
+    report = collect_networks(store, GREY, [])
+    assert (report.done, report.already, report.bytes) == (0, 0, 0)

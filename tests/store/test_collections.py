@@ -23,6 +23,7 @@ from zcsr.networks.images import ImageSet
 from zcsr.networks.instances import Instance, NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
+from zcsr.store.importers.image_sets import import_images
 from zcsr.store.kept import encoding
 from zcsr.store.kept.atomic import read_json_object, write_json
 from zcsr.store.kept.collections import (
@@ -32,7 +33,6 @@ from zcsr.store.kept.collections import (
     open_collection,
     read_collection,
 )
-from zcsr.store.kept.images import import_images
 from zcsr.store.kept.store import Store
 from zcsr.store.kept.summaries import SUMMARY_SCHEMA, summaries, summarise
 

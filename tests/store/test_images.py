@@ -18,7 +18,8 @@ import pytest
 from zcsr.errors import InputError, StoreError
 from zcsr.networks.images import PUBLISHED_NORMALISATION, ImageSet
 from zcsr.spaces import get_space
-from zcsr.store.importers.unpickle import load_plain, loads_plain
+from zcsr.store.importers.image_sets import import_images
+from zcsr.store.importers.pickle_reader import PickleReader, load_plain
 from zcsr.store.jobs.experiment import embedded_requests
 from zcsr.store.kept.accuracies import accuracies, write_accuracies
 from zcsr.store.kept.images import (
@@ -27,12 +28,20 @@ from zcsr.store.kept.images import (
     embedded_tasks,
     image_names,
     images_hash,
-    import_images,
     install_missing,
     load_images,
     stored_images_hash,
 )
 from zcsr.store.kept.store import Store
+
+
+def loads_plain(content: bytes) -> Any:
+    return PickleReader(content, "it", arrays=True).read()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(tmp_path / "store", create=True)
 
 
 def pixels(count: int = 5, side: int = 8, channels: int = 3, seed: int = 0) -> np.ndarray:

@@ -23,21 +23,21 @@ from zcsr.store.kept.atomic import (
     write_parquet,
     written_aside,
 )
-from zcsr.store.kept.store import SCHEMA_VERSION, Store, default_root
+from zcsr.store.kept.store import MANIFEST_NAME, SCHEMA_VERSION, Store, default_root
 
 
 def test_create_makes_a_store_that_opens(tmp_path: Path) -> None:
     made = Store.open(tmp_path / "deep" / "store", create=True)
     assert Store.open(tmp_path / "deep" / "store") == made
-    manifest = json.loads(made.manifest_path.read_text())
+    manifest = json.loads((made.root / MANIFEST_NAME).read_text())
     assert manifest["schema"] == SCHEMA_VERSION
     assert manifest["zcsr"] == zcsr.__version__
     assert manifest["created"].endswith("+00:00")
 
 
 def test_create_again_keeps_the_manifest(tmp_path: Path) -> None:
-    first = Store.open(tmp_path, create=True).manifest_path.read_bytes()
-    assert Store.open(tmp_path, create=True).manifest_path.read_bytes() == first
+    first = Store.open(tmp_path, create=True).root.joinpath(MANIFEST_NAME).read_bytes()
+    assert Store.open(tmp_path, create=True).root.joinpath(MANIFEST_NAME).read_bytes() == first
 
 
 @pytest.mark.parametrize("there", [False, True])
@@ -64,7 +64,7 @@ def test_create_refuses_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("create", [False, True])
 def test_another_schema_version_is_refused_naming_both(tmp_path: Path, create: bool) -> None:
     store = Store.open(tmp_path, create=True)
-    write_json({"schema": 7, "zcsr": "9.9"}, store.manifest_path)
+    write_json({"schema": 7, "zcsr": "9.9"}, store.root / MANIFEST_NAME)
     with pytest.raises(
         StoreError, match=rf"schema version 7 .*9\.9.*reads schema version {SCHEMA_VERSION}: install"
     ):
@@ -86,6 +86,16 @@ def test_default_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert default_root() == tmp_path / "data" / "zcsr"
     monkeypatch.delenv("XDG_DATA_HOME")
     assert default_root() == Path.home() / ".local" / "share" / "zcsr"
+
+
+def test_a_store_at_the_old_place_is_still_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # As on other systems, where the user's data are elsewhere.
+    monkeypatch.setattr("zcsr.store.kept.store.user_data_path", lambda *_, **__: tmp_path / "system" / "zcsr")
+    monkeypatch.delenv("ZCSR_STORE", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert default_root() == tmp_path / "system" / "zcsr"
+    Store.open(tmp_path / "data" / "zcsr", create=True)
+    assert default_root() == tmp_path / "data" / "zcsr"
 
 
 def test_parquet_is_replaced_whole(tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ from zcsr.networks.untrained import StatisticsConfig, network_statistics, untrai
 from zcsr.proxies import get_proxy
 from zcsr.spaces import get_space
 from zcsr.store import Collection, Store, load_images, named, query, write_accuracies
-from zcsr.store.jobs.collecting import collect
-from zcsr.store.jobs.testing import score_archs, scored_pairs
-from zcsr.store.kept.images import import_images
+from zcsr.store.importers.image_sets import import_images
+from zcsr.store.jobs.collecting import collect_networks
+from zcsr.store.jobs.testing import score_and_store, scored_pairs
 
 SPACE = get_space("nasbench201-mini")
 ARCHS = SPACE.sample(6, random.Random(1))
@@ -49,8 +49,8 @@ def naive(images: ImageSet, text: str, arch: str) -> float:
 
 
 def test_scores_are_those_of_each_network_on_its_own(store: Store) -> None:
-    report = score_archs(store, COLLECTION, Measures(PROGRAMS), ARCHS)
-    assert (report.scored, report.already) == (6, 0)
+    report = score_and_store(store, COLLECTION, Measures(PROGRAMS), ARCHS)
+    assert (report.done, report.already) == (6, 0)
     rows = query(store, "SELECT text, arch, score FROM network_scores")
     assert rows.height == 12
     images = load_images(store, "noise")
@@ -59,11 +59,13 @@ def test_scores_are_those_of_each_network_on_its_own(store: Store) -> None:
 
 
 def test_what_is_scored_already_is_not_scored_again(store: Store) -> None:
-    score_archs(store, COLLECTION, Measures(PROGRAMS[:1]), ARCHS[:4])
-    report = score_archs(store, COLLECTION, Measures(PROGRAMS[:1]), ARCHS)
-    assert (report.scored, report.already) == (2, 4)
-    report = score_archs(store, COLLECTION, Measures(PROGRAMS), ARCHS)  # the second program is new to all of them
-    assert (report.scored, report.already) == (6, 0)
+    score_and_store(store, COLLECTION, Measures(PROGRAMS[:1]), ARCHS[:4])
+    report = score_and_store(store, COLLECTION, Measures(PROGRAMS[:1]), ARCHS)
+    assert (report.done, report.already) == (2, 4)
+    report = score_and_store(
+        store, COLLECTION, Measures(PROGRAMS), ARCHS
+    )  # the second program is new to all of them
+    assert (report.done, report.already) == (6, 0)
     assert scored_pairs(store, COLLECTION) == {(program.id, arch) for program in PROGRAMS for arch in ARCHS}
     assert query(store, "SELECT count(*) AS n FROM network_scores")["n"].item() == 12
 
@@ -76,7 +78,7 @@ def test_an_interrupted_call_keeps_what_it_has_written(store: Store, monkeypatch
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        score_archs(store, COLLECTION, Measures(PROGRAMS), ARCHS, report=interrupt)
+        score_and_store(store, COLLECTION, Measures(PROGRAMS), ARCHS, progress=interrupt)
     assert {arch for _, arch in scored_pairs(store, COLLECTION)} == set(ARCHS[:5])
 
 
@@ -88,7 +90,7 @@ def test_correlations_are_those_of_scipy_and_leave_out_what_is_not_finite(store:
     ]
     write_accuracies(store, rows, "made")
     infinite = parse("reciprocal(zeros_like(T1_D))")
-    score_archs(store, COLLECTION, Measures((PROGRAMS[0], infinite)), ARCHS)
+    score_and_store(store, COLLECTION, Measures((PROGRAMS[0], infinite)), ARCHS)
     table = {row["text"]: row for row in named(store, "network_correlations").iter_rows(named=True)}
     scores = query(store, "SELECT arch, score FROM network_scores WHERE text = 'fro(T1_D)'").rows()
     expected = [accuracies[arch] for arch, _ in scores]
@@ -100,15 +102,15 @@ def test_correlations_are_those_of_scipy_and_leave_out_what_is_not_finite(store:
 
 
 def test_what_a_collection_is_made_from_is_on_record_once(store: Store) -> None:
-    score_archs(store, COLLECTION, Measures(PROGRAMS), ARCHS[:2])
-    collect(store, COLLECTION, ARCHS[:1])
+    score_and_store(store, COLLECTION, Measures(PROGRAMS), ARCHS[:2])
+    collect_networks(store, COLLECTION, ARCHS[:1])
     rows = query(store, "SELECT collection, images, batch_size FROM collections").rows()
     assert rows == [(COLLECTION.id, COLLECTION.images, COLLECTION.config.batch_size)]
 
 
 def test_proxies_are_scored_on_the_very_networks_that_programs_are(store: Store) -> None:
     measures = Measures(PROGRAMS[:1], ("params", "naswot"))
-    score_archs(store, COLLECTION, measures, ARCHS)
+    score_and_store(store, COLLECTION, measures, ARCHS)
     config = COLLECTION.config
     images = load_images(store, COLLECTION.images)
     for arch in ARCHS:
@@ -123,7 +125,7 @@ def test_proxies_are_scored_on_the_very_networks_that_programs_are(store: Store)
 
 
 def test_what_is_complete_is_not_computed_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    score_archs(store, COLLECTION, Measures(PROGRAMS, ("params",)), ARCHS)
+    score_and_store(store, COLLECTION, Measures(PROGRAMS, ("params",)), ARCHS)
     asked: list[Measures] = []
 
     def spy(*args: Any) -> Iterator[tuple[str, Any, float]]:
@@ -131,9 +133,9 @@ def test_what_is_complete_is_not_computed_again(store: Store, monkeypatch: pytes
         return score_networks(*args)
 
     monkeypatch.setattr("zcsr.store.jobs.testing.score_networks", spy)
-    report = score_archs(store, COLLECTION, Measures(PROGRAMS, ("params", "synflow")), ARCHS)
+    report = score_and_store(store, COLLECTION, Measures(PROGRAMS, ("params", "synflow")), ARCHS)
     assert asked == [Measures((), ("synflow",))]
-    assert (report.scored, report.already) == (len(ARCHS), 0)
+    assert (report.done, report.already) == (len(ARCHS), 0)
 
 
 def test_weights_are_torchs_own_on_demand(store: Store) -> None:
@@ -152,7 +154,7 @@ def test_weights_are_torchs_own_on_demand(store: Store) -> None:
 
 def test_an_unknown_architecture_is_refused_before_anything_is_scored(store: Store) -> None:
     with pytest.raises(InputError, match="conv_9x9"):
-        score_archs(
+        score_and_store(
             store, COLLECTION, Measures(PROGRAMS), [*ARCHS, "|conv_9x9~0|+|none~0|none~1|+|none~0|none~1|none~2|"]
         )
     assert scored_pairs(store, COLLECTION) == set()

@@ -13,9 +13,9 @@ from zcsr.errors import InputError
 from zcsr.networks.training import TrainingConfig
 from zcsr.spaces import get_space
 from zcsr.store import Store, query
-from zcsr.store.jobs.training import TrainRequest, train
+from zcsr.store.importers.image_sets import import_images
+from zcsr.store.jobs.training import TrainRequest, train_networks
 from zcsr.store.kept.accuracies import accuracies, measurements, write_accuracies
-from zcsr.store.kept.images import import_images
 
 SPACE = get_space("nasbench201-mini")
 ARCHS = SPACE.sample(2, random.Random(3))
@@ -49,8 +49,10 @@ def rows(store: Store) -> list[tuple[object, ...]]:
 
 def test_every_architecture_is_trained_with_every_seed(store: Store) -> None:
     seen: list[tuple[int, int]] = []
-    report = train(store, REQUEST, ARCHS, range(2), report=lambda done, total: seen.append((done, total)))
-    assert (report.trained, report.already) == (4, 0)
+    report = train_networks(
+        store, REQUEST, ARCHS, range(2), progress=lambda done, total: seen.append((done, total))
+    )
+    assert (report.done, report.already) == (4, 0)
     assert seen == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
     assert measured(store, "nasbench201-mini", "fashion-mnist") == {(a, s) for a in ARCHS for s in (0, 1)}
     table = rows(store)
@@ -66,36 +68,36 @@ def test_a_second_call_goes_on_and_the_table_is_that_of_one_call(store: Store, t
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(store, REQUEST, ARCHS, range(3), report=interrupt)
-    report = train(store, REQUEST, ARCHS, range(3))
-    assert (report.trained, report.already) == (3, 3)
+        train_networks(store, REQUEST, ARCHS, range(3), progress=interrupt)
+    report = train_networks(store, REQUEST, ARCHS, range(3))
+    assert (report.done, report.already) == (3, 3)
     other = Store.open(tmp_path / "other", create=True)
     import_images(other, tmp_path / "stripes.npz", name="stripes")
-    train(other, REQUEST, ARCHS, range(3))
+    train_networks(other, REQUEST, ARCHS, range(3))
     assert rows(store) == rows(other)
 
 
 def test_another_way_to_train_is_refused_and_more_seeds_are_not(store: Store) -> None:
-    train(store, REQUEST, ARCHS[:1], [0])
-    assert train(store, REQUEST, ARCHS, range(2)).trained == 3
+    train_networks(store, REQUEST, ARCHS[:1], [0])
+    assert train_networks(store, REQUEST, ARCHS, range(2)).done == 3
     before = rows(store)
     for other, said in (
         (replace(REQUEST, config=replace(REQUEST.config, epochs=2)), r"trained with epochs 1: train with the same"),
         (replace(REQUEST, train_images=32, test_images=32), r"with train_images 48, test_images 40: train"),
     ):
         with pytest.raises(InputError, match=said):
-            train(store, other, ARCHS, range(3))
+            train_networks(store, other, ARCHS, range(3))
     assert rows(store) == before
 
 
 def test_accuracies_from_elsewhere_are_not_trained_beside(store: Store) -> None:
     row = {"space": "nasbench201-mini", "dataset": "fashion-mnist", "arch": ARCHS[0], "seed": 0, "accuracy": 50.0}
     write_accuracies(store, [{**row, "metric": "valid"}], source="theirs")
-    train(store, REQUEST, ARCHS[:1], [0])  # another metric is another table
+    train_networks(store, REQUEST, ARCHS[:1], [0])  # another metric is another table
     write_accuracies(store, [{**row, "metric": "test", "seed": 7}], source="theirs")
     before = rows(store)
     with pytest.raises(InputError, match=r"accuracies of nasbench201-mini:fashion-mnist from theirs, .*--store"):
-        train(store, REQUEST, ARCHS, [0])
+        train_networks(store, REQUEST, ARCHS, [0])
     assert rows(store) == before
 
 
@@ -113,5 +115,5 @@ def test_accuracies_from_elsewhere_are_not_trained_beside(store: Store) -> None:
 )
 def test_a_request_that_does_not_fit_is_refused(store: Store, request_: TrainRequest, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        train(store, request_, ARCHS, range(1))
+        train_networks(store, request_, ARCHS, range(1))
     assert measured(store, request_.space, request_.dataset) == frozenset()

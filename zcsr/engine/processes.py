@@ -1,8 +1,4 @@
-"""Worker processes that share nothing but what they are set up with, and give results in the order asked for.
-
-Every worker, and this process when there is only one, computes with one torch thread: small tensors are slower
-with more, and sums would depend on the number of threads. So results are the same for any number of workers.
-"""
+"""The engine of several workers: processes on this machine."""
 
 from __future__ import annotations
 
@@ -19,16 +15,13 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import torch
 
-from zcsr.errors import InputError, ZcsrError
+from zcsr.engine.workers import I, R, S
+from zcsr.errors import ZcsrError
 from zcsr.spaces import SpaceFile, space_files, use_space_files
-
-S = TypeVar("S")
-I = TypeVar("I")  # noqa: E741 - the item's type
-R = TypeVar("R")
 
 _AHEAD = 2
 """Items handed out per worker before their results are taken: enough to keep it busy, few enough to stream."""
@@ -38,39 +31,15 @@ _WAIT_SECONDS = 0.2
 _state: Any = None
 
 
-def available_workers() -> int:
-    """Return the number of cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute with one thread in the body, and with as many as before after it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-class Workers(Generic[S]):
-    """A pool of `count` processes, each holding what `setup()` returned there; use it as a context manager.
-
-    With a count of one everything runs in this process. `setup` and the functions given to `map` are sent to the
-    processes and so must be picklable (module-level functions, or instances of module-level classes). The
-    processes start when they are first needed, and know the space files that are in use in this one then.
-    """
+class Processes(Generic[S]):
+    """See `zcsr.engine.workers.Workers`; set-up and functions are sent to processes of their own."""
 
     def __init__(self, count: int, setup: Callable[[], S]) -> None:
-        if count < 1:
-            raise InputError(f"workers must be at least 1, not {count}")
-        self.count = count
+        self._count = count
         self._setup = setup
         self._executor: ProcessPoolExecutor | None = None
-        self._local: S | None = None
 
-    def __enter__(self) -> Workers[S]:
+    def __enter__(self) -> Processes[S]:
         return self
 
     def __exit__(
@@ -81,35 +50,20 @@ class Workers(Generic[S]):
                 _terminate(self._executor)  # Ctrl-C: an item may take long, and what it writes is atomic
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = None
-        self._local = None
 
     def map(self, function: Callable[[S, I], R], items: Iterable[I]) -> Iterator[R]:
-        """Yield `function(state, item)` for every item, in the items' order; items are drawn as results are taken.
-
-        An exception in a worker is raised here. Raises `ZcsrError` when a worker process dies.
-        """
-        return self._map_here(function, items) if self.count == 1 else self._map_there(function, items)
-
-    def _map_here(self, function: Callable[[S, I], R], items: Iterable[I]) -> Iterator[R]:
-        for item in items:
-            with one_thread():
-                if self._local is None:
-                    self._local = self._setup()
-                result = function(self._local, item)
-            yield result
-
-    def _map_there(self, function: Callable[[S, I], R], items: Iterable[I]) -> Iterator[R]:
+        """Yield the results in the items' order, some of which are handed out ahead."""
         if self._executor is None:
             with _interrupts_held():
                 self._executor = ProcessPoolExecutor(
-                    self.count, multiprocessing.get_context("spawn"), _initialise, (space_files(), self._setup)
+                    self._count, multiprocessing.get_context("spawn"), _initialise, (space_files(), self._setup)
                 )
         pending: deque[Future[R]] = deque()
         try:
             for item in items:
                 with _interrupts_held():  # the first item starts the processes, which inherit what is held
                     pending.append(self._executor.submit(_call, function, item))
-                if len(pending) > self.count * _AHEAD:
+                if len(pending) > self._count * _AHEAD:
                     yield _result(pending.popleft())
             while pending:
                 yield _result(pending.popleft())

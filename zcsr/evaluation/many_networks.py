@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from zcsr.engine.processes import Workers
+from zcsr.engine.workers import Workers, mapped, open_workers
 from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluation import evaluate
 from zcsr.evaluation.scorer import Pending, ProbeResult
@@ -69,7 +69,7 @@ class StatisticsScorer:
         probes = tuple((task, arch) for task, archs in probe_archs.items() for arch in archs)
         if not probes:
             raise InputError("no probe networks are given; every program must run on at least one to be valid")
-        self._workers: Workers[_Networks] = Workers(workers, partial(_Networks, load, probes, memory))
+        self._workers: Workers[_Networks] = open_workers(workers, partial(_Networks, load, probes, memory))
 
     def __enter__(self) -> StatisticsScorer:
         self._workers.__enter__()
@@ -142,7 +142,7 @@ def score_networks(
     config: StatisticsConfig,
     measures: Measures,
     workers: int = 1,
-) -> Iterator[tuple[str, NDArray[np.float64], float]]:
+) -> Generator[tuple[str, NDArray[np.float64], float], None, None]:
     """Yield each architecture, its scores, [programs and then proxies], and the seconds all took together.
 
     A network is built once; its statistics are collected, as far as the programs need them, used and dropped.
@@ -151,8 +151,8 @@ def score_networks(
     """
     shape = dataset_shape(space, dataset)
     portable = space.name if space.name in space_names() else space
-    with Workers(workers, partial(_Scoring, portable, shape.classes, images, config, measures)) as pool:
-        yield from pool.map(_score_untrained, archs)
+    setup = partial(_Untrained, portable, shape.classes, images, config, measures)
+    yield from mapped(workers, setup, _score_untrained, archs)
 
 
 def _batches(items: Sequence[Item], size: int) -> Iterator[tuple[Item, ...]]:
@@ -291,7 +291,7 @@ def _score_pending(networks: _Networks, pending: tuple[Pending, ...]) -> list[ND
 
 
 @dataclass(slots=True)
-class _Scoring:
+class _Untrained:
     """What a worker needs to score networks from nothing; the space by its name where that is enough."""
 
     space: SearchSpace | str
@@ -310,7 +310,7 @@ class _Scoring:
         return self.evaluator.scores(network.statistics(self.measures.passes))
 
 
-def _score_untrained(work: _Scoring, arch: str) -> tuple[str, NDArray[np.float64], float]:
+def _score_untrained(work: _Untrained, arch: str) -> tuple[str, NDArray[np.float64], float]:
     start = time.perf_counter()
     space = get_space(work.space) if isinstance(work.space, str) else work.space
     network = untrained(space, arch, work.classes, work.images, work.config)

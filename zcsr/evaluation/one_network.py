@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from zcsr.engine.processes import one_thread
+from zcsr.engine.threads import one_thread
 from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluation.evaluate import aggregate, instance_values
 from zcsr.language.named_programs import find_program

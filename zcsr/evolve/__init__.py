@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zcsr.evolve.config import EvolveConfig
     from zcsr.evolve.finalists import Finalist
-    from zcsr.evolve.ledger import COUNTERS, Progress
+    from zcsr.evolve.ledger import COUNTERS, GenerationProgress
     from zcsr.evolve.loop import draw, evolve
     from zcsr.evolve.records import (
         Generation,
@@ -30,11 +30,11 @@ __all__ = [
     "EvolveConfig",
     "Finalist",
     "Generation",
+    "GenerationProgress",
     "Genotype",
     "Individual",
     "Origin",
     "ProgramRecord",
-    "Progress",
     "Rejection",
     "ScoreRecord",
     "Split",
@@ -49,7 +49,7 @@ __all__ = [
 _NAMES_IN = {
     "config": ("EvolveConfig",),
     "finalists": ("Finalist",),
-    "ledger": ("COUNTERS", "Progress"),
+    "ledger": ("COUNTERS", "GenerationProgress"),
     "loop": ("draw", "evolve"),
     "records": (
         "Generation",

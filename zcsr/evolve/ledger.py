@@ -36,7 +36,7 @@ Part = Literal["children", "random", "scores"]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class GenerationProgress:
     """How far a generation is: `done` of `wanted` valid children, valid random programs, or networks scored.
 
     `proposed` counts the candidates judged so far in the generation.
@@ -49,7 +49,7 @@ class Progress:
     proposed: int
 
 
-Observe = Callable[[Progress], None]
+Observe = Callable[[GenerationProgress], None]
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ class Ledger:
 
     def report(self, part: Part, done: int, wanted: int) -> None:
         """Tell the observer."""
-        self.observe(Progress(self.number, part, done, wanted, self.counts["proposed"]))
+        self.observe(GenerationProgress(self.number, part, done, wanted, self.counts["proposed"]))
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:

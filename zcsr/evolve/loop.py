@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zcsr.engine.processes import one_thread
+from zcsr.engine.threads import one_thread
 from zcsr.errors import InputError
 from zcsr.evaluation.scorer import Pending, Scorer
 from zcsr.evolve.breeding import Admitted, Breeding
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.fitness import fitness, taus
-from zcsr.evolve.ledger import Ledger, Observe, Progress
+from zcsr.evolve.ledger import GenerationProgress, Ledger, Observe
 from zcsr.evolve.memory import Memory, Network, Refusal
 from zcsr.evolve.records import Generation, Individual, ScoreRecord
 from zcsr.evolve.representation import REPRESENTATIONS, Representation
@@ -222,5 +222,5 @@ def _check_history(config: EvolveConfig, tasks: Sequence[TaskData], past: Sequen
             )
 
 
-def _ignore(_: Progress) -> None:
+def _ignore(_: GenerationProgress) -> None:
     """Observe nothing."""

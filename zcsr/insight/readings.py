@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from zcsr.engine.processes import Workers
+from zcsr.engine.job import Progress, run_job, silent
+from zcsr.engine.workers import mapped
 from zcsr.errors import EvaluationError
 from zcsr.evaluation.evaluate import aggregate, instance_values
 from zcsr.language.program import Program
@@ -85,7 +86,7 @@ def read_networks(
     batch_sizes: Sequence[int] = BATCH_SIZES,
     load: Load | None = None,
     workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> NetworkReading:
     """Return what a program does on real networks, the same for any number of workers.
 
@@ -96,15 +97,11 @@ def read_networks(
     configs = _configs(seeds, batch_sizes)
     portable = space.name if space.name in space_names() else space
     setup = partial(_Work, program, portable, classes, images, tuple(configs.values()), load)
-    rows: list[_Row] = []
-    with Workers(workers, setup) as pool:
-        for row in pool.map(_read_network, archs):
-            rows.append(row)
-            if progress:
-                progress(len(rows), len(archs))
-    scores = dict(zip(configs, np.array([row.scores for row in rows], dtype=np.float64).T, strict=True))
+    read: list[_Reading] = []
+    run_job(archs, (), partial(mapped, workers, setup, _read_network), read.extend, progress=progress)
+    scores = dict(zip(configs, np.array([one.scores for one in read], dtype=np.float64).T, strict=True))
     base = (seeds[0], batch_sizes[0])
-    shares = np.array([row.depth for row in rows if row.depth is not None], dtype=np.float64).reshape(-1, DEPTHS)
+    shares = np.array([one.depth for one in read if one.depth is not None], dtype=np.float64).reshape(-1, DEPTHS)
     return NetworkReading(
         space=space.name,
         dataset=dataset,
@@ -112,8 +109,8 @@ def read_networks(
         archs=tuple(archs),
         scores=scores[base],
         agreements=(
-            _agreement("size", "score", "parameters", scores[base], np.array([row.parameters for row in rows])),
-            _agreement("size", "score", "FLOPs", scores[base], np.array([row.flops for row in rows])),
+            _agreement("size", "score", "parameters", scores[base], np.array([one.parameters for one in read])),
+            _agreement("size", "score", "FLOPs", scores[base], np.array([one.flops for one in read])),
             *(
                 _agreement("seed", str(a), str(b), scores[a, base[1]], scores[b, base[1]])
                 for a, b in itertools.combinations(seeds, 2)
@@ -165,7 +162,7 @@ def _agreement(
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _Reading:
     scores: tuple[float, ...]
     parameters: float
     flops: float
@@ -190,7 +187,7 @@ class _Work:
             return np.array([math.nan])
 
 
-def _read_network(work: _Work, arch: str) -> _Row:
+def _read_network(work: _Work, arch: str) -> _Reading:
     space = get_space(work.space) if isinstance(work.space, str) else work.space
     passes = passes_for(work.program.root.tensors())
     values = []
@@ -201,7 +198,7 @@ def _read_network(work: _Work, arch: str) -> _Row:
     parameters, flops = (
         get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in ("params", "flops")
     )
-    return _Row(
+    return _Reading(
         scores=tuple(aggregate(one, work.program) for one in values),
         parameters=parameters,
         flops=flops,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zcsr.engine.processes import one_thread
+from zcsr.engine.threads import one_thread
 from zcsr.errors import EvaluationError
 from zcsr.evaluation.evaluate import apply_node
 from zcsr.language.program import Node, Program, infer_shape

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from zcsr.engine.processes import one_thread
+from zcsr.engine.threads import one_thread
 from zcsr.errors import InputError
 from zcsr.language.tensors import INPUTS
 from zcsr.networks.config import StatisticsConfig

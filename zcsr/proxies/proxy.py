@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from zcsr.engine.processes import one_thread
+from zcsr.engine.threads import one_thread
 from zcsr.errors import InputError
 from zcsr.networks.initialisation import seeded
 

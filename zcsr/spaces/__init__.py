@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib import import_module
+from types import MappingProxyType
 
 from zcsr.errors import InputError, nearest
 from zcsr.spaces import own
@@ -27,83 +29,21 @@ __all__ = [
 ]
 
 
-def _nasbench201() -> SearchSpace:
-    from zcsr.spaces.nasbench201 import nasbench201
+_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "nasbench201": ("nasbench201", "nasbench201-mini"),
+        "nats_sss": ("nats-sss", "nats-sss-mini"),
+        "nds": ("nds-darts", "nds-amoeba", "nds-enas", "nds-pnas", "nds-nasnet", "darts-mini"),
+    }
+)
+"""Each module of this package and the spaces that it holds, which functions of their names, with `_`, construct."""
 
-    return nasbench201()
-
-
-def _nasbench201_mini() -> SearchSpace:
-    from zcsr.spaces.nasbench201 import nasbench201_mini
-
-    return nasbench201_mini()
-
-
-def _nats_sss() -> SearchSpace:
-    from zcsr.spaces.nats_sss import nats_sss
-
-    return nats_sss()
-
-
-def _nats_sss_mini() -> SearchSpace:
-    from zcsr.spaces.nats_sss import nats_sss_mini
-
-    return nats_sss_mini()
-
-
-def _nds_darts() -> SearchSpace:
-    from zcsr.spaces.nds import nds_darts
-
-    return nds_darts()
-
-
-def _nds_amoeba() -> SearchSpace:
-    from zcsr.spaces.nds import nds_amoeba
-
-    return nds_amoeba()
-
-
-def _nds_enas() -> SearchSpace:
-    from zcsr.spaces.nds import nds_enas
-
-    return nds_enas()
-
-
-def _nds_pnas() -> SearchSpace:
-    from zcsr.spaces.nds import nds_pnas
-
-    return nds_pnas()
-
-
-def _nds_nasnet() -> SearchSpace:
-    from zcsr.spaces.nds import nds_nasnet
-
-    return nds_nasnet()
-
-
-def _darts_mini() -> SearchSpace:
-    from zcsr.spaces.nds import darts_mini
-
-    return darts_mini()
-
-
-_CONSTRUCTORS: Mapping[str, Callable[[], SearchSpace]] = {
-    "nasbench201": _nasbench201,
-    "nasbench201-mini": _nasbench201_mini,
-    "nats-sss": _nats_sss,
-    "nats-sss-mini": _nats_sss_mini,
-    "nds-darts": _nds_darts,
-    "nds-amoeba": _nds_amoeba,
-    "nds-enas": _nds_enas,
-    "nds-pnas": _nds_pnas,
-    "nds-nasnet": _nds_nasnet,
-    "darts-mini": _darts_mini,
-}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def space_names() -> tuple[str, ...]:
     """The names that `get_space` takes: those that come with zcsr, then those of a user's own."""
-    return tuple(dict.fromkeys([*_CONSTRUCTORS, *own.names()]))
+    return tuple(dict.fromkeys([*_MODULE_OF, *own.names()]))
 
 
 def get_space(name: str) -> SearchSpace:
@@ -112,7 +52,7 @@ def get_space(name: str) -> SearchSpace:
     Spaces that come with zcsr go first, then those of the files in use (`use_space_files`), then installed ones:
     entry points of the group `zcsr.spaces`, each a function without arguments that returns a space of that name.
     """
-    if name in _CONSTRUCTORS:
+    if name in _MODULE_OF:
         return _built_in(name)
     found = own.find(name)
     if found is None:
@@ -126,7 +66,7 @@ def use_space_files(files: Iterable[SpaceFile]) -> None:
     Running them is the user's decision: nothing else makes zcsr run a file. Worker processes started later know the
     same ones. Raises InputError, and changes nothing, where a file does not define a space under a free name.
     """
-    own.use(files, _CONSTRUCTORS)
+    own.use(files, _MODULE_OF)
 
 
 def space_files() -> tuple[SpaceFile, ...]:
@@ -136,13 +76,14 @@ def space_files() -> tuple[SpaceFile, ...]:
 
 def space_origin(name: str) -> Origin | None:
     """Where a space of a user's own comes from; None for one that comes with zcsr, or that nobody knows."""
-    found = None if name in _CONSTRUCTORS else own.find(name)
+    found = None if name in _MODULE_OF else own.find(name)
     return found.origin if found else None
 
 
 @cache
 def _built_in(name: str) -> SearchSpace:
-    return _CONSTRUCTORS[name]()
+    found: SearchSpace = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name.replace("-", "_"))()
+    return found
 
 
 def _unknown(name: str) -> str:

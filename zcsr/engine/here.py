@@ -1,0 +1,35 @@
+"""The engine of one worker: this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Generic
+
+from zcsr.engine.threads import one_thread
+from zcsr.engine.workers import I, R, S
+
+
+class Here(Generic[S]):
+    """See `zcsr.engine.workers.Workers`; of any number asked for there is one."""
+
+    def __init__(self, _count: int, setup: Callable[[], S]) -> None:
+        self._setup = setup
+        self._state: tuple[S] | None = None
+
+    def __enter__(self) -> Here[S]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._state = None
+
+    def map(self, function: Callable[[S, I], R], items: Iterable[I]) -> Iterator[R]:
+        """Yield the result of each item, computed when it is asked for."""
+        for item in items:
+            with one_thread():
+                if self._state is None:
+                    self._state = (self._setup(),)
+                result = function(self._state[0], item)
+            yield result
