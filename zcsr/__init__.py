@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zcsr.language.tensors import TENSOR_NAMES
     from zcsr.language.text import parse
     from zcsr.networks.images import ImageSet
-    from zcsr.networks.instances import NetworkStatistics, collect
+    from zcsr.networks.instances import NetworkStatistics, read_instances
     from zcsr.networks.untrained import StatisticsConfig, network_statistics
     from zcsr.ranking import kendall, spearman
     from zcsr.spaces import get_space, space_names
@@ -36,11 +36,11 @@ __all__ = [
     "StatisticsConfig",
     "StoreError",
     "ZcsrError",
-    "collect",
     "get_space",
     "kendall",
     "network_statistics",
     "parse",
+    "read_instances",
     "score",
     "space_names",
     "spearman",
@@ -54,7 +54,7 @@ _NAMES_IN = {
     "language.tensors": ("TENSOR_NAMES",),
     "language.text": ("parse",),
     "networks.images": ("ImageSet",),
-    "networks.instances": ("NetworkStatistics", "collect"),
+    "networks.instances": ("NetworkStatistics", "read_instances"),
     "networks.untrained": ("StatisticsConfig", "network_statistics"),
     "ranking": ("kendall", "spearman"),
     "spaces": ("get_space", "space_names"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -13,8 +13,16 @@ from zcsr.engine.processes import one_thread
 from zcsr.errors import InputError
 from zcsr.language.tensors import INPUTS
 from zcsr.networks.initialisation import initialise, random_stream, seeded
-from zcsr.networks.instances import Loss, NetworkStatistics, check_choice, check_variance, collect, draw_inputs
-from zcsr.networks.trace import Pattern, Separable
+from zcsr.networks.instances import (
+    Loss,
+    NetworkStatistics,
+    check_choice,
+    check_variance,
+    draw_inputs,
+    read_instances,
+)
+from zcsr.networks.patterns import PATTERNS
+from zcsr.networks.trace import Separable
 from zcsr.spaces.own import own_code
 
 if TYPE_CHECKING:
@@ -39,7 +47,7 @@ class StatisticsConfig:
 
     batch_size: int = 1
     seed: int = 0
-    pattern: Pattern = "rcb"
+    pattern: str = "rcb"
     loss: Loss = "ones"
     noise_variance: float = 0.01
     initialisation: Initialisation = "eznas"
@@ -50,7 +58,7 @@ class StatisticsConfig:
         if self.batch_size < 1:
             raise InputError(f"batch size {self.batch_size} is too small: statistics take 1 image or more")
         check_variance(self.noise_variance)
-        check_choice("pattern", self.pattern, get_args(Pattern))
+        check_choice("pattern", self.pattern, PATTERNS)
         check_choice("loss", self.loss, get_args(Loss))
         check_choice("initialisation", self.initialisation, get_args(Initialisation))
         check_choice("dtype", self.dtype, get_args(Precision))
@@ -63,14 +71,14 @@ def network_statistics(
     classes: int,
     images: ImageSet,
     config: StatisticsConfig,
-    passes: Sequence[str] = INPUTS,
+    passes: Iterable[str] = INPUTS,
 ) -> NetworkStatistics:
     """Return the statistics of one architecture of a space, a function of the arguments alone.
 
     The network is built for `classes` and for the images' channels, and initialised by `config.seed`, stream
     "weights"; `images` draws the minibatch by the same seed, at the size of the space's data set of as many
     classes. torch computes with one thread meanwhile, so that results do not depend on their number, and its
-    generator is left as it was. Raises InputError for what `images`, `space` or `collect` refuse.
+    generator is left as it was. Raises InputError for what `images`, `space` or `read_instances` refuse.
     """
     return untrained(space, arch, classes, images, config).statistics(passes)
 
@@ -89,10 +97,10 @@ class Untrained:
     labels: Tensor
     config: StatisticsConfig
 
-    def statistics(self, passes: Sequence[str] = INPUTS) -> NetworkStatistics:
+    def statistics(self, passes: Iterable[str] = INPUTS) -> NetworkStatistics:
         """Return the network's statistics, of the inputs in `passes`; the network stays as it is."""
         with torch.inference_mode(False), one_thread(), own_code(self.space, self.arch):
-            instances = collect(
+            instances = read_instances(
                 self.model,
                 self.inputs,
                 pattern=self.config.pattern,
