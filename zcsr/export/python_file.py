@@ -49,7 +49,11 @@ _COPIED: tuple[Any, ...] = (
     Derived,
     Pattern,
 )
-"""What of zcsr the file has before the row of its pattern; the modules `trace` and `one_pass` follow whole."""
+"""What of zcsr the file has before the row of its pattern; the modules `trace` and `one_pass` follow whole.
+
+Nothing in it is named before it is defined: with its annotations as text, dataclasses would need the file to be in
+`sys.modules`, where not everybody who runs it puts it.
+"""
 
 _HEAD = '''"""A zero-cost proxy: how accurate a network will be, compared with others, before it is trained.
 
@@ -60,8 +64,6 @@ is expected to be more accurate. Written by zcsr {version}; it needs torch and n
 
 {meanings}
 """
-
-from __future__ import annotations
 
 import hashlib
 import math

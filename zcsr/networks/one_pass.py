@@ -1,6 +1,6 @@
 """One pass of a network: the tensors of its instances, and the network left as it was.
 
-`zcsr.export.python_file` copies this file as it is.
+`zcsr.export.python_file` copies what follows the imports.
 """
 
 from __future__ import annotations
@@ -15,6 +15,46 @@ from torch import Tensor, nn
 from zcsr.networks.initialisation import seeded
 from zcsr.networks.patterns import Read
 from zcsr.networks.trace import Call, Found, Rules, Trace, holders_of
+
+
+class Network:
+    """A network with what its passes may change of it and how its parameters are called, looked up once for all."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.holders = holders_of(model)
+        self._modes = [(module, module.training) for module in model.modules()]
+        self._buffers = [
+            (module, name, buffer, buffer.detach().clone())
+            for module, _ in self._modes
+            for name, buffer in module._buffers.items()
+            if buffer is not None
+        ]
+
+    @contextmanager
+    def left_as_it_was(self) -> Iterator[None]:
+        """All modules in evaluation mode, so that nothing draws; modes and buffers are put back at the end."""
+        for module, _ in self._modes:
+            _set_mode(module, False)
+        try:
+            yield
+        finally:
+            for module, mode in self._modes:
+                _set_mode(module, mode)
+            for module, name, buffer, values in self._buffers:
+                module._buffers[name] = buffer
+                _restore(buffer, values)
+
+
+def _set_mode(module: nn.Module, training: bool) -> None:
+    """As `module.training = ...`, without torch's search for a parameter of that name."""
+    object.__setattr__(module, "training", training)
+
+
+@torch.no_grad()
+def _restore(buffer: Tensor, values: Tensor) -> None:
+    if not torch.equal(buffer, values):
+        buffer.copy_(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,46 +180,3 @@ def _owned(tensor: Tensor, copied: bool = False) -> Tensor:
     if not copied and tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.nbytes:
         return tensor
     return tensor.clone(memory_format=torch.contiguous_format)
-
-
-# --- leaving no trace -------------------------------------------------------------------------------------------
-
-
-class Network:
-    """A network with what its passes may change of it and how its parameters are called, looked up once for all."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.holders = holders_of(model)
-        self._modes = [(module, module.training) for module in model.modules()]
-        self._buffers = [
-            (module, name, buffer, buffer.detach().clone())
-            for module, _ in self._modes
-            for name, buffer in module._buffers.items()
-            if buffer is not None
-        ]
-
-    @contextmanager
-    def left_as_it_was(self) -> Iterator[None]:
-        """All modules in evaluation mode, so that nothing draws; modes and buffers are put back at the end."""
-        for module, _ in self._modes:
-            _set_mode(module, False)
-        try:
-            yield
-        finally:
-            for module, mode in self._modes:
-                _set_mode(module, mode)
-            for module, name, buffer, values in self._buffers:
-                module._buffers[name] = buffer
-                _restore(buffer, values)
-
-
-def _set_mode(module: nn.Module, training: bool) -> None:
-    """As `module.training = ...`, without torch's search for a parameter of that name."""
-    object.__setattr__(module, "training", training)
-
-
-@torch.no_grad()
-def _restore(buffer: Tensor, values: Tensor) -> None:
-    if not torch.equal(buffer, values):
-        buffer.copy_(values)

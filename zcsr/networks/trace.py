@@ -1,7 +1,7 @@
 """What a network did in one pass: which ReLU, convolution and BatchNorm took which tensor, and their instances.
 
 Calls are observed while the network runs, so it does not matter in which order, or whether at all, they come from
-modules. `zcsr.export.python_file` copies this file as it is, so all but an error is of torch.
+modules. `zcsr.export.python_file` copies what follows the imports.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ Found = Mapping[str, Call]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Which calls make an instance, see `zcsr.networks.instances.read_instances`."""
+    """Which calls make an instance, and which of convolutions that follow each other: the "first", the last ("second") or "both"."""
 
     pattern: Pattern
     separable: Separable
