@@ -153,10 +153,9 @@ def _derivations() -> dict[str, dict[str, tuple[str, ...]]]:
     """
     named = {(one.measured, which): one.name for one in TENSORS for which in INPUTS if one.input in (which, None)}
     known: dict[str, dict[str, tuple[str, ...]]] = {tensor.name: {} for tensor in TENSORS}
-    for derived in (one for pattern in PATTERNS.values() for one in pattern.derived):
+    for measured, rule, *sources in (derived for pattern in PATTERNS.values() for derived in pattern.derived):
         for which in INPUTS:
-            sources = tuple(named[source, which] for source in derived.sources)
-            known[named[derived.tensor, which]][derived.rule] = sources
+            known[named[measured, which]][rule] = tuple(named[source, which] for source in sources)
     return known
 
 

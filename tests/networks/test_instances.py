@@ -417,7 +417,10 @@ def test_a_network_without_instances_gives_none(pattern: Any) -> None:
     model = made(NoInstance) if pattern == "rcb" else made(Branching, "method")
     found = read_instances(model, inputs(), pattern=pattern)
     assert len(found) == (0 if pattern == "rcb" else 1)  # the last BatchNorm of Branching has a ReLU
-    assert read_instances(made(lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 2))), inputs(), pattern=pattern) == ()
+    assert (
+        read_instances(made(lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 2))), inputs(), pattern=pattern)
+        == ()
+    )
 
 
 def test_a_network_whose_output_depends_on_nothing_has_gradients_of_zero() -> None:

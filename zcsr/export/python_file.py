@@ -16,7 +16,7 @@ from zcsr.language.tensors import BY_NAME, Tensor
 from zcsr.networks import one_pass, trace
 from zcsr.networks.initialisation import random_stream, seeded
 from zcsr.networks.instances import check_variance, draw_inputs, noise, passes_for
-from zcsr.networks.patterns import PATTERNS, Derived, Pattern, Read
+from zcsr.networks.patterns import PATTERNS, Pattern, Read
 
 
 def to_sympy(program: Program) -> str:
@@ -46,7 +46,6 @@ _COPIED: tuple[Any, ...] = (
     draw_inputs,
     noise,
     Read,
-    Derived,
     Pattern,
 )
 """What of zcsr the file has before the row of its pattern; the modules `trace` and `one_pass` follow whole.
@@ -114,8 +113,8 @@ def to_python(program: Program, pattern: Pattern = PATTERNS["rcb"]) -> str:
     """Return a Python module that needs torch alone: `score(model, images, *, seed=0) -> float`.
 
     Its scores are those of `zcsr.score(model, images, program, seed=seed, initialise=False)` with this pattern, up
-    to rounding: it takes the network as it is. A network without an instance has the score 0. The same program gives
-    the same text.
+    to rounding: it takes the network as it is. A network without an instance has the score 0. The same program
+    gives the same text.
     """
     used = program.root.tensors()
     inputs = passes_for(used)

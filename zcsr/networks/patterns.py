@@ -26,19 +26,6 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
-    """A tensor that a rule mostly gives from others of the same pass, all by what is measured, such as T1G.
-
-    rule: "relu" (the tensor, but 0 where that is negative) or "masked" (the first, but 0 where the second is 0 or
-        negative), as `zcsr.store.kept.encoding` computes them
-    """
-
-    tensor: str
-    rule: str
-    sources: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Pattern:
     """One row of the table of patterns.
 
@@ -47,7 +34,8 @@ class Pattern:
         follow each other
     order: the call by whose order instances are counted
     reads: where each place is
-    derived: what a store need not keep, where it is so; no rule takes what another gives
+    derived: what a store need not keep where a rule of it gives every bit: what is measured, such as T1G, the rule,
+        and of what; no rule takes what another gives
     """
 
     name: str
@@ -55,7 +43,7 @@ class Pattern:
     calls: tuple[str, ...]
     order: str
     reads: tuple[Read, ...]
-    derived: tuple[Derived, ...] = ()
+    derived: tuple[tuple[str, ...], ...] = ()
 
 
 _READS = (
@@ -72,7 +60,7 @@ _ROWS = (
         calls=("relu", "convolution", "norm"),
         order="norm",
         reads=_READS,
-        derived=(Derived("T2", "relu", ("T1",)), Derived("T1G", "masked", ("T2G", "T1"))),
+        derived=(("T2", "relu", "T1"), ("T1G", "masked", "T2G", "T1")),
     ),
     Pattern(
         "cbr",

@@ -189,7 +189,10 @@ Found = Mapping[str, Call]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Which calls make an instance, and which of convolutions that follow each other: the "first", the last ("second") or "both"."""
+    """Which calls make an instance.
+
+    Of convolutions that follow each other it has the "first", the last ("second"), or "both" in turn.
+    """
 
     pattern: Pattern
     separable: Separable
