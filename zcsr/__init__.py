@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zcsr.language.text import parse
     from zcsr.networks.config import StatisticsConfig
     from zcsr.networks.images import ImageSet
-    from zcsr.networks.instances import NetworkStatistics, collect
+    from zcsr.networks.instances import NetworkStatistics, read_instances
     from zcsr.networks.untrained import network_statistics
     from zcsr.ranking import kendall, spearman
     from zcsr.spaces import get_space, space_names
@@ -37,11 +37,11 @@ __all__ = [
     "StatisticsConfig",
     "StoreError",
     "ZcsrError",
-    "collect",
     "get_space",
     "kendall",
     "network_statistics",
     "parse",
+    "read_instances",
     "score",
     "space_names",
     "spearman",
@@ -56,7 +56,7 @@ _NAMES_IN = {
     "language.text": ("parse",),
     "networks.config": ("StatisticsConfig",),
     "networks.images": ("ImageSet",),
-    "networks.instances": ("NetworkStatistics", "collect"),
+    "networks.instances": ("NetworkStatistics", "read_instances"),
     "networks.untrained": ("network_statistics",),
     "ranking": ("kendall", "spearman"),
     "spaces": ("get_space", "space_names"),

@@ -3,8 +3,8 @@
 Each distinct tensor is kept once. Tensors follow each other in pieces of about 2 MiB, one row a piece, none cut in
 two; the first row carries the layout, a JSON object: `dtype`; `shapes` of the distinct tensors in their order; and
 `instances`, where each of the 22 tensors is the number of a distinct one, or the rule that gives it from others
-of the instance ("relu": T2 is T1, but 0 where that is negative; "masked": T1G is T2G, but 0 where T1 is 0 or
-negative). A rule is used only where it gives every bit. P tensors are kept as measured.
+of the instance, as the patterns' rows say ("relu": T2 is T1, but 0 where that is negative; "masked": T1G is T2G,
+but 0 where T1 is 0 or negative). A rule is used only where it gives every bit. P tensors are kept as measured.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from polars.io.plugins import register_io_source
 from torch import Tensor
 
 from zcsr.errors import InputError
-from zcsr.language.tensors import TENSOR_NAMES
-from zcsr.networks.instances import Differences, Instance, NetworkStatistics, blocked
+from zcsr.language.tensors import INPUTS, TENSORS
+from zcsr.networks.instances import Differences, Instance, NetworkStatistics
+from zcsr.networks.one_pass import blocked
+from zcsr.networks.patterns import PATTERNS
 
 PIECE_BYTES = 2 << 20
 _DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
@@ -71,10 +73,10 @@ class Encoded:
 
 def encode(network: NetworkStatistics, dtype: str) -> Encoded:
     """A network ready to be stored; its tensors are not copied. InputError for tensors of another `dtype`."""
-    blobs, rules = _Blobs(dtype), _Rules()
+    blobs = _Blobs(dtype)
+    references = _References(blobs)
     instances = [
-        {"layer": one.layer, "module": one.module, "tensors": _references(one.raw, blobs, rules)}
-        for one in network.instances
+        {"layer": one.layer, "module": one.module, "tensors": references.of(one.raw)} for one in network.instances
     ]
     layout = json.dumps({"dtype": dtype, "shapes": blobs.shapes, "instances": instances}, separators=(",", ":"))
     return Encoded(network.arch, layout, blobs.tensors)
@@ -144,35 +146,42 @@ def _sample(tensor: Tensor) -> bytes:
     return values[:: max(1, values.size // 16)].tobytes()
 
 
-def _references(raw: Mapping[str, Tensor], blobs: _Blobs, rules: _Rules) -> dict[str, int | str]:
-    """For each tensor the number of its content, or the rule that gives it."""
-    references: dict[str, int | str] = {}
-    for name in TENSOR_NAMES:
-        rule = rules.rule(raw, name)
-        references[name] = rule if rule is not None else blobs.number(raw[name])
-    return references
+def _derivations() -> dict[str, dict[str, tuple[str, ...]]]:
+    """For each tensor the rules that may give it, each with the tensors that it takes.
+
+    They are tried for every pattern: a network does not say which one its instances are of, nor does a store.
+    """
+    named = {(one.measured, which): one.name for one in TENSORS for which in INPUTS if one.input in (which, None)}
+    known: dict[str, dict[str, tuple[str, ...]]] = {tensor.name: {} for tensor in TENSORS}
+    for measured, rule, *sources in (derived for pattern in PATTERNS.values() for derived in pattern.derived):
+        for which in INPUTS:
+            known[named[measured, which]][rule] = tuple(named[source, which] for source in sources)
+    return known
 
 
-class _Rules:
-    """The rules that give tensors bit by bit, each tried once for the same tensors, which must stay alive."""
+class _References:
+    """What stands for tensors in the layout; all must stay alive as long as this object."""
 
-    def __init__(self) -> None:
-        self._holds: dict[tuple[int, ...], bool] = {}
+    def __init__(self, blobs: _Blobs) -> None:
+        self._blobs = blobs
+        self._derivations = _derivations()
+        self._holds: dict[tuple[str | int, ...], bool] = {}
 
-    def rule(self, raw: Mapping[str, Tensor], name: str) -> str | None:
-        """The rule that gives the tensor of that name; None where there is none."""
-        tensor, _, kind = name.partition("_")
-        if tensor == "T2":
-            return "relu" if self._gives(_relu, (raw[f"T1_{kind}"],), raw[name]) else None
-        if tensor == "T1G":
-            return "masked" if self._gives(_masked, (raw[f"T2G_{kind}"], raw[f"T1_{kind}"]), raw[name]) else None
+    def of(self, raw: Mapping[str, Tensor]) -> dict[str, int | str]:
+        """For each tensor the rule that gives it bit by bit, or the number of its content where there is none."""
+        return {name: self._rule(raw, name) or self._blobs.number(raw[name]) for name in self._derivations}
+
+    def _rule(self, raw: Mapping[str, Tensor], name: str) -> str | None:
+        for rule, sources in self._derivations[name].items():
+            if self._gives(rule, [raw[source] for source in sources], raw[name]):
+                return rule
         return None
 
-    def _gives(self, rule: Callable[..., Tensor], sources: tuple[Tensor, ...], wanted: Tensor) -> bool:
-        key = tuple(map(id, (*sources, wanted)))
+    def _gives(self, rule: str, sources: Sequence[Tensor], wanted: Tensor) -> bool:
+        key = (rule, *map(id, (*sources, wanted)))
         if key not in self._holds:
             alike = all(source.shape == wanted.shape for source in sources)
-            self._holds[key] = alike and _same_bits(rule(*sources), wanted)
+            self._holds[key] = alike and _same_bits(_RULES[rule](*sources), wanted)
         return self._holds[key]
 
 
@@ -182,9 +191,8 @@ def _relu(tensor: Tensor) -> Tensor:
     return F.threshold(tensor, -_SMALLEST[tensor.dtype], 0.0)
 
 
-def _masked(gradient: Tensor, relu_input: Tensor) -> Tensor:
-    """The gradient, but 0 where the ReLU's input is 0 or negative."""
-    return blocked(gradient, relu_input)
+_RULES: Mapping[str, Callable[..., Tensor]] = {"relu": _relu, "masked": blocked}
+"""What gives tensors that need not be kept; a store names them."""
 
 
 def _same_bits(left: Tensor, right: Tensor) -> bool:
@@ -201,10 +209,10 @@ def decode(arch: str, rows: pl.DataFrame) -> NetworkStatistics:
     """
     layout = json.loads(rows["layout"][0])
     blobs = list(_tensors(rows["data"].to_list(), layout["shapes"], layout["dtype"]))
-    derived: dict[tuple[str, int, int], Tensor] = {}
+    derived = _Derived(blobs)
     differences = Differences()
     instances = tuple(
-        Instance(entry["layer"], entry["module"], _raw(entry["tensors"], blobs, derived), differences)
+        Instance(entry["layer"], entry["module"], derived.raw(entry["tensors"]), differences)
         for entry in layout["instances"]
     )
     return NetworkStatistics(arch, instances)
@@ -230,31 +238,27 @@ def _tensors(pieces: Iterable[bytes], shapes: Sequence[Sequence[int]], dtype: st
         raise ValueError("there are more bytes than the layout says")
 
 
-def _raw(
-    references: Mapping[str, int | str], blobs: Sequence[Tensor], derived: dict[tuple[str, int, int], Tensor]
-) -> dict[str, Tensor]:
-    raw: dict[str, Tensor] = {}
-    for name in TENSOR_NAMES:
+class _Derived:
+    """The tensors of a layout's references; the same object wherever a rule is given the same tensors."""
+
+    def __init__(self, blobs: Sequence[Tensor]) -> None:
+        self._blobs = blobs
+        self._derivations = _derivations()
+        self._given: dict[tuple[str, tuple[int, ...]], Tensor] = {}
+
+    def raw(self, references: Mapping[str, int | str]) -> dict[str, Tensor]:
+        """The tensors of one instance by their names."""
+        return {name: self._tensor(name, references) for name in self._derivations}
+
+    def _tensor(self, name: str, references: Mapping[str, int | str]) -> Tensor:
         reference = references[name]
-        raw[name] = blobs[reference] if isinstance(reference, int) else _derive(name, references, blobs, derived)
-    return raw
-
-
-def _derive(
-    name: str,
-    references: Mapping[str, int | str],
-    blobs: Sequence[Tensor],
-    derived: dict[tuple[str, int, int], Tensor],
-) -> Tensor:
-    """The tensor that a rule gives; the same object wherever the rule is given the same tensors."""
-    kind = name.partition("_")[2]
-    rule = str(references[name])
-    mask = int(references[f"T1_{kind}"])
-    source = int(references[f"T2G_{kind}"]) if rule == "masked" else mask
-    key = (rule, source, mask)
-    if key not in derived:
-        derived[key] = _masked(blobs[source], blobs[mask]) if rule == "masked" else _relu(blobs[mask])
-    return derived[key]
+        if isinstance(reference, int):
+            return self._blobs[reference]
+        sources = tuple(int(references[source]) for source in self._derivations[name][reference])
+        if (reference, sources) not in self._given:
+            tensors = (self._blobs[number] for number in sources)
+            self._given[reference, sources] = _RULES[reference](*tensors)
+        return self._given[reference, sources]
 
 
 def broken_pieces(path: Path) -> list[tuple[str, int]]:

@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.tensors import TENSORS
 from zcsr.networks.instances import NetworkStatistics
 
 Values = npt.NDArray[np.float64]
@@ -54,11 +54,11 @@ def summaries(network: NetworkStatistics, names: Mapping[str, str]) -> pl.DataFr
     distinct: dict[_Key, _Measured] = {}
     places = []
     for instance in network.instances:
-        for name in TENSOR_NAMES:
-            measured = _measured(instance.raw, name)
+        for tensor in TENSORS:
+            measured = tuple(instance.raw[name] for name in (tensor.name, tensor.reference) if name)
             key = tuple(map(id, measured))
             distinct.setdefault(key, measured)
-            places.append((instance.layer, instance.module, name, key))
+            places.append((instance.layer, instance.module, tensor.name, key))
     known = dict(_summarised(distinct))
     rows = [(layer, module, name, *known[key]) for layer, module, name, key in places]
     constant = {**names, "arch": network.arch}
@@ -69,13 +69,9 @@ def summaries(network: NetworkStatistics, names: Mapping[str, str]) -> pl.DataFr
 
 
 _Measured = tuple[Tensor, ...]
-"""A tensor, and for a P tensor the one that programs see it as the difference from."""
+"""A tensor, and the one that programs see it as the difference from, if any."""
 _Key = tuple[int, ...]
 """The identities of a `_Measured`."""
-
-
-def _measured(raw: Mapping[str, Tensor], name: str) -> _Measured:
-    return (raw[name], raw[f"{name[:-1]}D"]) if name.endswith("_P") else (raw[name],)
 
 
 def _as_seen(alike: Sequence[_Measured]) -> Stack:

@@ -267,7 +267,7 @@ def test_an_unknown_program_pattern_or_loss() -> None:
     with pytest.raises(ProgramError, match="did you mean eznas-"):
         zcsr.score(network(), batch(), "eznas-x")
     with pytest.raises(InputError, match="unknown pattern 'crb'"):
-        zcsr.score(network(), batch(), "fro(T1_D)", pattern="crb")  # type: ignore[arg-type]
+        zcsr.score(network(), batch(), "fro(T1_D)", pattern="crb")
     with pytest.raises(InputError, match="unknown loss"):
         zcsr.score(network(), batch(), "fro(T1_D)", loss="mse")  # type: ignore[arg-type]
 

@@ -168,7 +168,7 @@ HEAD = """
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from zcsr.export.standalone import cosine, eig_ratio, eig_ratio_sym, nan_to_zero, normalise, softmax
+from zcsr.language.plain import cosine, eig_ratio, eig_ratio_sym, nan_to_zero, normalise, softmax
 """
 
 

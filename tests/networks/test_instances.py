@@ -21,7 +21,7 @@ from zcsr.errors import InputError
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.networks.images import ImageSet
 from zcsr.networks.initialisation import initialise, random_stream
-from zcsr.networks.instances import Instance, collect, draw_inputs, passes_for
+from zcsr.networks.instances import Instance, draw_inputs, passes_for, read_instances
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
 
@@ -246,7 +246,7 @@ def assert_same(instances: tuple[Instance, ...], raws: list[dict[str, Tensor]]) 
 @pytest.mark.parametrize("training", [True, False])
 def test_rcb_tensors_are_those_of_plain_autograd(how: str, training: bool) -> None:
     model = made(Branching, how).train(training)
-    instances = collect(model, inputs())
+    instances = read_instances(model, inputs())
     assert_same(instances, expected(plain_branching, model))
     assert [i.module for i in instances] == ["left.conv", "right.conv", "dead.conv", "last.conv"]
 
@@ -276,7 +276,7 @@ def test_relus_in_place_act_on_what_runs_later_but_not_on_the_record(how: str) -
     with torch.no_grad():
         by_itself = copy.deepcopy(model).train()(inputs()["D"])
     torch.testing.assert_close(plain(copy.deepcopy(model).train(), inputs()["D"])[0], by_itself)
-    assert_same(collect(model, inputs()), expected(plain, model))
+    assert_same(read_instances(model, inputs()), expected(plain, model))
 
 
 @pytest.mark.parametrize("statement", [False, True])
@@ -293,7 +293,7 @@ def test_a_recorded_tensor_survives_an_addition_in_place(statement: bool) -> Non
             return self.classifier(positive_part(self.last(node)).mean((2, 3)))
 
     model = made(Summed)
-    assert_same(collect(model, inputs()), expected(plain_branching, model))
+    assert_same(read_instances(model, inputs()), expected(plain_branching, model))
 
 
 def test_logits_may_be_overwritten_in_place() -> None:
@@ -303,7 +303,7 @@ def test_logits_may_be_overwritten_in_place() -> None:
             logits.relu_()
             return logits
 
-    (instance,) = collect(made(Rectified), inputs())
+    (instance,) = read_instances(made(Rectified), inputs())
     assert bool((instance.raw["T4_D"] < 0).any())
     assert torch.equal(instance.raw["T4G_D"], (instance.raw["T4_D"] > 0).double())
 
@@ -316,19 +316,19 @@ def test_overwriting_a_recorded_tensor_through_a_view_is_refused() -> None:
             return end.mean((2, 3))
 
     with pytest.raises(InputError, match="in place"):
-        collect(made(Sneaky), inputs())
+        read_instances(made(Sneaky), inputs())
 
 
 def test_cross_entropy_takes_the_labels() -> None:
     model, labels = made(Branching), torch.tensor([3, 0])
-    instances = collect(model, inputs(), loss="cross_entropy", labels=labels)
+    instances = read_instances(model, inputs(), loss="cross_entropy", labels=labels)
     assert_same(instances, expected(plain_branching, model, labels))
 
 
 @pytest.mark.parametrize(("separable", "which"), [("first", [0, 2]), ("second", [1, 2]), ("both", [0, 1, 2])])
 def test_a_chain_of_convolutions_has_the_rule_asked_for(separable: Any, which: list[int]) -> None:
     model = made(Separable)
-    instances = collect(model, inputs(), separable=separable)
+    instances = read_instances(model, inputs(), separable=separable)
     raws = expected(plain_separable, model)
     assert_same(instances, [raws[i] for i in which])
     names = ["depthwise", "pointwise", "plain.conv"]
@@ -337,7 +337,7 @@ def test_a_chain_of_convolutions_has_the_rule_asked_for(separable: Any, which: l
 
 def test_cbr_tensors_are_those_of_plain_autograd_without_the_stem() -> None:
     model = made(ConvNormRelu)
-    instances = collect(model, inputs(), pattern="cbr")
+    instances = read_instances(model, inputs(), pattern="cbr")
     assert_same(instances, expected(plain_conv_norm_relu, model))
     assert [i.module for i in instances] == ["first.0", "first.0", "second.0"]
 
@@ -364,7 +364,7 @@ def test_a_relu_that_feeds_two_convolutions_gives_an_instance_for_each() -> None
         ]
 
     model = made(Forked)
-    instances = collect(model, inputs())
+    instances = read_instances(model, inputs())
     assert_same(instances, expected(plain, model))
     for name in ("T1_D", "T2_N", "T1G_P", "T2G_D"):
         assert instances[0].raw[name] is instances[1].raw[name]
@@ -390,7 +390,7 @@ def test_a_weight_that_two_calls_share_has_its_total_gradient_in_both() -> None:
         return x.square().mean((2, 3)), traced
 
     model = made(Tied)
-    instances = collect(model, inputs())
+    instances = read_instances(model, inputs())
     assert_same(instances, expected(plain, model))
     assert instances[0].raw["T3"] is instances[1].raw["T3"]
 
@@ -406,7 +406,7 @@ def test_a_weight_that_no_module_holds_has_no_name() -> None:
             y = F.conv2d(F.relu(self.stem(x)), self.scale * torch.ones(2, 4, 1, 1, dtype=x.dtype))
             return F.batch_norm(y, None, None, training=True).square().mean((2, 3))
 
-    (instance,) = collect(made(Computed), inputs())
+    (instance,) = read_instances(made(Computed), inputs())
     assert instance.module == ""
     assert bool((instance.raw["T3"] == 2).all())
     assert instance.raw["T3G_D"].shape == (2, 4, 1, 1)
@@ -415,9 +415,12 @@ def test_a_weight_that_no_module_holds_has_no_name() -> None:
 @pytest.mark.parametrize("pattern", ["rcb", "cbr"])
 def test_a_network_without_instances_gives_none(pattern: Any) -> None:
     model = made(NoInstance) if pattern == "rcb" else made(Branching, "method")
-    found = collect(model, inputs(), pattern=pattern)
+    found = read_instances(model, inputs(), pattern=pattern)
     assert len(found) == (0 if pattern == "rcb" else 1)  # the last BatchNorm of Branching has a ReLU
-    assert collect(made(lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 2))), inputs(), pattern=pattern) == ()
+    assert (
+        read_instances(made(lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 2))), inputs(), pattern=pattern)
+        == ()
+    )
 
 
 def test_a_network_whose_output_depends_on_nothing_has_gradients_of_zero() -> None:
@@ -426,14 +429,14 @@ def test_a_network_whose_output_depends_on_nothing_has_gradients_of_zero() -> No
             super().forward(x)
             return torch.ones(len(x), 5)
 
-    for instance in collect(made(Deaf), inputs()):
+    for instance in read_instances(made(Deaf), inputs()):
         assert not any(instance.raw[name].any() for name in TENSOR_NAMES if "G" in name)
 
 
 def test_redundancies_that_a_store_relies_on_hold_bit_by_bit() -> None:
     model = Branching()
     initialise(model, torch.Generator().manual_seed(0))
-    for instance in collect(model, {kind: tensor.float() for kind, tensor in inputs().items()}):
+    for instance in read_instances(model, {kind: tensor.float() for kind, tensor in inputs().items()}):
         for kind in KINDS:
             t1, t2 = instance.raw[f"T1_{kind}"], instance.raw[f"T2_{kind}"]
             assert torch.equal(t2, t1.relu())
@@ -442,7 +445,7 @@ def test_redundancies_that_a_store_relies_on_hold_bit_by_bit() -> None:
 
 
 def test_tensors_that_instances_share_are_the_same_object() -> None:
-    left, right, dead, last = collect(made(Branching), inputs())
+    left, right, dead, last = read_instances(made(Branching), inputs())
     for kind in KINDS:
         assert left.raw[f"T1_{kind}"] is right.raw[f"T1_{kind}"]
         assert left.raw[f"T2_{kind}"] is right.raw[f"T2_{kind}"]
@@ -453,7 +456,7 @@ def test_tensors_that_instances_share_are_the_same_object() -> None:
 
 
 def test_programs_see_differences_for_perturbed_data() -> None:
-    for instance in collect(made(Branching), inputs()):
+    for instance in read_instances(made(Branching), inputs()):
         assert tuple(instance.tensors) == TENSOR_NAMES
         assert len(instance.tensors) == 22
         for name in TENSOR_NAMES:
@@ -466,7 +469,7 @@ def test_programs_see_differences_for_perturbed_data() -> None:
 
 
 def test_instances_survive_pickling_with_what_they_share() -> None:
-    found = collect(made(Branching), inputs())
+    found = read_instances(made(Branching), inputs())
     before = found[0].tensors["T1_P"]
     again = pickle.loads(pickle.dumps(found))
     assert again[0].raw["T1_D"] is again[1].raw["T1_D"]
@@ -476,7 +479,7 @@ def test_instances_survive_pickling_with_what_they_share() -> None:
 
 
 def test_tensors_are_contiguous_free_of_the_graph_and_of_just_their_size() -> None:
-    for instance in collect(made(Branching), inputs()):
+    for instance in read_instances(made(Branching), inputs()):
         for tensor in instance.raw.values():
             assert not tensor.requires_grad
             assert tensor.grad_fn is None
@@ -486,7 +489,7 @@ def test_tensors_are_contiguous_free_of_the_graph_and_of_just_their_size() -> No
 
 def test_weights_are_copies() -> None:
     model = made(Branching)
-    instance = collect(model, inputs())[0]
+    instance = read_instances(model, inputs())[0]
     before = instance.raw["T3"].clone()
     with torch.no_grad():
         model.get_submodule("left.conv").weight.zero_()  # type: ignore[operator]
@@ -498,7 +501,7 @@ def test_no_graph_is_kept_alive() -> None:
     handle = model.get_submodule("left.conv").register_forward_hook(
         lambda module, args, output: alive.append(weakref.ref(output))
     )
-    found = collect(model, inputs())
+    found = read_instances(model, inputs())
     handle.remove()
     gc.collect()
     assert len(alive) == len(KINDS)
@@ -591,7 +594,7 @@ def restless() -> Iterator[Restless]:
 
 def test_the_network_is_left_as_it_was(restless: Restless) -> None:
     before = state(restless)
-    assert collect(restless, inputs())
+    assert read_instances(restless, inputs())
     assert_unchanged(before, state(restless))
 
 
@@ -599,7 +602,7 @@ def test_the_network_is_left_as_it_was_by_an_exception(restless: Restless) -> No
     restless.fails = True
     before = state(restless)
     with pytest.raises(RuntimeError, match="asked to"):
-        collect(restless, inputs())
+        read_instances(restless, inputs())
     assert_unchanged(before, state(restless))
     restless.fails = False
     y = F.relu(torch.tensor([-1.0]))  # no trace is left switched on
@@ -613,7 +616,7 @@ def test_the_inputs_are_left_as_they_were() -> None:
 
     given = inputs()
     before = {kind: tensor.clone() for kind, tensor in given.items()}
-    assert collect(made(Greedy), given)
+    assert read_instances(made(Greedy), given)
     for kind in KINDS:
         assert torch.equal(given[kind], before[kind])
         assert not given[kind].requires_grad
@@ -621,9 +624,9 @@ def test_the_inputs_are_left_as_they_were() -> None:
 
 def test_a_network_that_draws_all_the_same_gives_the_same_statistics(restless: Restless) -> None:
     torch.manual_seed(1)
-    first = collect(restless, inputs())
+    first = read_instances(restless, inputs())
     torch.manual_seed(2)
-    second = collect(restless, inputs())
+    second = read_instances(restless, inputs())
     assert_same(second, [dict(instance.raw) for instance in first])
 
 
@@ -631,7 +634,7 @@ def test_frozen_parameters_have_gradients_all_the_same() -> None:
     model = made(Branching)
     raws = expected(plain_branching, model)
     model.requires_grad_(False)
-    assert_same(collect(model, inputs()), raws)
+    assert_same(read_instances(model, inputs()), raws)
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
@@ -640,7 +643,7 @@ def test_gradients_may_be_switched_off_around_the_call(off: Callable[[], Any]) -
     model, given = made(Branching), inputs()
     raws = expected(plain_branching, model)
     with off():
-        instances = collect(model, given)
+        instances = read_instances(model, given)
     assert_same(instances, raws)
 
 
@@ -648,7 +651,7 @@ def test_gradient_hooks_of_parameters_are_not_called() -> None:
     model, calls = made(Branching), []
     for parameter in model.parameters():
         parameter.register_hook(calls.append)
-    collect(model, inputs())
+    read_instances(model, inputs())
     assert not calls
 
 
@@ -669,7 +672,7 @@ class Returns(Branching):
 )
 def test_an_output_that_is_not_logits_is_refused(wrap: Callable[[Tensor], Any], seen: str) -> None:
     with pytest.raises(InputError, match=seen):
-        collect(made(Returns, wrap), inputs())
+        read_instances(made(Returns, wrap), inputs())
 
 
 @pytest.mark.parametrize(
@@ -684,25 +687,25 @@ def test_an_output_that_is_not_logits_is_refused(wrap: Callable[[Tensor], Any], 
 )
 def test_labels_that_do_not_fit_are_refused(labels: Tensor | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        collect(made(Branching), inputs(), loss="cross_entropy", labels=labels)
+        read_instances(made(Branching), inputs(), loss="cross_entropy", labels=labels)
 
 
 def test_inputs_that_do_not_fit_are_refused() -> None:
     given, model = inputs(), made(Branching)
     with pytest.raises(InputError, match="lack N, P"):
-        collect(model, {"D": given["D"]})
+        read_instances(model, {"D": given["D"]})
     with pytest.raises(InputError, match="one type and shape"):
-        collect(model, given | {"N": given["N"][:1]})
+        read_instances(model, given | {"N": given["N"][:1]})
     with pytest.raises(InputError, match="floating-point"):
-        collect(model, {kind: tensor.long() for kind, tensor in given.items()})
+        read_instances(model, {kind: tensor.long() for kind, tensor in given.items()})
     with pytest.raises(InputError, match="one value a channel"):
-        collect(model, {kind: tensor[:1, :, :2, :2] for kind, tensor in given.items()})
+        read_instances(model, {kind: tensor[:1, :, :2, :2] for kind, tensor in given.items()})
 
 
 @pytest.mark.parametrize("change", [{"pattern": "brc"}, {"loss": "mse"}, {"separable": "third"}])
 def test_unknown_choices_are_refused_with_the_known_ones(change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="the known ones are"):
-        collect(made(Branching), inputs(), **change)
+        read_instances(made(Branching), inputs(), **change)
     with pytest.raises(InputError, match="the known ones are"):
         StatisticsConfig(**change)
 
@@ -731,7 +734,7 @@ def test_networks_that_run_other_layers_for_noise_are_refused() -> None:
 
     given = inputs()
     with pytest.raises(InputError, match="other layers"):
-        collect(made(Fickle), given | {"N": given["N"] * 100})
+        read_instances(made(Fickle), given | {"N": given["N"] * 100})
 
 
 # --- networks of a search space ---------------------------------------------------------------------------------
@@ -800,7 +803,7 @@ def test_statistics_are_those_of_the_documented_streams(images: ImageSet) -> Non
     initialise(model, random_stream(7, "weights"))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    by_hand = collect(model, draw_inputs(batch, 7, 0.01))
+    by_hand = read_instances(model, draw_inputs(batch, 7, 0.01))
     torch.set_num_threads(threads)
     assert_equal(found.instances, by_hand)
 

@@ -20,7 +20,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
-from zcsr.networks.instances import collect, draw_inputs
+from zcsr.networks.instances import draw_inputs, read_instances
 from zcsr.networks.training import Examples, TrainingConfig, train_network
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space, space_names
@@ -345,7 +345,7 @@ def test_no_instance_is_lost(space: CellSpace) -> None:
         (channels, size) = (1, 16) if space is MINI else (3, 32)
         inputs = draw_inputs(torch.randn(1, channels, size, size), seed=0)
         _, expected = hand_counts(small, 10, channels, large=False)
-        assert len(collect(space.build(small, 10, channels), inputs)) == expected
+        assert len(read_instances(space.build(small, 10, channels), inputs)) == expected
 
 
 def test_no_instance_of_an_imagenet_network_is_lost() -> None:
@@ -353,20 +353,20 @@ def test_no_instance_of_an_imagenet_network_is_lost() -> None:
     small = restacked(arch, 4, 3)
     inputs = draw_inputs(torch.randn(1, 3, 224, 224), seed=0)
     _, expected = hand_counts(small, 1000, 3, large=True)
-    assert len(collect(DARTS.build(small, 1000), inputs)) == expected
+    assert len(read_instances(DARTS.build(small, 1000), inputs)) == expected
 
 
 def test_instances_of_darts_v2() -> None:
     """18 normal cells of 5 sep_convs and a dil_conv, 2 others of none; 2 of the 40 inputs come by a reduction."""
     inputs = draw_inputs(torch.randn(1, 3, 32, 32), seed=0)
-    instances = collect(DARTS.build(darts_v2(4, 20), classes=10), inputs)
+    instances = read_instances(DARTS.build(darts_v2(4, 20), classes=10), inputs)
     assert len(instances) == 18 * (5 * 2 + 1) + 2 * 20 - 2 == 236
 
 
 @pytest.mark.parametrize(("choice", "kernels"), [("first", [3]), ("second", [1]), ("both", [3, 1])])
 def test_which_convolution_of_a_separable_one_counts(choice: Any, kernels: list[int]) -> None:
     inputs = draw_inputs(torch.randn(1, 3, 32, 32), seed=0)
-    instances = collect(DARTS.build(darts_v2(4, 3), classes=10), inputs, separable=choice)
+    instances = read_instances(DARTS.build(darts_v2(4, 3), classes=10), inputs, separable=choice)
     separable = [i for i in instances if "edges.0.first" in i.module]
     assert [i.tensors["T3"].shape[-1] for i in separable] == kernels
     assert all(i.tensors["T3"].shape[1] == (1 if i.tensors["T3"].shape[-1] == 3 else 4) for i in separable)
@@ -386,10 +386,10 @@ def test_a_large_network_fits_into_a_gigabyte() -> None:
     code = f"""
 import pathlib, torch
 from zcsr.spaces import get_space
-from zcsr.networks.instances import collect, draw_inputs
+from zcsr.networks.instances import draw_inputs, read_instances
 torch.set_num_threads(1)
 network = get_space("nds-darts").build({darts_v2(36, 20)!r}, 10)
-print(len(collect(network, draw_inputs(torch.randn(1, 3, 32, 32), 0))))
+print(len(read_instances(network, draw_inputs(torch.randn(1, 3, 32, 32), 0))))
 status = pathlib.Path("/proc/self/status").read_text().splitlines()
 print(*(line.split()[1] for line in status if line.startswith("VmHWM:")))
 """

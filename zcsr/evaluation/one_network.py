@@ -20,16 +20,11 @@ from zcsr.evaluation.evaluate import aggregate, instance_values
 from zcsr.language.named_programs import find_program
 from zcsr.language.program import Program
 from zcsr.networks import initialisation as weights
-from zcsr.networks.config import Loss, Pattern, Separable
-from zcsr.networks.instances import Instance, NetworkStatistics, collect, draw_inputs
+from zcsr.networks.config import Loss, Separable
+from zcsr.networks.instances import Instance, NetworkStatistics, draw_inputs, read_instances
+from zcsr.networks.patterns import PATTERNS
 from zcsr.proxies import get_proxy, proxy_names
 from zcsr.proxies.proxy import Proxy
-
-_PATTERNS: Mapping[Pattern, tuple[str, Pattern]] = {
-    "rcb": ("a ReLU whose output a Conv2d takes, whose output a BatchNorm takes", "cbr"),
-    "cbr": ("a Conv2d whose output a BatchNorm takes, whose output a ReLU takes", "rcb"),
-}
-"""What an instance of each pattern is, and the other pattern."""
 
 _SHOWN_LAYERS = 6
 
@@ -82,7 +77,7 @@ def score(
     labels: Tensor | None = None,
     seed: int = 0,
     initialise: bool = True,
-    pattern: Pattern = "rcb",
+    pattern: str = "rcb",
     loss: Loss = "ones",
     noise_variance: float = 0.01,
     separable: Separable = "first",
@@ -95,14 +90,14 @@ def score(
     `labels`, int64 [b], are needed for the loss "cross_entropy" and by the proxies that look at them.
 
     The weights are drawn anew by `seed`, as EZNAS draws them, in a copy; with `initialise=False` they are taken as
-    they are. `model` is left as it was either way. The other arguments are those of
-    `zcsr.networks.instances.collect` and `draw_inputs`: for a network of a search space, the score is the one that
+    they are. `model` is left as it was either way. The other arguments are those of `read_instances` and
+    `draw_inputs` in `zcsr.networks.instances`: for a network of a search space, the score is the one that
     `zcsr test` gives it.
 
     A value that is not finite is no error: the score is then NaN, and `Score.values` shows which instance it is
     from. Raises `ProgramError` for a program that cannot be read, `EvaluationError` with the layer for one that
     does not apply to the network's tensors, and `InputError` for a network without an instance, for one that cannot
-    be copied, for labels that are missing, and for what `collect` refuses.
+    be copied, for labels that are missing, and for what `read_instances` refuses.
     """
     (found,) = scores(
         model,
@@ -127,7 +122,7 @@ def scores(
     labels: Tensor | None = None,
     seed: int = 0,
     initialise: bool = True,
-    pattern: Pattern = "rcb",
+    pattern: str = "rcb",
     loss: Loss = "ones",
     noise_variance: float = 0.01,
     separable: Separable = "first",
@@ -142,8 +137,10 @@ def scores(
         if any(isinstance(program, Program) for program in chosen):
             inputs = draw_inputs(batch, seed, noise_variance)
 
-            def collected(pattern: Pattern) -> tuple[Instance, ...]:
-                return collect(network, inputs, pattern=pattern, loss=loss, labels=labels, separable=separable)
+            def collected(pattern: str) -> tuple[Instance, ...]:
+                return read_instances(
+                    network, inputs, pattern=pattern, loss=loss, labels=labels, separable=separable
+                )
 
             instances = collected(pattern)
             if not instances:
@@ -237,13 +234,13 @@ _NOT_LOOKED_AT = frozenset(
 )
 
 
-def _no_instance(network: nn.Module, pattern: Pattern, collected: Callable[[Pattern], tuple[Instance, ...]]) -> str:
-    meaning, other = _PATTERNS[pattern]
-    there = len(collected(other))
-    found = f"{there} fit the other pattern, {other!r}" if there else f"the network is made of {_layers(network)}"
+def _no_instance(network: nn.Module, pattern: str, collected: Callable[[str], tuple[Instance, ...]]) -> str:
+    there = {other: len(collected(other)) for other in PATTERNS if other != pattern}
+    fitting = "; ".join(f"{count} fit the other pattern, {other!r}" for other, count in there.items() if count)
     return (
-        f"the network has no instance of the pattern {pattern!r}, which programs look at: one is {meaning}, and "
-        f"not the convolution that reads the images; {found}"
+        f"the network has no instance of the pattern {pattern!r}, which programs look at: one is "
+        f"{PATTERNS[pattern].meaning}, and not the convolution that reads the images; "
+        f"{fitting or f'the network is made of {_layers(network)}'}"
     )
 
 

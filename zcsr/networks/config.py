@@ -6,9 +6,9 @@ import sys
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from zcsr.networks.patterns import PATTERNS
 from zcsr.parameters import check, parameter
 
-Pattern = Literal["rcb", "cbr"]
 Separable = Literal["first", "second", "both"]
 Loss = Literal["ones", "cross_entropy"]
 Initialisation = Literal["eznas", "torch"]
@@ -34,10 +34,10 @@ class StatisticsConfig:
         refusal="batch size {value} is too small: statistics take 1 image or more",
     )
     seed: int = parameter(0, "seed of the weights, the minibatch and the noise", flag="--network-seed")
-    pattern: Pattern = parameter(
+    pattern: str = parameter(
         "rcb",
-        "instances: rcb (ReLU-Conv-BatchNorm) or cbr (Conv-BatchNorm-ReLU)",
-        choices=get_args(Pattern),
+        "instances: " + " or ".join(f"{row.name} ({row.title})" for row in PATTERNS.values()),
+        choices=tuple(PATTERNS),
         refusal=_UNKNOWN,
     )
     loss: Loss = parameter(

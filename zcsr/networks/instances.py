@@ -1,42 +1,29 @@
 """What a network that was never trained computes: the 22 tensors of each of its instances (EZNAS, section 3.2).
 
-An instance is a ReLU, the convolution that takes its output, and the BatchNorm that takes the convolution's
-(pattern "rcb"), or a convolution, its BatchNorm, and a ReLU that takes its output (pattern "cbr"). Which call takes
-which tensor is observed while the network runs, so it does not matter in which order, or whether at all, the three
-are modules: calls of `relu`, `relu_`, `conv2d` and `batch_norm` in `torch.nn.functional` count as well.
-
-| name | tensor |
-|---|---|
-| T1 | input of the ReLU |
-| T2 | input of the convolution |
-| T3 | weight of the convolution |
-| T4 | output of the BatchNorm |
-| T1G T2G T3G T4G | gradients: of the sum of the logits, or of the cross-entropy, with respect to each |
-
-Each but T3 is there for data (D), for noise (N) and for perturbed data (P).
+What an instance is, a pattern says (`zcsr.networks.patterns`). Which call takes which tensor is observed while the
+network runs, so it does not matter in which order, or whether at all, the calls are modules: those of `relu`,
+`relu_`, `conv2d` and `batch_norm` in `torch.nn.functional` count as well. `zcsr.language.tensors` has the tensors;
+gradients are of the sum of the logits, or of the cross-entropy.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
-from zcsr.language.tensors import INPUTS, TENSOR_NAMES
+from zcsr.language.tensors import BY_NAME, INPUTS, TENSORS
 from zcsr.language.tensors import Tensor as TensorRow
-from zcsr.networks.config import Loss, Pattern, Separable
-from zcsr.networks.initialisation import random_stream, seeded
-from zcsr.networks.trace import Call, Found, Rules, Trace, holders_of
-
-if TYPE_CHECKING:
-    pass
+from zcsr.networks.config import Loss, Separable, StatisticsConfig
+from zcsr.networks.initialisation import random_stream
+from zcsr.networks.one_pass import Measured, Network, one_pass
+from zcsr.networks.patterns import PATTERNS
+from zcsr.networks.trace import Rules
 
 
 class Differences:
@@ -64,7 +51,8 @@ class _ProgramTensors(Mapping[str, Tensor]):
 
     def __getitem__(self, name: str) -> Tensor:
         tensor = self.raw[name]
-        return self.differences.of(tensor, self.raw[f"{name[:-1]}D"]) if name.endswith("_P") else tensor
+        reference = BY_NAME[name].reference
+        return tensor if reference is None else self.differences.of(tensor, self.raw[reference])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.raw)
@@ -114,35 +102,35 @@ def draw_inputs(batch: Tensor, seed: int, noise_variance: float = 0.01) -> dict[
     (`random_stream` of `seed` with the purposes "noise" and "perturbation"). Noise is drawn in float32.
     """
     check_variance(noise_variance)
-    perturbation = math.sqrt(noise_variance) * _noise(batch, seed, "perturbation")
-    return {"D": batch, "N": _noise(batch, seed, "noise"), "P": batch + perturbation}
+    perturbation = math.sqrt(noise_variance) * noise(batch, seed, "perturbation")
+    return {"D": batch, "N": noise(batch, seed, "noise"), "P": batch + perturbation}
 
 
 def passes_for(tensors: Iterable[TensorRow]) -> tuple[str, ...]:
     """Return the inputs, of D, N and P, that must be run for these tensors; P takes D, its reference."""
-    inputs = {tensor.input for tensor in tensors}
-    if "P" in inputs or inputs <= {None}:
-        inputs.add("D")
-    return tuple(which for which in INPUTS if which in inputs)
+    rows = list(tensors)
+    inputs = {row.input for row in (*rows, *(BY_NAME[row.reference] for row in rows if row.reference))}
+    return tuple(which for which in INPUTS if which in inputs) or ("D",)
 
 
-def collect(
+def read_instances(
     model: nn.Module,
     inputs: Mapping[str, Tensor],
     *,
-    pattern: Pattern = "rcb",
+    pattern: str = "rcb",
     loss: Loss = "ones",
     labels: Tensor | None = None,
     separable: Separable = "first",
-    passes: Sequence[str] = INPUTS,
+    passes: Iterable[str] = INPUTS,
 ) -> tuple[Instance, ...]:
     """Return the instances of `model` for the inputs D, N and P, in the order in which their BatchNorms ran.
 
-    Only the inputs in `passes` are run, and only T3 and their tensors are there then; `passes_for` says which
-    ones some tensors need. Each takes one forward and one backward pass: of the sum of the logits (loss "ones"),
-    or of the mean cross-entropy with `labels`, int64 [b]. Gradients are total, over all the ways from the tensor
-    to the output, and zero where there is none; but T1G is the gradient at the ReLU's input through that ReLU
-    alone, as EZNAS's release records it. So with "rcb" T2 = relu(T1), and T1G is T2G where T1 > 0, else 0, exactly.
+    `pattern` is the name of one of `PATTERNS`; one without a BatchNorm says itself what orders its instances. Only
+    the inputs in `passes` are run, and only T3 and their tensors are there then; `passes_for` says which ones some
+    tensors need. Each takes one forward and one backward pass: of the sum of the logits (loss "ones"), or of the
+    mean cross-entropy with `labels`, int64 [b]. Gradients are total, over all the ways from the tensor to the
+    output, and zero where there is none; but T1G is the gradient at the ReLU's input through that ReLU alone, as
+    EZNAS's release records it. So with "rcb" T2 = relu(T1), and T1G is T2G where T1 > 0, else 0, exactly.
 
     Only a call that takes the very tensor that another gave counts: a pooling, sum or padding in between makes no
     instance. The convolution that reads the images, and layers without a BatchNorm, are none either. Where several
@@ -160,19 +148,11 @@ def collect(
     Raises InputError where the inputs, labels or the network's output are not of these shapes, a BatchNorm sees one
     value a channel, or a recorded tensor is overwritten in a way that cannot be followed (through a view).
     """
-    check_choice("pattern", pattern, get_args(Pattern))
-    check_choice("loss", loss, get_args(Loss))
-    check_choice("separable", separable, get_args(Separable))
+    StatisticsConfig(pattern=pattern, loss=loss, separable=separable)  # refuses what it does not know
     _check_inputs(inputs)
-    network, rules, objective = _Network(model), Rules(pattern, separable), _Objective(loss, labels)
-    return _instances({which: _run(network, inputs[which], rules, objective) for which in passes})
-
-
-def check_choice(what: str, value: str, allowed: Sequence[str]) -> None:
-    """Raise InputError for a value that is none of those allowed."""
-    """Raise InputError for a value that is none of those allowed."""
-    if value not in allowed:
-        raise InputError(f"unknown {what} {value!r}: the known ones are {', '.join(allowed)}")
+    network, rules = Network(model), Rules(PATTERNS[pattern], separable)
+    objective = _Objective(loss, labels)
+    return _instances({which: one_pass(network, inputs[which], rules, objective.of) for which in passes})
 
 
 def _check_inputs(inputs: Mapping[str, Tensor]) -> None:
@@ -189,17 +169,13 @@ def _check_inputs(inputs: Mapping[str, Tensor]) -> None:
 
 def check_variance(variance: float) -> None:
     """Raise InputError for what is no variance."""
-    """Raise InputError for what is no variance."""
     if not 0 <= variance < math.inf:
         raise InputError(f"noise variance {variance} is no variance: it must be finite and 0 or more")
 
 
-def _noise(batch: Tensor, seed: int, purpose: str) -> Tensor:
-    noise = torch.randn(batch.shape, generator=random_stream(seed, purpose), dtype=torch.float32)
-    return noise.to(batch)
-
-
-# --- one pass ---------------------------------------------------------------------------------------------------
+def noise(batch: Tensor, seed: int, purpose: str) -> Tensor:
+    """Return standard normal noise of the shape and type of `batch`, drawn in float32 from `random_stream`."""
+    return torch.randn(batch.shape, generator=random_stream(seed, purpose), dtype=torch.float32).to(batch)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,179 +207,22 @@ class _Objective:
         return self.labels
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    module: str
-    tensors: Mapping[str, Tensor]
-
-
-def _run(network: _Network, batch: Tensor, rules: Rules, objective: _Objective) -> list[_Measured]:
-    with torch.inference_mode(False), torch.enable_grad(), network.left_as_it_was(), seeded():
-        # A leaf would refuse operations in place, and the caller's tensor must not have them.
-        image = batch.detach().clone().requires_grad_().clone()
-        trace = Trace(network.holders)
-        with trace:
-            logits = trace.current(network.model(image))
-        trace.check_recorded()
-        return _measure(rules.find(trace, image), objective.of(logits))
-
-
-def _measure(found: Sequence[Found], objective: Tensor) -> list[_Measured]:
-    wanted = (
-        tensor
-        for f in found
-        for tensor in (f.relu.output, f.convolution.input, f.convolution.weight, f.norm.output)
-    )
-    gradients = _gradients(objective, {id(tensor): tensor for tensor in wanted})
-    values = _Values(found)
-    measured = []
-    for f in found:
-        t1, t2, t3, t4 = f.relu.input, f.convolution.input, f.convolution.weight, f.norm.output
-        tensors = {"T1": values.of(t1), "T2": values.of(t2), "T3": values.of_weight(t3), "T4": values.of(t4)}
-        tensors |= {"T1G": values.through(f.relu, gradients[id(f.relu.output)])}
-        tensors |= {"T2G": gradients[id(t2)], "T3G": gradients[id(t3)], "T4G": gradients[id(t4)]}
-        measured.append(_Measured(f.convolution.module, tensors))
-    return measured
-
-
-class _Values:
-    """The values of traced tensors, free of the graph; the same object for the same values, where that is known."""
-
-    def __init__(self, found: Sequence[Found]) -> None:
-        self._twins: dict[int, Tensor] = {}
-        first: dict[int, Tensor] = {}
-        for f in found:  # ReLUs of one tensor give equal tensors, of which one is enough
-            self._twins[id(f.relu.output)] = first.setdefault(id(f.relu.input), f.relu.output)
-        self._values: dict[int, Tensor] = {}
-        self._through: dict[int, Tensor] = {}
-
-    def of(self, tensor: Tensor) -> Tensor:
-        """The values of an activation."""
-        tensor = self._twins.get(id(tensor), tensor)
-        if id(tensor) not in self._values:
-            self._values[id(tensor)] = _owned(tensor)
-        return self._values[id(tensor)]
-
-    def of_weight(self, weight: Tensor) -> Tensor:
-        """A copy: the network's own weight may change later."""
-        if id(weight) not in self._values:
-            self._values[id(weight)] = weight.detach().clone(memory_format=torch.contiguous_format)
-        return self._values[id(weight)]
-
-    def through(self, relu: Call, gradient: Tensor) -> Tensor:
-        """The gradient at a ReLU's input from the one at its output, as torch's own backward pass has it."""
-        if id(relu.output) not in self._through:
-            self._through[id(relu.output)] = blocked(gradient, self.of(relu.input))
-        return self._through[id(relu.output)]
-
-
-def blocked(gradient: Tensor, relu_input: Tensor) -> Tensor:
-    """A gradient at a ReLU's output, brought to its input: 0 where that is 0 or negative, else the same bits."""
-    passed: Tensor = torch.ops.aten.threshold_backward(gradient, relu_input, 0)
-    return passed
-
-
-def _gradients(objective: Tensor, tensors: Mapping[int, Tensor]) -> dict[int, Tensor]:
-    """The gradients of `objective`, under the tensors' keys; the same object for those that share their memory."""
-    taken = _autograd(objective, {key: tensor for key, tensor in tensors.items() if tensor.requires_grad})
-    zeros: dict[torch.Size, Tensor] = {}
-    owned: dict[tuple[int, torch.Size, tuple[int, ...]], Tensor] = {}
-    gradients = {}
-    for key, tensor in tensors.items():
-        gradient = taken.get(key)
-        if gradient is None:  # nothing leads from the tensor to the output
-            if tensor.shape not in zeros:
-                zeros[tensor.shape] = tensor.new_zeros(tensor.shape)
-            gradients[key] = zeros[tensor.shape]
-        else:
-            place = (gradient.data_ptr(), gradient.shape, gradient.stride())
-            if place not in owned:
-                owned[place] = _owned(gradient)
-            gradients[key] = owned[place]
-    return gradients
-
-
-def _autograd(objective: Tensor, tensors: Mapping[int, Tensor]) -> dict[int, Tensor | None]:
-    if not tensors or not objective.requires_grad:
-        return {}
-    return dict(
-        zip(tensors, torch.autograd.grad(objective, list(tensors.values()), allow_unused=True), strict=True)
-    )
-
-
-def _owned(tensor: Tensor) -> Tensor:
-    """The tensor free of the graph, contiguous, and in a memory of just its size."""
-    tensor = tensor.detach()
-    if tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.nbytes:
-        return tensor
-    return tensor.clone(memory_format=torch.contiguous_format)
-
-
-def _instances(passes: Mapping[str, list[_Measured]]) -> tuple[Instance, ...]:
+def _instances(passes: Mapping[str, list[Measured]]) -> tuple[Instance, ...]:
     plain = next(iter(passes.values()))
     if any([m.module for m in measured] != [m.module for m in plain] for measured in passes.values()):
         raise InputError("the network runs other layers for noise than for data: statistics need the same ones")
     differences = Differences()
     return tuple(
-        Instance(
-            layer,
-            plain[layer].module,
-            _raw({which: run[layer].tensors for which, run in passes.items()}),
-            differences,
-        )
-        for layer in range(len(plain))
+        Instance(layer, one.module, _raw({which: run[layer] for which, run in passes.items()}), differences)
+        for layer, one in enumerate(plain)
     )
 
 
-def _raw(by_input: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The tensors that were measured under their names, in the order of `TENSOR_NAMES`."""
+def _raw(passes: Mapping[str, Measured]) -> dict[str, Tensor]:
+    """The tensors that were measured under their names, in the order of `TENSORS`."""
     raw = {}
-    for name in TENSOR_NAMES:
-        tensor, _, which = name.partition("_")
-        measured = by_input.get(which) if which else next(iter(by_input.values()))
+    for tensor in TENSORS:
+        measured = passes.get(tensor.input) if tensor.input else next(iter(passes.values()))
         if measured is not None:
-            raw[name] = measured[tensor]
+            raw[tensor.name] = (measured.gradients if tensor.gradient else measured.values)[tensor.place.name]
     return raw
-
-
-# --- leaving no trace -------------------------------------------------------------------------------------------
-
-
-class _Network:
-    """A network with what its passes may change of it and how its parameters are called, looked up once for all."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.holders = holders_of(model)
-        self._modes = [(module, module.training) for module in model.modules()]
-        self._buffers = [
-            (module, name, buffer, buffer.detach().clone())
-            for module, _ in self._modes
-            for name, buffer in module._buffers.items()
-            if buffer is not None
-        ]
-
-    @contextmanager
-    def left_as_it_was(self) -> Iterator[None]:
-        """All modules in evaluation mode, so that nothing draws; modes and buffers are put back at the end."""
-        for module, _ in self._modes:
-            _set_mode(module, False)
-        try:
-            yield
-        finally:
-            for module, mode in self._modes:
-                _set_mode(module, mode)
-            for module, name, buffer, values in self._buffers:
-                module._buffers[name] = buffer
-                _restore(buffer, values)
-
-
-def _set_mode(module: nn.Module, training: bool) -> None:
-    """As `module.training = ...`, without torch's search for a parameter of that name."""
-    object.__setattr__(module, "training", training)
-
-
-@torch.no_grad()
-def _restore(buffer: Tensor, values: Tensor) -> None:
-    if not torch.equal(buffer, values):
-        buffer.copy_(values)

@@ -1,7 +1,7 @@
 """What a network did in one pass: which ReLU, convolution and BatchNorm took which tensor, and their instances.
 
 Calls are observed while the network runs, so it does not matter in which order, or whether at all, they come from
-modules.
+modules. `zcsr.export.python_file` copies what follows the imports.
 """
 
 from __future__ import annotations
@@ -16,23 +16,21 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from zcsr.errors import InputError
-from zcsr.networks.config import Pattern, Separable
+from zcsr.networks.patterns import Pattern
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """A call with the tensor that it took and the one that it gave."""
+    """A call of a kind ("relu", "convolution", "norm") with the tensor that it took and the one that it gave.
 
+    A convolution has its weight, and the path of the module that holds it, "" where none does.
+    """
+
+    kind: str
     input: Tensor
     output: Tensor
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Convolution(Call):
-    """A convolution with its weight and the path of the module that holds it, "" where none does."""
-
-    weight: Tensor
-    module: str
+    weight: Tensor | None = None
+    module: str = ""
 
 
 def holders_of(model: nn.Module) -> dict[int, str]:
@@ -70,9 +68,7 @@ class Trace(Watch):
 
     def __init__(self, holders: Mapping[int, str]) -> None:
         super().__init__()
-        self.relus: dict[int, Call] = {}
-        self.convolutions: dict[int, Convolution] = {}
-        self.norms: dict[int, Call] = {}
+        self.calls: dict[int, Call] = {}
         self._holders = holders
         self._stand_ins: dict[int, tuple[Tensor, Tensor]] = {}
         self._recorded: dict[int, tuple[Tensor, int]] = {}
@@ -108,7 +104,7 @@ class Trace(Watch):
     def relu(self, input: Tensor, inplace: bool = False) -> Tensor:
         """Stand in for `F.relu`, `torch.relu` and `Tensor.relu`."""
         output = F.relu(input)
-        self.relus[id(output)] = Call(self._record(input), self._record(output))
+        self.calls[id(output)] = Call("relu", self._record(input), self._record(output))
         if inplace:
             self._overwritten[id(input)] = (input, output)
         return output
@@ -121,8 +117,9 @@ class Trace(Watch):
         """Stand in for `F.conv2d`."""
         stand_in = self._stand_in(weight)
         output = F.conv2d(input, stand_in, *rest, **options)
-        module = self._holders.get(id(weight), "")
-        self.convolutions[id(output)] = Convolution(self._record(input), self._record(output), stand_in, module)
+        holder = self._holders.get(id(weight), "")
+        call = Call("convolution", self._record(input), self._record(output), stand_in, holder)
+        self.calls[id(output)] = call
         return output
 
     def norm(
@@ -143,7 +140,7 @@ class Trace(Watch):
                 "deviation: use larger images or a larger batch"
             )
         output = F.batch_norm(input, None, None, weight, bias, training=True, eps=eps)
-        self.norms[id(output)] = Call(input, self._record(output))
+        self.calls[id(output)] = Call("norm", input, self._record(output))
         return output
 
     def _stand_in(self, weight: Tensor) -> Tensor:
@@ -184,39 +181,47 @@ def _works_in_place(func: Callable[..., Any]) -> bool:
 # --- instances in a trace ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """The three calls of one instance."""
-
-    relu: Call
-    convolution: Convolution
-    norm: Call
+Found = Mapping[str, Call]
+"""The calls of one instance, by their kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Which calls make an instance, see `zcsr.networks.instances.collect`."""
+    """Which calls make an instance.
+
+    Of convolutions that follow each other it has the "first", the last ("second"), or "both" in turn.
+    """
 
     pattern: Pattern
-    separable: Separable
+    separable: str
 
     def find(self, trace: Trace, image: Tensor) -> list[Found]:
-        """The instances in the order of their BatchNorms."""
-        found = []
-        for norm in trace.norms.values():
-            chain = _chain(trace, norm)
-            if chain and chain[0].input is not image:
-                for relu in self._relus(trace, norm, chain):
-                    found += [Found(relu, convolution, norm) for convolution in self._chosen(chain)]
-        return found
+        """The instances in the order of the calls that the pattern counts by."""
+        fed = {id(call.input) for call in trace.calls.values() if call.kind == "convolution"}
+        found: list[Found] = []
+        for call in trace.calls.values():
+            if call.kind != "convolution" or id(call.output) not in fed:  # else the chain goes on
+                found += self._ending_in(call, trace, image)
+        ran = {key: number for number, key in enumerate(trace.calls)}
+        return sorted(found, key=lambda calls: ran[id(calls[self.pattern.order].output)])
 
-    def _relus(self, trace: Trace, norm: Call, chain: list[Convolution]) -> list[Call]:
-        if self.pattern == "cbr":
-            return [relu for relu in trace.relus.values() if relu.input is norm.output]
-        relu = trace.relus.get(id(chain[0].input))
-        return [relu] if relu else []
+    def _ending_in(self, call: Call, trace: Trace, image: Tensor) -> list[Found]:
+        """The instances whose last call this is, one for each convolution chosen."""
+        calls: dict[str, Call] = {}
+        chain: list[Call] = []
+        tensor = call.output
+        for kind in reversed(self.pattern.calls):
+            given = _given_by(kind, tensor, trace)
+            if not given:
+                return []
+            calls[kind], tensor = given[0], given[0].input
+            if kind == "convolution":
+                chain = given
+        if calls["convolution"].input is image:
+            return []
+        return [calls | {"convolution": convolution} for convolution in self._chosen(chain)]
 
-    def _chosen(self, chain: list[Convolution]) -> list[Convolution]:
+    def _chosen(self, chain: list[Call]) -> list[Call]:
         match self.separable:
             case "first":
                 return chain[:1]
@@ -226,11 +231,9 @@ class Rules:
                 return chain
 
 
-def _chain(trace: Trace, norm: Call) -> list[Convolution]:
-    """The convolutions that feed each other and then `norm`, in the order in which they ran."""
-    chain: list[Convolution] = []
-    tensor = norm.input
-    while id(tensor) in trace.convolutions:
-        chain.insert(0, trace.convolutions[id(tensor)])
-        tensor = chain[0].input
-    return chain
+def _given_by(kind: str, tensor: Tensor, trace: Trace) -> list[Call]:
+    """The call that gave a tensor, after the convolutions that fed it if it is one; empty for another kind."""
+    call = trace.calls.get(id(tensor))
+    if call is None or call.kind != kind:
+        return []
+    return [*_given_by(kind, call.input, trace), call] if kind == "convolution" else [call]

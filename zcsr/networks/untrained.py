@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,11 @@ from zcsr.errors import InputError
 from zcsr.language.tensors import INPUTS
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.initialisation import initialise, random_stream, seeded
-from zcsr.networks.instances import NetworkStatistics, collect, draw_inputs
+from zcsr.networks.instances import (
+    NetworkStatistics,
+    draw_inputs,
+    read_instances,
+)
 from zcsr.spaces.own import own_code
 
 if TYPE_CHECKING:
@@ -30,14 +34,14 @@ def network_statistics(
     classes: int,
     images: ImageSet,
     config: StatisticsConfig,
-    passes: Sequence[str] = INPUTS,
+    passes: Iterable[str] = INPUTS,
 ) -> NetworkStatistics:
     """Return the statistics of one architecture of a space, a function of the arguments alone.
 
     The network is built for `classes` and for the images' channels, and initialised by `config.seed`, stream
     "weights"; `images` draws the minibatch by the same seed, at the size of the space's data set of as many
     classes. torch computes with one thread meanwhile, so that results do not depend on their number, and its
-    generator is left as it was. Raises InputError for what `images`, `space` or `collect` refuse.
+    generator is left as it was. Raises InputError for what `images`, `space` or `read_instances` refuse.
     """
     return untrained(space, arch, classes, images, config).statistics(passes)
 
@@ -56,10 +60,10 @@ class Untrained:
     labels: Tensor
     config: StatisticsConfig
 
-    def statistics(self, passes: Sequence[str] = INPUTS) -> NetworkStatistics:
+    def statistics(self, passes: Iterable[str] = INPUTS) -> NetworkStatistics:
         """Return the network's statistics, of the inputs in `passes`; the network stays as it is."""
         with torch.inference_mode(False), one_thread(), own_code(self.space, self.arch):
-            instances = collect(
+            instances = read_instances(
                 self.model,
                 self.inputs,
                 pattern=self.config.pattern,
