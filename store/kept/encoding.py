@@ -178,7 +178,7 @@ class _References:
         return None
 
     def _gives(self, rule: str, sources: Sequence[Tensor], wanted: Tensor) -> bool:
-        key = (rule, *map(id, (*sources, wanted)))
+        key: tuple[str | int, ...] = (rule, *map(id, (*sources, wanted)))
         if key not in self._holds:
             alike = all(source.shape == wanted.shape for source in sources)
             self._holds[key] = alike and _same_bits(_RULES[rule](*sources), wanted)

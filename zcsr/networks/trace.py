@@ -222,13 +222,7 @@ class Rules:
         return [calls | {"convolution": convolution} for convolution in self._chosen(chain)]
 
     def _chosen(self, chain: list[Call]) -> list[Call]:
-        match self.separable:
-            case "first":
-                return chain[:1]
-            case "second":
-                return chain[-1:]
-            case "both":
-                return chain
+        return {"first": chain[:1], "second": chain[-1:], "both": chain}[self.separable]
 
 
 def _given_by(kind: str, tensor: Tensor, trace: Trace) -> list[Call]:
