@@ -157,7 +157,7 @@ class Experiment:
 
     def finalists(self) -> tuple[Finalist, ...]:
         """Return the fittest of the last population and the two fittest seen (EZNAS, section 3.7)."""
-        return finalists(self.known())
+        return self.run.finalists()
 
     def test(self, programs: Sequence[Program], report: Report | None = None) -> None:
         """Score programs on the test networks, which evolution never draws; scores are kept as they come."""

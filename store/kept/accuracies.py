@@ -22,18 +22,10 @@ from zcsr.errors import InputError, StoreError, nearest
 from zcsr.spaces import SearchSpace, dataset_shape, get_space
 from zcsr.store.kept.atomic import is_temporary, write_parquet
 from zcsr.store.kept.store import Store
+from zcsr.store.tables.declarations import ACCURACIES
+from zcsr.store.tables.frames import frame_of, schema_of
 
-SCHEMA = pl.Schema(
-    {
-        "space": pl.String,
-        "dataset": pl.String,
-        "metric": pl.String,
-        "arch": pl.String,
-        "seed": pl.Int64,
-        "accuracy": pl.Float64,
-        "source": pl.String,
-    }
-)
+SCHEMA = schema_of(ACCURACIES)
 EMPTY = "empty accuracy"
 NOT_A_NUMBER = "accuracy not a number"
 OUT_OF_RANGE = "accuracy outside 0..100"
@@ -290,7 +282,7 @@ def _source_of(table: Path) -> str:
 
 def _frame(space: str, dataset: str, metric: str, rows: Sequence[_Row], source: str) -> pl.DataFrame:
     records = [(space, dataset, metric, row.arch, row.seed, row.accuracy, source) for row in rows]
-    return pl.DataFrame(records, schema=SCHEMA, orient="row")
+    return frame_of(SCHEMA, records)
 
 
 def _path(store: Store, block: pl.DataFrame, source: str) -> Path:
