@@ -38,17 +38,11 @@ refused AS (
     SELECT DISTINCT p.run, p.program FROM programs AS p JOIN rejections AS r USING (run, text)
 ),
 each_task AS (
-    SELECT
-        s.run,
-        s.program,
-        s.task,
-        coalesce(kendall(list(s.score ORDER BY s.arch), list(a.accuracy ORDER BY s.arch)), 0) AS kendall
+    SELECT run, program, task, coalesce(tau(score, accuracy, arch), 0) AS kendall
     FROM chosen
-    JOIN scores AS s USING (run)
-    JOIN tasks AS t USING (run, task)
-    JOIN mean_accuracies AS a USING (task, metric, arch)
-    WHERE s.role = 'test' AND isfinite(s.score)
-    GROUP BY s.run, s.program, s.task
+    JOIN run_scores USING (run)
+    WHERE role = 'test' AND isfinite(score)
+    GROUP BY run, program, task
 ),
 tested AS (
     SELECT run, program, avg(kendall) AS test_kendall FROM each_task GROUP BY run, program

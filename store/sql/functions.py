@@ -1,13 +1,4 @@
-"""Statistics as SQL functions over lists of numbers that DuckDB lacks: rank correlations and intervals.
-
-| function | gives |
-|---|---|
-| `kendall(x, y)` | Kendall's tau-b |
-| `spearman(x, y)` | Spearman's rho |
-| `kendall_interval(x, y)` | the ends of the 95% bootstrap interval of Kendall's tau-b, as a list |
-| `kendall_of_top(x, y, fraction)` | Kendall's tau-b among the highest `fraction` of y |
-| `partial_spearman(x, y, control)` | Spearman's rho that is left once the ranks of `control` are regressed out |
-| `mean_interval(x)` | the ends of the 95% interval of Student's t for the mean, as a list |
+"""SQL functions that DuckDB lacks: rank correlations and intervals over lists of numbers, and what queries share.
 
 Typical use, all lists in one order: `kendall(list(score ORDER BY arch), list(accuracy ORDER BY arch))`. Rows in
 which any list is NULL or NaN are left out first. NULL comes back when a list is NULL, when fewer than two rows are
@@ -17,7 +8,9 @@ left, and where the correlation is undefined (a constant side, say).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import duckdb
@@ -106,23 +99,99 @@ def mean_interval(x: Values) -> list[float] | None:
     return list(interval(vectors[0]))
 
 
-FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...], str]] = {
-    "kendall": (kendall, ("DOUBLE[]", "DOUBLE[]"), "DOUBLE"),
-    "spearman": (spearman, ("DOUBLE[]", "DOUBLE[]"), "DOUBLE"),
-    "kendall_interval": (kendall_interval, ("DOUBLE[]", "DOUBLE[]"), "DOUBLE[]"),
-    "kendall_of_top": (kendall_of_top, ("DOUBLE[]", "DOUBLE[]", "DOUBLE"), "DOUBLE"),
-    "partial_spearman": (partial_spearman, ("DOUBLE[]", "DOUBLE[]", "DOUBLE[]"), "DOUBLE"),
-    "mean_interval": (mean_interval, ("DOUBLE[]",), "DOUBLE[]"),
+_LIST = "DOUBLE[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function in Python with the SQL types of its arguments and of what it returns, and what that is."""
+
+    call: Callable[..., Any]
+    arguments: tuple[str, ...]
+    returned: str
+    meaning: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its arguments."""
+        return tuple(signature(self.call).parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """A function in SQL, with the names of its arguments, and what it gives."""
+
+    names: tuple[str, ...]
+    sql: str
+    meaning: str
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    "kendall": Function(kendall, (_LIST, _LIST), "DOUBLE", "Kendall's tau-b, -1..1"),
+    "spearman": Function(spearman, (_LIST, _LIST), "DOUBLE", "Spearman's rho, -1..1"),
+    "kendall_interval": Function(
+        kendall_interval,
+        (_LIST, _LIST),
+        _LIST,
+        "the ends of the 95% bootstrap interval of Kendall's tau-b, as a list",
+    ),
+    "kendall_of_top": Function(
+        kendall_of_top,
+        (_LIST, _LIST, "DOUBLE"),
+        "DOUBLE",
+        "Kendall's tau-b among the highest `fraction` of y",
+    ),
+    "partial_spearman": Function(
+        partial_spearman,
+        (_LIST, _LIST, _LIST),
+        "DOUBLE",
+        "Spearman's rho that is left once the ranks of `control` are regressed out",
+    ),
+    "mean_interval": Function(
+        mean_interval, (_LIST,), _LIST, "the ends of the 95% interval of Student's t for the mean, as a list"
+    ),
 }
-"""Each function with the SQL types of its arguments and of what it returns."""
+
+_FINITE = """{function}(
+    list(score ORDER BY arch) FILTER (isfinite(score)), list(accuracy ORDER BY arch) FILTER (isfinite(score))
+)"""
+_CHOSEN = """(
+    SELECT {column} FROM {table} WHERE name IN ('latest', {column}) ORDER BY started DESC, {column} DESC LIMIT 1
+)"""
+MACROS: Mapping[str, Macro] = {
+    "tau": Macro(
+        ("score", "accuracy", "arch"),
+        _FINITE.format(function="kendall"),
+        "`kendall` over the rows of a group in which the score is finite",
+    ),
+    "rho": Macro(
+        ("score", "accuracy", "arch"),
+        _FINITE.format(function="spearman"),
+        "`spearman` over the rows of a group in which the score is finite",
+    ),
+    "chosen_run": Macro(
+        ("name",),
+        _CHOSEN.format(column="run", table="runs"),
+        "the run of that name, and the one started last for 'latest'; NULL where there is none",
+    ),
+    "chosen_search": Macro(
+        ("name",), _CHOSEN.format(column="search", table="searches"), "the same among searches"
+    ),
+}
 
 
 def register(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the functions known to a connection, which must be closed before the interpreter ends."""
-    for name, (function, arguments, returned) in FUNCTIONS.items():
+    """Make the functions in Python known to a connection, which must be closed before the interpreter ends."""
+    for name, one in FUNCTIONS.items():
         connection.create_function(  # type: ignore[call-overload]  # the constant "special" moves between versions
-            name, function, list(arguments), returned, null_handling="special"
+            name, one.call, list(one.arguments), one.returned, null_handling="special"
         )
+
+
+def define(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the functions in SQL known to a connection that has the tables."""
+    for name, one in MACROS.items():
+        connection.execute(f"CREATE MACRO {name}({', '.join(one.names)}) AS {one.sql}")
 
 
 def _correlation(correlate: Callable[..., float], *lists: Values) -> float | None:
