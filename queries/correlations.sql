@@ -3,20 +3,8 @@
 -- are not finite are left out; where seeds differ the mean accuracy counts.
 -- parameter: run TEXT 'latest' the run, 'latest' for the one started last, or 'all'
 -- parameter: role TEXT 'all' evolve, test, or 'all'
-WITH ranked AS (
-    SELECT
-        run,
-        program,
-        task,
-        role,
-        tau(score, accuracy, arch) AS kendall,
-        rho(score, accuracy, arch) AS spearman,
-        count(*) AS networks
-    FROM run_scores
-    WHERE ($run = 'all' OR run = chosen_run($run)) AND $role IN ('all', role) AND isfinite(score)
-    GROUP BY run, program, task, role
-)
 SELECT r.run, r.program, p.text, r.task, r.role, r.kendall, r.spearman, r.networks
-FROM ranked AS r
+FROM run_correlations AS r
 JOIN programs AS p USING (run, program)
+WHERE ($run = 'all' OR r.run = chosen_run($run)) AND $role IN ('all', r.role)
 ORDER BY r.run, r.role DESC, r.task, r.kendall DESC NULLS LAST, r.program

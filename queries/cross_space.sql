@@ -6,18 +6,9 @@ WITH evolved AS (
     FROM tasks
     GROUP BY run
 )
-SELECT
-    s.run,
-    e.evolved_on,
-    s.task AS tested_on,
-    s.program,
-    p.text,
-    tau(s.score, s.accuracy, s.arch) AS kendall,
-    rho(s.score, s.accuracy, s.arch) AS spearman,
-    count(*) AS networks
-FROM run_scores AS s
+SELECT r.run, e.evolved_on, r.task AS tested_on, r.program, p.text, r.kendall, r.spearman, r.networks
+FROM run_correlations AS r
 JOIN evolved AS e USING (run)
 JOIN programs AS p USING (run, program)
-WHERE ($run = 'all' OR s.run = chosen_run($run)) AND s.role = 'test' AND isfinite(s.score)
-GROUP BY s.run, e.evolved_on, s.task, s.program, p.text
-ORDER BY s.run, s.program, tested_on
+WHERE ($run = 'all' OR r.run = chosen_run($run)) AND r.role = 'test'
+ORDER BY r.run, r.program, tested_on

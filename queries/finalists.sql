@@ -3,18 +3,17 @@
 -- generation, and Kendall's tau-b and Spearman's rho (-1..1) with the accuracies over the count of test networks.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last
 SELECT
-    s.program,
+    r.program,
     p.text,
     coalesce(f.role, 'other') AS role,
     f.fitness,
     f.generation,
-    s.task,
-    tau(s.score, s.accuracy, s.arch) AS kendall,
-    rho(s.score, s.accuracy, s.arch) AS spearman,
-    count(*) AS networks
-FROM run_scores AS s
+    r.task,
+    r.kendall,
+    r.spearman,
+    r.networks
+FROM run_correlations AS r
 JOIN programs AS p USING (run, program)
 LEFT JOIN finalists AS f USING (run, program)
-WHERE s.run = chosen_run($run) AND s.role = 'test' AND isfinite(s.score)
-GROUP BY s.program, p.text, f.role, f.fitness, f.generation, s.task
-ORDER BY f.role NULLS LAST, f.fitness DESC, s.program, s.task
+WHERE r.run = chosen_run($run) AND r.role = 'test'
+ORDER BY f.role NULLS LAST, f.fitness DESC, r.program, r.task

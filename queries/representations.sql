@@ -37,15 +37,11 @@ sizes AS (
 refused AS (
     SELECT DISTINCT p.run, p.program FROM programs AS p JOIN rejections AS r USING (run, text)
 ),
-each_task AS (
-    SELECT run, program, task, coalesce(tau(score, accuracy, arch), 0) AS kendall
-    FROM chosen
-    JOIN run_scores USING (run)
-    WHERE role = 'test' AND isfinite(score)
-    GROUP BY run, program, task
-),
 tested AS (
-    SELECT run, program, avg(kendall) AS test_kendall FROM each_task GROUP BY run, program
+    SELECT run, program, avg(coalesce(kendall, 0)) AS test_kendall
+    FROM run_correlations
+    WHERE role = 'test'
+    GROUP BY run, program
 ),
 fittest AS (
     SELECT i.run, arg_max(t.test_kendall, (i.fitness, -i.generation, -i.slot)) AS test_kendall

@@ -112,7 +112,6 @@ def prepared(connection: duckdb.DuckDBPyConnection, store: Store, found: Found) 
         content = table.view or (f"SELECT * EXCLUDE (file) FROM stored.{table.name}" if table.stored else "")
         if content:
             connection.execute(f"CREATE VIEW {table.name} AS {content}")
-    functions.define(connection)
     connection.execute("SET python_enable_replacements = false")
     statistics = str(store.statistics_dir) + os.sep
     allowed = {statistics, glob.escape(statistics)}  # patterns are checked as well as the files they find

@@ -15,9 +15,9 @@ def register(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
 
     def undecided(run: str) -> list[dict[str, Any]]:
         from zcsr.evolve.finalists import finalists
-        from zcsr.store.kept.runs import RunStore, finalists_frame
+        from zcsr.store.kept.runs import finalists_frame, open_run
 
-        return finalists_frame(finalists(RunStore(store.runs_dir / run).generations())).to_dicts()
+        return finalists_frame(finalists(open_run(store, run).generations())).to_dicts()
 
     columns = ", ".join(f"{one.name} {one.type}" for one in BY_NAME["finalists"].columns if one.name != "run")
     connection.create_function("undecided_finalists", undecided, ["VARCHAR"], f"STRUCT({columns})[]")

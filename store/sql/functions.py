@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -117,15 +118,6 @@ class Function:
         return tuple(signature(self.call).parameters)
 
 
-@dataclass(frozen=True, slots=True)
-class Macro:
-    """A function in SQL, with the names of its arguments, and what it gives."""
-
-    names: tuple[str, ...]
-    sql: str
-    meaning: str
-
-
 FUNCTIONS: Mapping[str, Function] = {
     "kendall": Function(kendall, (_LIST, _LIST), "DOUBLE", "Kendall's tau-b, -1..1"),
     "spearman": Function(spearman, (_LIST, _LIST), "DOUBLE", "Spearman's rho, -1..1"),
@@ -152,46 +144,37 @@ FUNCTIONS: Mapping[str, Function] = {
     ),
 }
 
-_FINITE = """{function}(
-    list(score ORDER BY arch) FILTER (isfinite(score)), list(accuracy ORDER BY arch) FILTER (isfinite(score))
-)"""
-_CHOSEN = """(
-    SELECT {column} FROM {table} WHERE name IN ('latest', {column}) ORDER BY started DESC, {column} DESC LIMIT 1
-)"""
-MACROS: Mapping[str, Macro] = {
-    "tau": Macro(
-        ("score", "accuracy", "arch"),
-        _FINITE.format(function="kendall"),
-        "`kendall` over the rows of a group in which the score is finite",
-    ),
-    "rho": Macro(
-        ("score", "accuracy", "arch"),
-        _FINITE.format(function="spearman"),
-        "`spearman` over the rows of a group in which the score is finite",
-    ),
-    "chosen_run": Macro(
-        ("name",),
-        _CHOSEN.format(column="run", table="runs"),
-        "the run of that name, and the one started last for 'latest'; NULL where there is none",
-    ),
-    "chosen_search": Macro(
-        ("name",), _CHOSEN.format(column="search", table="searches"), "the same among searches"
-    ),
-}
+AGGREGATES: Mapping[str, str] = {"tau": "kendall", "rho": "spearman"}
+"""Functions of score, accuracy and arch over the rows of a group in which the score is finite, with their base."""
+
+CHOICES: Mapping[str, tuple[str, str]] = {"chosen_run": ("runs", "run"), "chosen_search": ("searches", "search")}
+"""Functions from a name, or 'latest', to what is in a table and its column; NULL where there is none."""
 
 
 def register(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the functions in Python known to a connection, which must be closed before the interpreter ends."""
+    """Make the functions known to a connection to an index, which must be closed before the interpreter ends."""
     for name, one in FUNCTIONS.items():
-        connection.create_function(  # type: ignore[call-overload]  # the constant "special" moves between versions
-            name, one.call, list(one.arguments), one.returned, null_handling="special"
-        )
+        _create(connection, name, one.call, one.arguments, one.returned)
+    for name, base in AGGREGATES.items():
+        finite = (f"list({column} ORDER BY arch) FILTER (isfinite(score))" for column in ("score", "accuracy"))
+        connection.execute(f"CREATE MACRO {name}(score, accuracy, arch) AS {base}({', '.join(finite)})")
+    for name, (table, column) in CHOICES.items():
+        latest_first = f"SELECT {column} FROM stored.{table} ORDER BY started DESC, {column} DESC"
+        known = [one for (one,) in connection.execute(latest_first).fetchall()]
+        # In Python and not as a subquery: DuckDB then knows the name before it reads anything else.
+        _create(connection, name, partial(_chosen, known), ("VARCHAR",), "VARCHAR")
 
 
-def define(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the functions in SQL known to a connection that has the tables."""
-    for name, one in MACROS.items():
-        connection.execute(f"CREATE MACRO {name}({', '.join(one.names)}) AS {one.sql}")
+def _create(
+    connection: duckdb.DuckDBPyConnection, name: str, call: Callable[..., Any], given: Sequence[str], returned: str
+) -> None:
+    connection.create_function(  # type: ignore[call-overload]  # the constant "special" moves between versions
+        name, call, list(given), returned, null_handling="special"
+    )
+
+
+def _chosen(known: Sequence[str], name: str | None) -> str | None:
+    return next((one for one in known if name in ("latest", one)), None)
 
 
 def _correlation(correlate: Callable[..., float], *lists: Values) -> float | None:

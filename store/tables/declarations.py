@@ -133,6 +133,20 @@ JOIN tasks AS t USING (run, task)
 JOIN mean_accuracies AS a USING (task, metric, arch)
 """
 
+_RUN_CORRELATIONS = """
+SELECT
+    run,
+    role,
+    program,
+    task,
+    tau(score, accuracy, arch) AS kendall,
+    rho(score, accuracy, arch) AS spearman,
+    count(*) AS networks
+FROM run_scores
+WHERE isfinite(score)
+GROUP BY run, role, program, task
+"""
+
 _PROGRAMS = """
 SELECT * EXCLUDE (file) FROM stored.programs
 UNION ALL BY NAME
@@ -358,6 +372,20 @@ TABLES: tuple[Table, ...] = (
             accuracy DOUBLE percent, the mean over seeds and sources
         """),
         view=_RUN_SCORES,
+    ),
+    Table(
+        "run_correlations",
+        "How the scores of a program in `run_scores` rank the networks of a task; those that are not finite are left "
+        "out.",
+        _columns("""
+            run
+            role VARCHAR `evolve` or `test`
+            program task
+            kendall DOUBLE Kendall's tau-b with the accuracies, -1..1
+            spearman DOUBLE Spearman's rho with the accuracies, -1..1
+            networks BIGINT how many have both
+        """),
+        view=_RUN_CORRELATIONS,
     ),
     Table(
         "rejections",
