@@ -20,9 +20,9 @@ from zcsr.store.kept.atomic import write_json, write_parquet
 from zcsr.store.kept.collections import Collection
 from zcsr.store.kept.runs import RunTask, TestScore, create_run, open_run
 from zcsr.store.kept.store import Store
+from zcsr.store.kept.summaries import SUMMARY_SCHEMA
 from zcsr.store.tables.declarations import PROXY_SCORES
 from zcsr.store.tables.frames import schema_of
-from zcsr.store.kept.summaries import SUMMARY_SCHEMA
 
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
 EVOLVE = tuple(f"evolve-{number}" for number in range(12))

@@ -20,7 +20,7 @@ from zcsr.evolve import (
     evolve,
     split,
 )
-from zcsr.evolve.finalists import Finalist, finalists
+from zcsr.evolve.finalists import Finalist
 from zcsr.language.program import Program
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics

@@ -31,7 +31,8 @@ from zcsr.errors import InputError, StoreError, nearest
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.finalists import Finalist, finalists
 from zcsr.evolve.records import Generation
-from zcsr.language.program import Program, parse
+from zcsr.language.program import Program
+from zcsr.language.text import parse
 from zcsr.spaces import Origin, space_origin
 from zcsr.store.kept.atomic import (
     is_temporary,

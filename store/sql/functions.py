@@ -8,7 +8,7 @@ left, and where the correlation is undefined (a constant side, say).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from inspect import signature
@@ -112,11 +112,6 @@ class Function:
     returned: str
     meaning: str
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of its arguments."""
-        return tuple(signature(self.call).parameters)
-
 
 FUNCTIONS: Mapping[str, Function] = {
     "kendall": Function(kendall, (_LIST, _LIST), "DOUBLE", "Kendall's tau-b, -1..1"),
@@ -145,10 +140,20 @@ FUNCTIONS: Mapping[str, Function] = {
 }
 
 AGGREGATES: Mapping[str, str] = {"tau": "kendall", "rho": "spearman"}
-"""Functions of score, accuracy and arch over the rows of a group in which the score is finite, with their base."""
+"""Functions of score, accuracy and arch over the rows of a group whose score is finite, each with its base."""
 
 CHOICES: Mapping[str, tuple[str, str]] = {"chosen_run": ("runs", "run"), "chosen_search": ("searches", "search")}
-"""Functions from a name, or 'latest', to what is in a table and its column; NULL where there is none."""
+"""Functions from a name, or 'latest', to that name, each with the table and the column that have it."""
+
+
+def documented() -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Every function, with the names of its arguments and what it gives."""
+    for name, one in FUNCTIONS.items():
+        yield name, tuple(signature(one.call).parameters), one.meaning
+    for name, base in AGGREGATES.items():
+        yield name, ("score", "accuracy", "arch"), f"`{base}` over the rows of a group whose score is finite"
+    for name, (_, column) in CHOICES.items():
+        yield name, ("name",), f"the {column} of that name, or the one started last for 'latest'; NULL for none"
 
 
 def register(connection: duckdb.DuckDBPyConnection) -> None:

@@ -375,8 +375,8 @@ TABLES: tuple[Table, ...] = (
     ),
     Table(
         "run_correlations",
-        "How the scores of a program in `run_scores` rank the networks of a task; those that are not finite are left "
-        "out.",
+        "How the scores of a program in `run_scores` rank the networks of a task; scores that are not finite are "
+        "left out.",
         _columns("""
             run
             role VARCHAR `evolve` or `test`

@@ -35,9 +35,9 @@ from zcsr.store.jobs.testing import SCHEMA as SCORES_SCHEMA
 from zcsr.store.kept.accuracies import write_accuracies
 from zcsr.store.kept.atomic import write_parquet
 from zcsr.store.kept.store import Store
+from zcsr.store.sql.index import named, verify
 from zcsr.store.tables.declarations import PROXY_SCORES
 from zcsr.store.tables.frames import schema_of
-from zcsr.store.sql.index import named, verify
 
 TASK = "nasbench201:cifar10"
 ARCHS = tuple(format_arch(cell) for cell in product(("skip_connect", "nor_conv_3x3", "none"), repeat=6))[:146]
