@@ -1,5 +1,6 @@
 # Two commands do all the set-up on a fresh machine: `make evolve` runs the main job, `make test` the checks.
 # `make benchmark` measures speed and memory, on a machine that does nothing else, and writes benchmarks/RESULTS.md.
+# `make reference` writes docs/reference.md anew from what the code declares.
 #
 #   PYTHON     the interpreter that makes the environment (3.11 or newer)
 #   PIP_FLAGS  further flags for pip, for example an extra index that offers the CPU build of torch
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip
 INSTALLED := .venv/installed
 
 .DELETE_ON_ERROR:
-.PHONY: evolve test lint types unit benchmark clean
+.PHONY: evolve test lint types unit reference benchmark clean
 
 evolve: $(INSTALLED)
 	$(BIN)/zcsr evolve $(ARGS)
@@ -35,6 +36,9 @@ types: $(INSTALLED)
 # The tests of one module stay in one process, since they share what its fixtures have made.
 unit: $(INSTALLED)
 	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+reference: $(INSTALLED)
+	$(BIN)/python docs/reference.py
 
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/run.py --out benchmarks/RESULTS.md $(ARGS)

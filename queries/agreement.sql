@@ -20,8 +20,8 @@ SELECT
     c.seed,
     p.source,
     p.proxy AS their_name,
-    spearman(list(p.ours ORDER BY p.arch), list(p.theirs ORDER BY p.arch)) AS spearman,
-    kendall(list(p.ours ORDER BY p.arch), list(p.theirs ORDER BY p.arch)) AS kendall,
+    rho(p.ours, p.theirs, p.arch) AS spearman,
+    tau(p.ours, p.theirs, p.arch) AS kendall,
     count(*) AS networks
 FROM paired AS p
 JOIN scored_collections AS c USING (collection, task)

@@ -27,10 +27,7 @@ SELECT
     s.pattern,
     s.loss,
     s.batch_size,
-    kendall(
-        list(s.score ORDER BY s.arch) FILTER (isfinite(s.score)),
-        list(s.accuracy ORDER BY s.arch) FILTER (isfinite(s.score))
-    ) AS kendall,
+    tau(s.score, s.accuracy, s.arch) AS kendall,
     count(*) FILTER (isfinite(s.score)) AS networks
 FROM scored AS s
 JOIN shared USING (task, program, conditions, seed, pattern, loss, arch)

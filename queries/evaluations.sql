@@ -3,10 +3,7 @@
 -- pairs, those scored anew and those remembered. Each with its count and its share of its kind (0..1), and whether
 -- it avoided an evaluation.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last
-WITH chosen AS (
-    SELECT run FROM runs WHERE $run IN ('latest', run) ORDER BY started DESC, run DESC LIMIT 1
-),
-causes (position, kind, cause, avoided) AS (
+WITH causes (position, kind, cause, avoided) AS (
     VALUES
         (1, 'candidates', 'known', true),
         (2, 'candidates', 'probed', false),
@@ -20,8 +17,8 @@ causes (position, kind, cause, avoided) AS (
 ),
 counted AS (
     SELECT counter AS cause, sum(value)::BIGINT AS count
-    FROM chosen
-    JOIN counters USING (run)
+    FROM counters
+    WHERE run = chosen_run($run)
     GROUP BY counter
 )
 SELECT

@@ -29,17 +29,8 @@ WITH chosen AS (
     WHERE
         $kind IN ('all', kind)
         AND $program IN ('all', coalesce(program, ''))
-        AND (
-            $run IN ('all', coalesce(run, ''))
-            OR ($run = 'latest' AND run = (SELECT r.run FROM runs AS r ORDER BY r.started DESC, r.run DESC LIMIT 1))
-        )
-        AND (
-            $search IN ('all', coalesce(search, ''))
-            OR (
-                $search = 'latest'
-                AND search = (SELECT s.search FROM searches AS s ORDER BY s.started DESC, s.search DESC LIMIT 1)
-            )
-        )
+        AND ($run IN ('all', coalesce(run, '')) OR ($run = 'latest' AND run = chosen_run('latest')))
+        AND ($search IN ('all', coalesce(search, '')) OR ($search = 'latest' AND search = chosen_search('latest')))
 ),
 spent AS (
     SELECT

@@ -2,10 +2,7 @@
 -- valid (finite fitness) and how many are not, how many candidates were proposed and rejected for them, how many
 -- program-network pairs were scored anew and how many were avoided because they were known, and seconds in all.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last
-WITH chosen AS (
-    SELECT run FROM runs WHERE $run IN ('latest', run) ORDER BY started DESC, run DESC LIMIT 1
-),
-population AS (
+WITH population AS (
     SELECT
         run,
         generation,
@@ -39,8 +36,8 @@ SELECT
     scored,
     avoided,
     g.seconds
-FROM chosen
-JOIN generations AS g USING (run)
+FROM generations AS g
 LEFT JOIN population USING (run, generation)
 LEFT JOIN counted USING (run, generation)
+WHERE run = chosen_run($run)
 ORDER BY generation

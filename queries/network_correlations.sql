@@ -5,21 +5,14 @@
 -- parameter: program TEXT 'all' the program's id, or 'all'
 -- parameter: metric TEXT 'test' the accuracies to rank by
 SELECT
-    s.collection,
-    s.task,
-    s.text,
-    kendall(
-        list(s.score ORDER BY s.arch) FILTER (isfinite(s.score)),
-        list(a.accuracy ORDER BY s.arch) FILTER (isfinite(s.score))
-    ) AS kendall,
-    spearman(
-        list(s.score ORDER BY s.arch) FILTER (isfinite(s.score)),
-        list(a.accuracy ORDER BY s.arch) FILTER (isfinite(s.score))
-    ) AS spearman,
-    count(*) FILTER (isfinite(s.score)) AS networks,
-    count(*) FILTER (NOT isfinite(s.score)) AS non_finite
-FROM network_scores AS s
-JOIN mean_accuracies AS a USING (task, arch)
-WHERE a.metric = $metric AND $collection IN ('all', s.collection) AND $program IN ('all', s.program)
-GROUP BY s.collection, s.task, s.program, s.text
-ORDER BY s.collection, kendall DESC NULLS LAST, s.text
+    collection,
+    task,
+    text,
+    tau(score, accuracy, arch) AS kendall,
+    rho(score, accuracy, arch) AS spearman,
+    count(*) FILTER (isfinite(score)) AS networks,
+    count(*) FILTER (NOT isfinite(score)) AS non_finite
+FROM scored_networks
+WHERE metric = $metric AND $collection IN ('all', collection) AND $program IN ('all', program)
+GROUP BY collection, task, program, text
+ORDER BY collection, kendall DESC NULLS LAST, text

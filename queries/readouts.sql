@@ -57,14 +57,8 @@ SELECT
     s.way.pattern AS pattern,
     s.way.to_scalar AS to_scalar,
     s.way.aggregation AS aggregation,
-    kendall(
-        list(s.score ORDER BY s.arch) FILTER (isfinite(s.score)),
-        list(s.accuracy ORDER BY s.arch) FILTER (isfinite(s.score))
-    ) AS kendall,
-    spearman(
-        list(s.score ORDER BY s.arch) FILTER (isfinite(s.score)),
-        list(s.accuracy ORDER BY s.arch) FILTER (isfinite(s.score))
-    ) AS spearman,
+    tau(s.score, s.accuracy, s.arch) AS kendall,
+    rho(s.score, s.accuracy, s.arch) AS spearman,
     count(*) FILTER (isfinite(s.score)) AS networks
 FROM scored AS s
 JOIN shared USING (task, conditions, batch_size, seed, loss, root, arch)

@@ -35,9 +35,7 @@ kept AS (
     JOIN seeds AS s USING (task, seed)
 ),
 pairs AS (
-    SELECT
-        a.task,
-        kendall(list(a.accuracy ORDER BY a.arch), list(b.accuracy ORDER BY a.arch)) AS tau
+    SELECT a.task, tau(a.accuracy, b.accuracy, a.arch) AS tau
     FROM kept AS a
     JOIN kept AS b ON b.task = a.task AND b.arch = a.arch AND b.place > a.place
     GROUP BY a.task, a.place, b.place
@@ -60,7 +58,7 @@ split AS (
         task,
         count(*) AS networks,
         max(seeds) AS seeds,
-        kendall(list(odd ORDER BY arch), list(even ORDER BY arch)) AS tau
+        tau(odd, even, arch) AS tau
     FROM halves
     GROUP BY task
 )

@@ -37,21 +37,11 @@ sizes AS (
 refused AS (
     SELECT DISTINCT p.run, p.program FROM programs AS p JOIN rejections AS r USING (run, text)
 ),
-each_task AS (
-    SELECT
-        s.run,
-        s.program,
-        s.task,
-        coalesce(kendall(list(s.score ORDER BY s.arch), list(a.accuracy ORDER BY s.arch)), 0) AS kendall
-    FROM chosen
-    JOIN scores AS s USING (run)
-    JOIN tasks AS t USING (run, task)
-    JOIN mean_accuracies AS a USING (task, metric, arch)
-    WHERE s.role = 'test' AND isfinite(s.score)
-    GROUP BY s.run, s.program, s.task
-),
 tested AS (
-    SELECT run, program, avg(kendall) AS test_kendall FROM each_task GROUP BY run, program
+    SELECT run, program, avg(coalesce(kendall, 0)) AS test_kendall
+    FROM run_correlations
+    WHERE role = 'test'
+    GROUP BY run, program
 ),
 fittest AS (
     SELECT i.run, arg_max(t.test_kendall, (i.fitness, -i.generation, -i.slot)) AS test_kendall

@@ -3,21 +3,17 @@
 -- guiding accuracy so far. The proxy is NULL for strategies without one.
 -- parameter: search TEXT 'latest' the search, or 'latest' for the one started last
 -- parameter: every INTEGER 1 rows for every so many networks only
-WITH chosen AS (
-    SELECT search FROM searches WHERE $search IN ('latest', search) ORDER BY started DESC, search DESC LIMIT 1
-),
-gathered AS MATERIALIZED (
+WITH gathered AS MATERIALIZED (
     SELECT
-        t.strategy,
-        t.proxy,
-        t.step AS networks,
+        strategy,
+        proxy,
+        step AS networks,
         count(*) AS repeats,
-        avg(t.best_test_accuracy) AS mean,
-        mean_interval(list(t.best_test_accuracy ORDER BY t.repeat)) AS ends
-    FROM chosen
-    JOIN search_steps AS t USING (search)
-    WHERE t.step % $every = 0
-    GROUP BY t.strategy, t.proxy, t.step
+        avg(best_test_accuracy) AS mean,
+        mean_interval(list(best_test_accuracy ORDER BY repeat)) AS ends
+    FROM search_steps
+    WHERE search = chosen_search($search) AND step % $every = 0
+    GROUP BY strategy, proxy, step
 )
 SELECT
     strategy,

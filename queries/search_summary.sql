@@ -6,11 +6,8 @@
 -- parameter: search TEXT 'latest' the search, or 'latest' for the one started last
 -- parameter: target DOUBLE 0 the test accuracy to reach, percent; 0 for the target of the search
 WITH chosen AS (
-    SELECT search, coalesce(nullif($target, 0), target) AS target
-    FROM searches
-    WHERE $search IN ('latest', search)
-    ORDER BY started DESC, search DESC
-    LIMIT 1
+    SELECT search, coalesce(nullif($target, 0), target) AS target FROM searches
+    WHERE search = chosen_search($search)
 ),
 each_repeat AS (
     SELECT

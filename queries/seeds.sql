@@ -40,10 +40,7 @@ taus AS (
         pattern,
         loss,
         seed,
-        kendall(
-            list(score ORDER BY arch) FILTER (isfinite(score)),
-            list(accuracy ORDER BY arch) FILTER (isfinite(score))
-        ) AS kendall,
+        tau(score, accuracy, arch) AS kendall,
         count(*) FILTER (isfinite(score)) AS networks,
         count(*) AS scored
     FROM sorted

@@ -1,9 +1,6 @@
 -- A task of a run: the accuracies that it ranks by, the image set that its minibatch is drawn from, how its statistics
 -- were collected (batch size in images, seed, pattern, loss, collection), and how many networks evolve and test.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last
-WITH chosen AS (
-    SELECT run FROM runs WHERE $run IN ('latest', run) ORDER BY started DESC, run DESC LIMIT 1
-)
 SELECT
     t.task,
     t.metric,
@@ -15,7 +12,7 @@ SELECT
     t.collection,
     t.evolve_networks,
     t.test_networks
-FROM chosen
-JOIN tasks AS t USING (run)
+FROM tasks AS t
 LEFT JOIN collections AS c USING (collection)
+WHERE t.run = chosen_run($run)
 ORDER BY t.position

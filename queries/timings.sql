@@ -1,17 +1,14 @@
 -- A part of making the generations of a run: its wall-clock seconds in all, its share of the whole (0..1), its mean a
 -- generation, and for `score` the milliseconds for each pair of a program and a network that was scored.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last
-WITH chosen AS (
-    SELECT run FROM runs WHERE $run IN ('latest', run) ORDER BY started DESC, run DESC LIMIT 1
-),
-spent AS (
+WITH spent AS (
     SELECT run, part, sum(seconds) AS seconds, avg(seconds) AS seconds_per_generation
-    FROM chosen
-    JOIN timings USING (run)
+    FROM timings
+    WHERE run = chosen_run($run)
     GROUP BY run, part
 ),
 pairs AS (
-    SELECT run, sum(value) AS scored FROM chosen JOIN counters USING (run) WHERE counter = 'scored' GROUP BY run
+    SELECT run, sum(value) AS scored FROM counters WHERE counter = 'scored' GROUP BY run
 )
 SELECT
     s.part,

@@ -3,10 +3,7 @@
 -- lived, its size (nodes) and height (edges), its normal form and sympy form, and how it was recognised there.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last
 -- parameter: count INTEGER 20 how many programs at most
-WITH chosen AS (
-    SELECT run FROM runs WHERE $run IN ('latest', run) ORDER BY started DESC, run DESC LIMIT 1
-),
-means AS (
+WITH means AS (
     SELECT run, generation, slot, avg(tau) AS mean_tau FROM taus GROUP BY run, generation, slot
 ),
 lives AS (
@@ -19,10 +16,9 @@ lives AS (
         arg_min(
             {'generation': i.generation, 'recognised_by': i.recognised_by}, (-i.fitness, i.generation, i.slot)
         ) AS best
-    FROM chosen
-    JOIN individuals AS i USING (run)
+    FROM individuals AS i
     LEFT JOIN means USING (run, generation, slot)
-    WHERE isfinite(i.fitness)
+    WHERE run = chosen_run($run) AND isfinite(i.fitness)
     GROUP BY run, i.same_as
 )
 SELECT

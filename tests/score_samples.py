@@ -13,12 +13,12 @@ import polars as pl
 from zcsr.language.text import parse
 from zcsr.networks.untrained import StatisticsConfig
 from zcsr.proxies import proxy_names
-from zcsr.store.importers.suitezero_files import SCHEMA as PROXIES_SCHEMA
 from zcsr.store.jobs.testing import SCHEMA as SCORES_SCHEMA
 from zcsr.store.kept.atomic import write_json, write_parquet
 from zcsr.store.kept.collections import Collection
-from zcsr.store.kept.scan import PROXY_SCORES
 from zcsr.store.kept.store import Store
+from zcsr.store.tables.declarations import PROXY_SCORES
+from zcsr.store.tables.frames import schema_of
 
 CELLS, SIZES = "nasbench201:cifar100", "nats-sss:cifar10"
 TASKS = (CELLS, SIZES)
@@ -136,6 +136,6 @@ def compared_store(root: Path) -> Store:
         for (source, proxy), values in others().items()
         for arch, score in values.items()
     ]
-    frame = pl.DataFrame(theirs, schema=PROXIES_SCHEMA, orient="row")
-    write_parquet(frame, store.root / PROXY_SCORES / space / dataset / "suite.parquet")
+    frame = pl.DataFrame(theirs, schema=schema_of(PROXY_SCORES), orient="row")
+    write_parquet(frame, store.proxy_scores_dir / space / dataset / "suite.parquet")
     return store

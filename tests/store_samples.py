@@ -14,15 +14,15 @@ from zcsr.language.program import Program
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.language.text import parse
 from zcsr.networks.untrained import StatisticsConfig
-from zcsr.store.importers.suitezero_files import SCHEMA as PROXIES_SCHEMA
 from zcsr.store.jobs.nas_searches import SCHEMA as SEARCHES_SCHEMA
 from zcsr.store.jobs.testing import SCHEMA as SCORES_SCHEMA
 from zcsr.store.kept.atomic import write_json, write_parquet
 from zcsr.store.kept.collections import Collection
 from zcsr.store.kept.runs import RunTask, TestScore, create_run, open_run
-from zcsr.store.kept.scan import PROXY_SCORES
 from zcsr.store.kept.store import Store
 from zcsr.store.kept.summaries import SUMMARY_SCHEMA
+from zcsr.store.tables.declarations import PROXY_SCORES
+from zcsr.store.tables.frames import schema_of
 
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
 EVOLVE = tuple(f"evolve-{number}" for number in range(12))
@@ -176,8 +176,8 @@ def write_proxy_scores(store: Store) -> None:
     """Write invented scores of a proxy that others publish."""
     space, _, dataset = TASKS[0].partition(":")
     rows = [("made", space, dataset, "snip", arch, float(number)) for number, arch in enumerate(TEST)]
-    frame = pl.DataFrame(rows, schema=PROXIES_SCHEMA, orient="row")
-    write_parquet(frame, store.root / PROXY_SCORES / space / dataset / "made.parquet")
+    frame = pl.DataFrame(rows, schema=schema_of(PROXY_SCORES), orient="row")
+    write_parquet(frame, store.proxy_scores_dir / space / dataset / "made.parquet")
 
 
 def write_search(store: Store) -> None:

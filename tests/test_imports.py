@@ -396,3 +396,7 @@ except SystemExit as stop:
 
 def test_importing_zcsr_loads_nothing_heavy(tmp_path: Path) -> None:
     assert modules_after("import zcsr, zcsr.errors, zcsr.queries", tmp_path).isdisjoint({*HEAVY, "numpy"})
+
+
+def test_the_declarations_of_tables_load_nothing_heavy(tmp_path: Path) -> None:
+    assert modules_after("import zcsr.store.tables.declarations", tmp_path).isdisjoint(HEAVY)

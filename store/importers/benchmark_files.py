@@ -24,8 +24,9 @@ from zcsr.store.importers.user_tables import ImportReport
 from zcsr.store.kept import accuracies
 from zcsr.store.kept.accuracies import install_accuracies
 from zcsr.store.kept.atomic import write_parquet
-from zcsr.store.kept.scan import PROXY_SCORES
 from zcsr.store.kept.store import Store
+from zcsr.store.tables.declarations import PROXY_SCORES
+from zcsr.store.tables.frames import frame_of, schema_of
 
 Kind = Literal["auto", "nats", "nasbench201", "nds", "suite-zero"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -163,7 +164,7 @@ def _reasons(skipped: Counter[str]) -> str:
 
 def _frame(space: str, taken: dict[tuple[str, str, str, int], float], source: str) -> pl.DataFrame:
     rows = [(space, *key, accuracy, source) for key, accuracy in taken.items()]
-    return pl.DataFrame(rows, schema=accuracies.SCHEMA, orient="row")
+    return frame_of(accuracies.SCHEMA, rows)
 
 
 def _import_proxies(store: Store, path: Path) -> ImportReport:
@@ -177,9 +178,9 @@ def _import_proxies(store: Store, path: Path) -> ImportReport:
             skipped[problem] += 1
     if not taken:
         raise InputError(f"{path} has no score to import{_reasons(skipped)}")
-    frame = pl.DataFrame(taken, schema=suitezero_files.SCHEMA, orient="row")
+    frame = frame_of(schema_of(PROXY_SCORES), taken)
     for (dataset,), block in frame.group_by(["dataset"], maintain_order=True):
-        folder = store.root / PROXY_SCORES / suitezero_files.SPACE / str(dataset)
+        folder = store.proxy_scores_dir / suitezero_files.SPACE / str(dataset)
         write_parquet(block, folder / f"{source}.parquet")
     return ImportReport(len(taken), dict(skipped))
 

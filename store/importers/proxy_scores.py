@@ -16,7 +16,6 @@ import polars as pl
 
 from zcsr.errors import InputError, StoreError
 from zcsr.spaces import SearchSpace, dataset_shape, get_space
-from zcsr.store.importers.suitezero_files import SCHEMA
 from zcsr.store.importers.user_tables import (
     Cell,
     ImportReport,
@@ -28,11 +27,14 @@ from zcsr.store.importers.user_tables import (
 )
 from zcsr.store.kept.accuracies import DUPLICATE, UNKNOWN_ARCH, check_name
 from zcsr.store.kept.atomic import exclusive, write_parquet
-from zcsr.store.kept.scan import PROXY_SCORES
 from zcsr.store.kept.store import Store
+from zcsr.store.tables.declarations import PROXY_SCORES
+from zcsr.store.tables.frames import frame_of, schema_of
 
 EMPTY = "empty score"
 NOT_A_NUMBER = "score not a number"
+
+_SCHEMA = schema_of(PROXY_SCORES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def import_scores(
     if not good:
         raise InputError(f"{table} has no score to import in {', '.join(proxies)} ({frame.height} rows)")
     rows = [(source, space, dataset, cell.key, cell.arch, cell.value) for cell in good]
-    _write(store, pl.DataFrame(rows, schema=SCHEMA, orient="row"), space, dataset, source)
+    _write(store, frame_of(_SCHEMA, rows), space, dataset, source)
     return ScoresReport(len(good), skipped, proxies)
 
 
@@ -125,11 +127,11 @@ def _problem(proxy: str, value: Any, score: float | None) -> tuple[str, str] | N
 
 
 def _write(store: Store, new: pl.DataFrame, space: str, dataset: str, source: str) -> None:
-    folder = store.root / PROXY_SCORES / space / dataset
+    folder = store.proxy_scores_dir / space / dataset
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{source}.parquet"
     with exclusive(folder):
-        before = _read(path) if path.is_file() else pl.DataFrame(schema=SCHEMA)
+        before = _read(path) if path.is_file() else pl.DataFrame(schema=_SCHEMA)
         kept = before.join(new, on=["proxy", "arch"], how="anti")
         whole = pl.concat([kept, new]).sort("proxy", "arch")
         if not whole.equals(before):
@@ -138,6 +140,6 @@ def _write(store: Store, new: pl.DataFrame, space: str, dataset: str, source: st
 
 def _read(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path, glob=False).select(list(SCHEMA))
+        return pl.read_parquet(path, glob=False).select(list(_SCHEMA))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise StoreError(f"cannot read {path}: {error}; delete it and import the scores again") from error

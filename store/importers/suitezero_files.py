@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from zcsr.errors import InputError
 from zcsr.spaces.nasbench201 import format_arch
 from zcsr.store.importers.nds_files import load_json
@@ -24,16 +22,6 @@ MOST = 1 << 1023  # a whole number that a float can still hold
 NO_SCORE = "score not a number"
 UNKNOWN_ARCH = "unknown architecture"
 UNKNOWN_DATASET = "unknown dataset"
-SCHEMA = pl.Schema(
-    {
-        "source": pl.String,
-        "space": pl.String,
-        "dataset": pl.String,
-        "proxy": pl.String,
-        "arch": pl.String,
-        "score": pl.Float64,
-    }
-)
 
 _DATASETS = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16-120"}
 _EDGES = (0, 1, 3, 2, 4, 5)

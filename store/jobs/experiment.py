@@ -24,7 +24,7 @@ from zcsr.evolve import (
     evolve,
     split,
 )
-from zcsr.evolve.finalists import Finalist, finalists
+from zcsr.evolve.finalists import Finalist
 from zcsr.language.program import Program
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics
@@ -148,7 +148,7 @@ class Experiment:
 
     def finalists(self) -> tuple[Finalist, ...]:
         """Return the fittest of the last population and the two fittest seen (EZNAS, section 3.7)."""
-        return finalists(self.known())
+        return self.run.finalists()
 
     def test(self, programs: Sequence[Program], progress: Progress = silent) -> None:
         """Score programs on the test networks, which evolution never draws; scores are kept as they come."""

@@ -37,22 +37,12 @@ from zcsr.store.kept.atomic import (
     write_parquet,
 )
 from zcsr.store.kept.store import Store
+from zcsr.store.tables.declarations import SEARCH_STEPS
+from zcsr.store.tables.frames import schema_of
 
 LATEST = "latest"
 RECORD, STEPS = "search.json", "steps.parquet"
-SCHEMA = pl.Schema(
-    {
-        "search": pl.String,
-        "strategy": pl.String,
-        "proxy": pl.String,
-        "repeat": pl.Int64,
-        "step": pl.Int64,
-        "arch": pl.String,
-        "guiding_accuracy": pl.Float64,
-        "test_accuracy": pl.Float64,
-        "best_test_accuracy": pl.Float64,
-    }
-)
+SCHEMA = schema_of(SEARCH_STEPS)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -23,21 +23,13 @@ from zcsr.store.kept.atomic import is_temporary, write_parquet
 from zcsr.store.kept.collections import Collection, describe_collection
 from zcsr.store.kept.images import load_images
 from zcsr.store.kept.store import Store
+from zcsr.store.tables.declarations import NETWORK_SCORES
+from zcsr.store.tables.frames import frame_of, schema_of
 
 WRITTEN_TOGETHER = 50
 """Networks whose scores are written in one file."""
 
-SCHEMA = pl.Schema(
-    {
-        "collection": pl.String,
-        "space": pl.String,
-        "dataset": pl.String,
-        "program": pl.String,
-        "text": pl.String,
-        "arch": pl.String,
-        "score": pl.Float64,
-    }
-)
+SCHEMA = schema_of(NETWORK_SCORES)
 
 
 def score_and_store(
@@ -108,6 +100,6 @@ def _write(
         for (name, text), value in zip(measures.names, values.tolist(), strict=True)
         if (name, arch) not in known
     ]
-    frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    frame = frame_of(SCHEMA, rows)
     name = hashlib.sha256("\n".join(f"{row[3]} {row[5]}" for row in rows).encode()).hexdigest()[:16]
     write_parquet(frame, store.scores_dir / collection.id / f"{name}.parquet")

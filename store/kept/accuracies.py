@@ -22,18 +22,10 @@ from zcsr.errors import InputError, StoreError
 from zcsr.spaces import SearchSpace, dataset_shape, get_space
 from zcsr.store.kept.atomic import is_temporary, write_parquet
 from zcsr.store.kept.store import Store
+from zcsr.store.tables.declarations import ACCURACIES
+from zcsr.store.tables.frames import schema_of
 
-SCHEMA = pl.Schema(
-    {
-        "space": pl.String,
-        "dataset": pl.String,
-        "metric": pl.String,
-        "arch": pl.String,
-        "seed": pl.Int64,
-        "accuracy": pl.Float64,
-        "source": pl.String,
-    }
-)
+SCHEMA = schema_of(ACCURACIES)
 EMPTY = "empty accuracy"
 OUT_OF_RANGE = "accuracy outside 0..100"
 UNKNOWN_ARCH = "unknown architecture"

@@ -1,4 +1,4 @@
-"""The tables that a run is stored in, and how a generation becomes Parquet files and comes back exactly."""
+"""How a generation becomes Parquet files, and comes back exactly."""
 
 from __future__ import annotations
 
@@ -11,61 +11,19 @@ import polars as pl
 from zcsr.errors import ProgramError, StoreError
 from zcsr.evolve.records import Generation, Genotype, Individual, ProgramRecord, Rejection, ScoreRecord
 from zcsr.language.text import parse
+from zcsr.store.tables.declarations import OF_GENERATIONS
+from zcsr.store.tables.frames import frame_of, read_frame, schema_of
 
-GENERATION_TABLES = ("generation", "individuals", "taus", "draws", "programs", "rejections", "scores")
 GENOTYPES = "genotypes"
-"""The table of what individuals are bred as; only where that is not their expression."""
+"""The file of what individuals are bred as; only where that is not their expression."""
 
 _COUNTERS = pl.List(pl.Struct({"counter": pl.String, "value": pl.Int64}))
 _SECONDS = pl.List(pl.Struct({"part": pl.String, "seconds": pl.Float64}))
-SCHEMAS: dict[str, dict[str, Any]] = {
-    "generation": {"number": pl.Int64, "counters": _COUNTERS, "seconds": _SECONDS},
-    "individuals": {
-        "slot": pl.Int64,
-        "program": pl.String,
-        "text": pl.String,
-        "origin": pl.String,
-        "recognised_by": pl.String,
-        "same_as": pl.String,
-        "fitness": pl.Float64,
-    },
-    "taus": {"slot": pl.Int64, "task": pl.String, "tau": pl.Float64},
-    GENOTYPES: {"slot": pl.Int64, "genotype": pl.String, "instructions": pl.Int64, "reaching": pl.Int64},
-    "draws": {"task": pl.String, "position": pl.Int64, "arch": pl.String},
-    "programs": {
-        "program": pl.String,
-        "text": pl.String,
-        "size": pl.Int64,
-        "height": pl.Int64,
-        "normal_form": pl.String,
-        "sympy": pl.String,
-        "fingerprint": pl.String,
-        "probe_values": pl.List(pl.Float64),
-    },
-    "rejections": {
-        "text": pl.String,
-        "origin": pl.String,
-        "reason": pl.String,
-        "detail": pl.String,
-        "count": pl.Int64,
-    },
-    "scores": {"program": pl.String, "task": pl.String, "arch": pl.String, "score": pl.Float64},
-    "split": {"task": pl.String, "role": pl.String, "position": pl.Int64, "arch": pl.String},
-    "tests": {
-        "program": pl.String,
-        "text": pl.String,
-        "size": pl.Int64,
-        "height": pl.Int64,
-        "task": pl.String,
-        "arch": pl.String,
-        "score": pl.Float64,
-    },
+SCHEMAS: Mapping[str, pl.Schema] = {
+    **{Path(pattern).stem: schema_of(pattern) for pattern in OF_GENERATIONS},
+    "generation": pl.Schema({"number": pl.Int64, "counters": _COUNTERS, "seconds": _SECONDS}),
 }
-
-
-def frame_of(table: str, rows: Iterable[tuple[object, ...]]) -> pl.DataFrame:
-    """Rows as a frame with the columns of that table."""
-    return pl.DataFrame(list(rows), schema=SCHEMAS[table], orient="row")
+"""The columns of the files of a generation, by their names."""
 
 
 def generation_frames(generation: Generation) -> dict[str, pl.DataFrame]:
@@ -75,10 +33,10 @@ def generation_frames(generation: Generation) -> dict[str, pl.DataFrame]:
     individuals = generation.individuals
     genotypes = [(one.slot, one.genotype) for one in individuals if one.genotype is not None]
     frames = {
-        "generation": frame_of("generation", [(generation.number, counters, seconds)]),
-        "individuals": frame_of("individuals", map(_individual_row, individuals)),
-        "taus": frame_of("taus", ((one.slot, task, tau) for one in individuals for task, tau in one.taus.items())),
-        "draws": frame_of(
+        "generation": _frame("generation", [(generation.number, counters, seconds)]),
+        "individuals": _frame("individuals", map(_individual_row, individuals)),
+        "taus": _frame("taus", ((one.slot, task, tau) for one in individuals for task, tau in one.taus.items())),
+        "draws": _frame(
             "draws",
             (
                 (task, position, arch)
@@ -86,19 +44,21 @@ def generation_frames(generation: Generation) -> dict[str, pl.DataFrame]:
                 for position, arch in enumerate(archs)
             ),
         ),
-        "programs": frame_of("programs", map(_program_row, generation.programs)),
-        "rejections": frame_of(
+        "programs": _frame("programs", map(_program_row, generation.programs)),
+        "rejections": _frame(
             "rejections",
             ((one.text, one.origin, one.reason, one.detail, one.count) for one in generation.rejections),
         ),
-        "scores": frame_of(
-            "scores", ((one.program_id, one.task, one.arch, one.score) for one in generation.scores)
-        ),
+        "scores": _frame("scores", ((one.program_id, one.task, one.arch, one.score) for one in generation.scores)),
     }
     if genotypes:
         rows = ((slot, one.text, one.instructions, one.reaching) for slot, one in genotypes)
-        frames[GENOTYPES] = frame_of(GENOTYPES, rows)
+        frames[GENOTYPES] = _frame(GENOTYPES, rows)
     return frames
+
+
+def _frame(name: str, rows: Iterable[tuple[object, ...]]) -> pl.DataFrame:
+    return frame_of(SCHEMAS[name], rows)
 
 
 def _individual_row(one: Individual) -> tuple[object, ...]:
@@ -127,22 +87,12 @@ def _program_row(record: ProgramRecord) -> tuple[object, ...]:
     )
 
 
-def read_table(path: Path, table: str) -> pl.DataFrame:
-    """The rows of a Parquet file. Raises StoreError when it cannot be read or has other columns."""
-    schema = SCHEMAS[table]
-    try:
-        frame = pl.read_parquet(path, glob=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise StoreError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
-    if dict(frame.schema) != schema:
-        raise StoreError(f"cannot read {path}: expected the columns {', '.join(schema)}, found {frame.schema}")
-    return frame
-
-
 def read_generation(folder: Path, number: int) -> Generation:
     """The generation in a folder, equal to the one stored. Raises StoreError when it cannot be read."""
-    tables = (*GENERATION_TABLES, *([GENOTYPES] if (folder / f"{GENOTYPES}.parquet").exists() else []))
-    frames = {table: read_table(folder / f"{table}.parquet", table) for table in tables}
+    files = {name: folder / f"{name}.parquet" for name in SCHEMAS}
+    frames = {
+        name: read_frame(file, SCHEMAS[name]) for name, file in files.items() if name != GENOTYPES or file.exists()
+    }
     try:
         generation = _generation(frames)
     except ProgramError as error:

@@ -5,6 +5,7 @@ A run is a folder `runs/<run>/`:
     run.json            configuration, tasks, versions, command, status, where spaces of a user's own come from
     split.parquet       task, role (evolve or test), position, arch
     generations/0003/   one Parquet file a table, written aside and renamed as a whole
+    finalists.parquet   the programs chosen for the test, once the last generation is there
     tests/<name>.parquet  scores on test networks, one file a write
 
 What a killed process leaves half-written has a temporary name, is never read, and is removed by the next append.
@@ -28,8 +29,10 @@ import polars as pl
 
 from zcsr.errors import InputError, StoreError, nearest
 from zcsr.evolve.config import EvolveConfig
+from zcsr.evolve.finalists import Finalist, finalists
 from zcsr.evolve.records import Generation
 from zcsr.language.program import Program
+from zcsr.language.text import parse
 from zcsr.spaces import Origin, space_origin
 from zcsr.store.kept.atomic import (
     is_temporary,
@@ -40,8 +43,11 @@ from zcsr.store.kept.atomic import (
     write_json,
     write_parquet,
 )
-from zcsr.store.kept.generations import SCHEMAS, frame_of, generation_frames, read_generation, read_table
+from zcsr.store.kept.generations import generation_frames, read_generation
 from zcsr.store.kept.store import Store
+from zcsr.store.tables.declarations import FINALISTS, SPLIT, TESTS
+from zcsr.store.tables.frames import frame_of, read_frame, schema_of
+from zcsr.store.tables.records import VERSIONED
 
 if TYPE_CHECKING:
     from zcsr.store.kept.collections import Collection
@@ -49,7 +55,7 @@ if TYPE_CHECKING:
 Status: TypeAlias = Literal["running", "finished", "interrupted"]
 LATEST = "latest"
 RESERVED_NAMES = (LATEST, "all")
-VERSIONED_PACKAGES = ("zcsr", "torch", "numpy", "deap")
+_SPLIT, _TESTS, _FINALISTS = map(schema_of, (SPLIT, TESTS, FINALISTS))
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _GENERATION_NAME = re.compile(r"[0-9]{4,}")
@@ -155,7 +161,7 @@ def create_run(
 
 def installed_versions() -> dict[str, str]:
     """The versions of Python and of the packages that decide a run's numbers, by name."""
-    return {"python": platform.python_version()} | {package: version(package) for package in VERSIONED_PACKAGES}
+    return {name: platform.python_version() if name == "python" else version(name) for name in VERSIONED}
 
 
 def run_names(store: Store) -> tuple[str, ...]:
@@ -237,7 +243,7 @@ class RunStore:
 
     def split(self) -> Mapping[str, Split]:
         """The evolve and test networks of each task, in the order that the run uses."""
-        frame = read_table(self._folder / "split.parquet", "split")
+        frame = read_frame(self._folder / "split.parquet", _SPLIT)
         archs: dict[tuple[str, str], list[str]] = {}
         for task, role, arch in frame.select("task", "role", "arch").iter_rows():
             archs.setdefault((task, role), []).append(arch)
@@ -279,6 +285,7 @@ class RunStore:
         temporary = temporary_path(final)
         for table, frame in generation_frames(generation).items():
             write_parquet(frame, temporary / f"{table}.parquet")
+        self._finalists_path.unlink(missing_ok=True)  # there only where later generations were taken away
         replace_directory(temporary, final)
 
     def generations(self) -> Iterator[Generation]:
@@ -296,6 +303,18 @@ class RunStore:
                     "programs cannot go on; restore the file"
                 )
             yield generation
+
+    def finalists(self) -> tuple[Finalist, ...]:
+        """The programs chosen for the test, as they are stored; decided from the generations where they are not.
+
+        That decision is stored when the last generation is there.
+        """
+        if self._finalists_path.is_file():
+            return tuple(map(_finalist, read_frame(self._finalists_path, _FINALISTS).iter_rows(named=True)))
+        chosen = finalists(self.generations())
+        if len(self._numbers()) >= self.config.generations:
+            write_parquet(finalists_frame(chosen), self._finalists_path)
+        return chosen
 
     def write_test_scores(self, scores: Iterable[TestScore]) -> int:
         """Store scores on test networks in one atomic file; return how many were new.
@@ -318,8 +337,8 @@ class RunStore:
 
     def test_scores(self) -> pl.DataFrame:
         """The stored test scores: program (id), text, size, height, task, arch, score (NaN where not finite)."""
-        frames = [read_table(path, "tests") for path in self._test_files()]
-        return pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMAS["tests"])
+        frames = [read_frame(path, _TESTS) for path in self._test_files()]
+        return pl.concat(frames) if frames else pl.DataFrame(schema=_TESTS)
 
     def missing_tests(self, task: str, programs: Sequence[Program]) -> tuple[str, ...]:
         """The task's test networks on which any of the programs still has to be scored, in the run's order.
@@ -335,6 +354,10 @@ class RunStore:
     @property
     def _generations_dir(self) -> Path:
         return self._folder / "generations"
+
+    @property
+    def _finalists_path(self) -> Path:
+        return self._folder / "finalists.parquet"
 
     @property
     def _tests_dir(self) -> Path:
@@ -444,9 +467,20 @@ def _collection(record: Mapping[str, Any]) -> Collection:
     return Collection(**fields | {"config": StatisticsConfig(**record["config"])})
 
 
+def finalists_frame(chosen: Iterable[Finalist]) -> pl.DataFrame:
+    """Finalists as the rows in which they are stored: program (id), text, role, fitness, generation, slot."""
+    rows = ((one.program.id, str(one.program), one.role, one.fitness, one.generation, one.slot) for one in chosen)
+    return frame_of(_FINALISTS, rows)
+
+
+def _finalist(row: Mapping[str, Any]) -> Finalist:
+    told = {name: row[name] for name in ("role", "generation", "slot", "fitness")}
+    return Finalist(parse(row["text"]), **told)
+
+
 def _split_frame(tasks: Sequence[RunTask]) -> pl.DataFrame:
     return frame_of(
-        "split",
+        _SPLIT,
         (
             (task.task, role, position, arch)
             for task in tasks
@@ -458,7 +492,7 @@ def _split_frame(tasks: Sequence[RunTask]) -> pl.DataFrame:
 
 def _tests_frame(scores: Iterable[TestScore]) -> pl.DataFrame:
     return frame_of(
-        "tests",
+        _TESTS,
         (
             (
                 score.program.id,

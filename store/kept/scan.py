@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from zcsr.store.kept.atomic import TEMPORARY_PREFIX
 from zcsr.store.kept.store import Store
-from zcsr.store.tables.declarations import GENERATION_KINDS, OPTIONAL_KINDS
-
-PROXY_SCORES = "proxy_scores"
-"""The folder of the scores that others publish of their proxies, `<space>/<dataset>/<source>.parquet`."""
+from zcsr.store.tables.declarations import FEEDS, SUMMARIES
+from zcsr.store.tables.table import expression
 
 
 class File(NamedTuple):
-    """A file of the store as it was found: what it is, whose it is, and by what a change of it shows."""
+    """A file of the store as it was found: where, of which pattern of paths, and by what a change of it shows."""
 
     path: str
-    kind: str
-    run: str | None
-    generation: int | None
+    pattern: str
     size: int
     modified: int
 
@@ -36,90 +34,62 @@ class Found:
 
 
 def scan(store: Store) -> Found:
-    """What a store holds now. Writes that are not complete, and folders without a `run.json`, are passed over."""
-    sources = (
-        _accuracy_files,
-        _collection_files,
-        _score_files,
-        _proxy_files,
-        _run_files,
-        _search_files,
-        _cost_files,
-    )
-    files = {file.path: file for source in sources for file in source(store)}
-    return Found(files, tuple(sorted(_summary_shards(store.statistics_dir))))
+    """What a store holds now. Writes that are not complete, and folders without their record, are passed over."""
+    files, summaries = {}, []
+    for entry, path, pattern in _walk(store.root, "", _patterns()):
+        if pattern == SUMMARIES:
+            summaries.append(Path(entry.path))
+        else:
+            status = entry.stat()
+            files[path] = File(path, pattern, status.st_size, status.st_mtime_ns)
+    return Found(files, tuple(sorted(summaries)))
 
 
-def _accuracy_files(store: Store) -> Iterator[File]:
-    for space in _folders(store.accuracies_dir):
-        for dataset in _folders(space.path):
-            for entry in _entries(dataset.path):
-                if entry.name.endswith(".parquet"):
-                    yield _file(store, entry, "accuracies")
+@dataclass(slots=True)
+class _Folder:
+    """What a folder may hold: by name, and by what else a name may be. A file is there as its pattern."""
+
+    named: dict[str, _Folder | str] = field(default_factory=dict)
+    others: dict[re.Pattern[str], _Folder | str] = field(default_factory=dict)
+    head: str | None = None
+
+    def of_name(self, name: str) -> _Folder | str | None:
+        """What is known of that name."""
+        known = self.named.get(name)
+        return known or next((inner for one, inner in self.others.items() if one.fullmatch(name)), None)
 
 
-def _collection_files(store: Store) -> Iterator[File]:
-    for collection in _folders(store.statistics_dir):
-        for entry in _entries(collection.path):
-            if entry.name == "collection.json":
-                yield _file(store, entry, "collection")
+@cache
+def _patterns() -> _Folder:
+    """The root of a store."""
+    root = _Folder()
+    for pattern, feeds in FEEDS.items():
+        folder, (*folders, name) = root, pattern.split("/")
+        for part in folders:
+            folder = _inner(folder, part, _Folder())  # type: ignore[assignment]
+        _inner(folder, name, pattern)
+        if any(source.head for source in feeds.values()):
+            folder.head = name
+    return root
 
 
-def _score_files(store: Store) -> Iterator[File]:
-    for collection in _folders(store.scores_dir):
-        for entry in _entries(collection.path):
-            if entry.name == "collection.json":
-                yield _file(store, entry, "collection")
-            elif entry.name.endswith(".parquet"):
-                yield _file(store, entry, "network_scores")
+def _inner(folder: _Folder, part: str, fresh: _Folder | str) -> _Folder | str:
+    if set(part) & set("{*"):
+        return folder.others.setdefault(expression(part), fresh)
+    return folder.named.setdefault(part, fresh)
 
 
-def _proxy_files(store: Store) -> Iterator[File]:
-    for space in _folders(store.root / PROXY_SCORES):
-        for dataset in _folders(space.path):
-            for entry in _entries(dataset.path):
-                if entry.name.endswith(".parquet"):
-                    yield _file(store, entry, "proxy_scores")
-
-
-def _run_files(store: Store) -> Iterator[File]:
-    for run in _folders(store.runs_dir):
-        entries = {entry.name: entry for entry in _entries(run.path)}
-        if "run.json" not in entries:
-            continue
-        yield _file(store, entries["run.json"], "run", run.name)
-        if "split.parquet" in entries:
-            yield _file(store, entries["split.parquet"], "split", run.name)
-        yield from _generation_files(store, run)
-        for entry in _entries(os.path.join(run.path, "tests")):
-            if entry.name.endswith(".parquet"):
-                yield _file(store, entry, "tests", run.name)
-
-
-def _generation_files(store: Store, run: os.DirEntry[str]) -> Iterator[File]:
-    for generation in _folders(os.path.join(run.path, "generations")):
-        if not generation.name.isdecimal():
-            continue
-        for entry in _entries(generation.path):
-            kind, _, suffix = entry.name.partition(".")
-            if suffix == "parquet" and kind in (*GENERATION_KINDS, *OPTIONAL_KINDS):
-                yield _file(store, entry, kind, run.name, int(generation.name))
-
-
-def _search_files(store: Store) -> Iterator[File]:
-    for search in _folders(store.searches_dir):
-        entries = {entry.name: entry for entry in _entries(search.path)}
-        if "search.json" not in entries:
-            continue
-        yield _file(store, entries["search.json"], "search")
-        if "steps.parquet" in entries:
-            yield _file(store, entries["steps.parquet"], "search_steps")
-
-
-def _cost_files(store: Store) -> Iterator[File]:
-    for entry in _entries(store.costs_dir):
-        if entry.name.endswith(".json"):
-            yield _file(store, entry, "cost")
+def _walk(place: str | Path, before: str, folder: _Folder) -> Iterator[tuple[os.DirEntry[str], str, str]]:
+    """The known files below a folder, each with its path in the store and its pattern."""
+    entries = list(_entries(place))
+    if folder.head and all(entry.name != folder.head for entry in entries):
+        return
+    for entry in entries:
+        inner = folder.of_name(entry.name)
+        if isinstance(inner, str):
+            yield entry, f"{before}{entry.name}", inner
+        elif inner is not None and entry.is_dir():
+            yield from _walk(entry.path, f"{before}{entry.name}/", inner)
 
 
 def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:
@@ -130,22 +100,3 @@ def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:
         return
     with entries:
         yield from (entry for entry in entries if not entry.name.startswith(TEMPORARY_PREFIX))
-
-
-def _folders(folder: str | Path) -> Iterator[os.DirEntry[str]]:
-    return (entry for entry in _entries(folder) if entry.is_dir())
-
-
-def _summary_shards(statistics: Path) -> Iterator[Path]:
-    for collection in _folders(statistics):
-        for entry in _entries(collection.path):
-            if entry.name.startswith("summary-") and entry.name.endswith(".parquet"):
-                yield Path(entry.path)
-
-
-def _file(
-    store: Store, entry: os.DirEntry[str], kind: str, run: str | None = None, generation: int | None = None
-) -> File:
-    status = entry.stat()
-    path = Path(entry.path).relative_to(store.root).as_posix()
-    return File(path, kind, run, generation, status.st_size, status.st_mtime_ns)

@@ -71,6 +71,11 @@ class Store:
         return self.root / "scores"
 
     @property
+    def proxy_scores_dir(self) -> Path:
+        """`<space>/<dataset>/<source>.parquet`: scores that others computed of known proxies."""
+        return self.root / "proxy_scores"
+
+    @property
     def runs_dir(self) -> Path:
         """One folder a run."""
         return self.root / "runs"

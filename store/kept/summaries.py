@@ -14,6 +14,8 @@ from torch import Tensor
 
 from zcsr.language.tensors import TENSORS
 from zcsr.networks.instances import NetworkStatistics
+from zcsr.store.tables.declarations import SUMMARIES
+from zcsr.store.tables.frames import schema_of
 
 Values = npt.NDArray[np.float64]
 Stack = npt.NDArray[np.floating]
@@ -25,28 +27,7 @@ CANCELLED = 1e-3
 STACKED_ELEMENTS = 1 << 17
 """Tensors of a shape are summarised together up to so many elements, which stay in the processor's cache."""
 
-SUMMARY_SCHEMA = pl.Schema(
-    {
-        "collection": pl.String,
-        "space": pl.String,
-        "dataset": pl.String,
-        "arch": pl.String,
-        "layer": pl.Int32,
-        "module": pl.String,
-        "tensor": pl.String,
-        "shape": pl.String,
-        "numel": pl.Int64,
-        "mean": pl.Float64,
-        "std": pl.Float64,
-        "min": pl.Float64,
-        "max": pl.Float64,
-        "l1": pl.Float64,
-        "l2": pl.Float64,
-        "fraction_positive": pl.Float64,
-        "fraction_zero": pl.Float64,
-        "non_finite": pl.Int64,
-    }
-)
+SUMMARY_SCHEMA = schema_of(SUMMARIES)
 
 
 def summaries(network: NetworkStatistics, names: Mapping[str, str]) -> pl.DataFrame:

@@ -16,9 +16,9 @@ import polars as pl
 from zcsr.errors import InputError, StoreError
 from zcsr.store.kept.scan import Found
 from zcsr.store.kept.store import Store
-from zcsr.store.sql import functions, shipped
+from zcsr.store.sql import finalists, functions, shipped
 from zcsr.store.sql.guard import check_reads_only, one_line
-from zcsr.store.tables.declarations import COLUMNS, DERIVED, HIDDEN_TABLES, SUMMARY_COLUMNS, VIEWS
+from zcsr.store.tables.declarations import BY_NAME, SEEN
 
 Parameters: TypeAlias = Mapping[str, object] | Sequence[object] | None
 
@@ -104,15 +104,14 @@ _DAMAGE = (
 
 def prepared(connection: duckdb.DuckDBPyConnection, store: Store, found: Found) -> duckdb.DuckDBPyConnection:
     """The connection with the views and functions of a user, and locked."""
-    for table in COLUMNS:
-        if table not in HIDDEN_TABLES:
-            content = VIEWS.get(table, f"SELECT * EXCLUDE (file) FROM stored.{table}")
-            connection.execute(f"CREATE VIEW {table} AS {content}")
-    _create_summaries(connection, found.summaries)
     functions.register(connection)
     shipped.register(connection)
-    for view, content in DERIVED.items():
-        connection.execute(f"CREATE VIEW {view} AS {content}")
+    finalists.register(connection, store)
+    _create_summaries(connection, found.summaries)
+    for table in SEEN:
+        content = table.view or (f"SELECT * EXCLUDE (file) FROM stored.{table.name}" if table.stored else "")
+        if content:
+            connection.execute(f"CREATE VIEW {table.name} AS {content}")
     connection.execute("SET python_enable_replacements = false")
     statistics = str(store.statistics_dir) + os.sep
     allowed = {statistics, glob.escape(statistics)}  # patterns are checked as well as the files they find
@@ -124,15 +123,15 @@ def prepared(connection: duckdb.DuckDBPyConnection, store: Store, found: Found) 
 
 def _create_summaries(connection: duckdb.DuckDBPyConnection, shards: Sequence[Path]) -> None:
     """Make the view over the shards; where their columns cannot be read, one that says so when it is used."""
-    typed = ", ".join(f"NULL::{kind} AS {name}" for name, kind in SUMMARY_COLUMNS.items())
+    columns = BY_NAME["summaries"].columns
+    typed = ", ".join(f"NULL::{column.type} AS {column.name}" for column in columns)
     if not shards:
         connection.execute(f"CREATE VIEW summaries AS SELECT {typed} WHERE false")
         return
     paths = ", ".join(quoted(glob.escape(str(shard))) for shard in shards)
     try:
-        connection.execute(
-            f"CREATE VIEW summaries AS SELECT {', '.join(SUMMARY_COLUMNS)} FROM read_parquet([{paths}])"
-        )
+        names = ", ".join(column.name for column in columns)
+        connection.execute(f"CREATE VIEW summaries AS SELECT {names} FROM read_parquet([{paths}])")
     except duckdb.Error as error:
         message = quoted(f"{shards[0].parent}: {one_line(error)}")
         connection.execute(f"CREATE VIEW summaries AS SELECT {typed} WHERE error({message})")

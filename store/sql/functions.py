@@ -1,13 +1,4 @@
-"""Statistics as SQL functions over lists of numbers that DuckDB lacks: rank correlations and intervals.
-
-| function | gives |
-|---|---|
-| `kendall(x, y)` | Kendall's tau-b |
-| `spearman(x, y)` | Spearman's rho |
-| `kendall_interval(x, y)` | the ends of the 95% bootstrap interval of Kendall's tau-b, as a list |
-| `kendall_of_top(x, y, fraction)` | Kendall's tau-b among the highest `fraction` of y |
-| `partial_spearman(x, y, control)` | Spearman's rho that is left once the ranks of `control` are regressed out |
-| `mean_interval(x)` | the ends of the 95% interval of Student's t for the mean, as a list |
+"""SQL functions that DuckDB lacks: rank correlations and intervals over lists of numbers, and what queries share.
 
 Typical use, all lists in one order: `kendall(list(score ORDER BY arch), list(accuracy ORDER BY arch))`. Rows in
 which any list is NULL or NaN are left out first. NULL comes back when a list is NULL, when fewer than two rows are
@@ -17,7 +8,10 @@ left, and where the correlation is undefined (a constant side, say).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from inspect import signature
 from typing import Any
 
 import duckdb
@@ -106,23 +100,86 @@ def mean_interval(x: Values) -> list[float] | None:
     return list(interval(vectors[0]))
 
 
-FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...], str]] = {
-    "kendall": (kendall, ("DOUBLE[]", "DOUBLE[]"), "DOUBLE"),
-    "spearman": (spearman, ("DOUBLE[]", "DOUBLE[]"), "DOUBLE"),
-    "kendall_interval": (kendall_interval, ("DOUBLE[]", "DOUBLE[]"), "DOUBLE[]"),
-    "kendall_of_top": (kendall_of_top, ("DOUBLE[]", "DOUBLE[]", "DOUBLE"), "DOUBLE"),
-    "partial_spearman": (partial_spearman, ("DOUBLE[]", "DOUBLE[]", "DOUBLE[]"), "DOUBLE"),
-    "mean_interval": (mean_interval, ("DOUBLE[]",), "DOUBLE[]"),
+_LIST = "DOUBLE[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function in Python with the SQL types of its arguments and of what it returns, and what that is."""
+
+    call: Callable[..., Any]
+    arguments: tuple[str, ...]
+    returned: str
+    meaning: str
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    "kendall": Function(kendall, (_LIST, _LIST), "DOUBLE", "Kendall's tau-b, -1..1"),
+    "spearman": Function(spearman, (_LIST, _LIST), "DOUBLE", "Spearman's rho, -1..1"),
+    "kendall_interval": Function(
+        kendall_interval,
+        (_LIST, _LIST),
+        _LIST,
+        "the ends of the 95% bootstrap interval of Kendall's tau-b, as a list",
+    ),
+    "kendall_of_top": Function(
+        kendall_of_top,
+        (_LIST, _LIST, "DOUBLE"),
+        "DOUBLE",
+        "Kendall's tau-b among the highest `fraction` of y",
+    ),
+    "partial_spearman": Function(
+        partial_spearman,
+        (_LIST, _LIST, _LIST),
+        "DOUBLE",
+        "Spearman's rho that is left once the ranks of `control` are regressed out",
+    ),
+    "mean_interval": Function(
+        mean_interval, (_LIST,), _LIST, "the ends of the 95% interval of Student's t for the mean, as a list"
+    ),
 }
-"""Each function with the SQL types of its arguments and of what it returns."""
+
+AGGREGATES: Mapping[str, str] = {"tau": "kendall", "rho": "spearman"}
+"""Functions of score, accuracy and arch over the rows of a group whose score is finite, each with its base."""
+
+CHOICES: Mapping[str, tuple[str, str]] = {"chosen_run": ("runs", "run"), "chosen_search": ("searches", "search")}
+"""Functions from a name, or 'latest', to that name, each with the table and the column that have it."""
+
+
+def documented() -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Every function, with the names of its arguments and what it gives."""
+    for name, one in FUNCTIONS.items():
+        yield name, tuple(signature(one.call).parameters), one.meaning
+    for name, base in AGGREGATES.items():
+        yield name, ("score", "accuracy", "arch"), f"`{base}` over the rows of a group whose score is finite"
+    for name, (_, column) in CHOICES.items():
+        yield name, ("name",), f"the {column} of that name, or the one started last for 'latest'; NULL for none"
 
 
 def register(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the functions known to a connection, which must be closed before the interpreter ends."""
-    for name, (function, arguments, returned) in FUNCTIONS.items():
-        connection.create_function(  # type: ignore[call-overload]  # the constant "special" moves between versions
-            name, function, list(arguments), returned, null_handling="special"
-        )
+    """Make the functions known to a connection to an index, which must be closed before the interpreter ends."""
+    for name, one in FUNCTIONS.items():
+        _create(connection, name, one.call, one.arguments, one.returned)
+    for name, base in AGGREGATES.items():
+        finite = (f"list({column} ORDER BY arch) FILTER (isfinite(score))" for column in ("score", "accuracy"))
+        connection.execute(f"CREATE MACRO {name}(score, accuracy, arch) AS {base}({', '.join(finite)})")
+    for name, (table, column) in CHOICES.items():
+        latest_first = f"SELECT {column} FROM stored.{table} ORDER BY started DESC, {column} DESC"
+        known = [one for (one,) in connection.execute(latest_first).fetchall()]
+        # In Python and not as a subquery: DuckDB then knows the name before it reads anything else.
+        _create(connection, name, partial(_chosen, known), ("VARCHAR",), "VARCHAR")
+
+
+def _create(
+    connection: duckdb.DuckDBPyConnection, name: str, call: Callable[..., Any], given: Sequence[str], returned: str
+) -> None:
+    connection.create_function(  # type: ignore[call-overload]  # the constant "special" moves between versions
+        name, call, list(given), returned, null_handling="special"
+    )
+
+
+def _chosen(known: Sequence[str], name: str | None) -> str | None:
+    return next((one for one in known if name in ("latest", one)), None)
 
 
 def _correlation(correlate: Callable[..., float], *lists: Values) -> float | None:

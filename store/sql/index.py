@@ -12,14 +12,11 @@ from __future__ import annotations
 
 import glob
 import os
-import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import polars as pl
@@ -31,16 +28,16 @@ from zcsr.store.kept.scan import File, Found, scan
 from zcsr.store.kept.store import Store
 from zcsr.store.sql.connection import DamagedIndex, Parameters, ReadConnection, prepared, quoted
 from zcsr.store.sql.guard import one_line
-from zcsr.store.tables.declarations import COLUMNS, GENERATION_KINDS, LOADS, OPTIONAL_KINDS
+from zcsr.store.tables.declarations import BY_NAME, FEEDS, OF_GENERATIONS, SPLIT, STORED
+from zcsr.store.tables.table import Source, said
 
-INDEX_SCHEMA = 4
+INDEX_SCHEMA = 5
 
 
 def connect(store: Store) -> ReadConnection:
     """A read-only connection to the index of a store, which is first brought up to date with the files.
 
-    The tables are those of `COLUMNS`, `DERIVED` and `shipped`, and `summaries`; `kendall` and its like work on
-    lists, see `functions`.
+    The tables are those of `zcsr.store.tables.declarations`; `kendall` and its like are those of `functions`.
     Where the index cannot be written (a read-only disk), a temporary one serves. Raises StoreError when a file of
     the store cannot be read.
     """
@@ -172,11 +169,11 @@ def _update(store: Store, found: Found, path: Path) -> None:
     with duckdb.connect(str(path)) as connection:
         _create_tables(connection)
         connection.execute("BEGIN")
-        known = {row[0]: (row[1], File(*row[:1], *row[2:])) for row in _known_rows(connection, "main")}
-        stale = [number for path_, (number, file) in known.items() if found.files.get(path_) != file]
-        _forget(connection, stale)
-        kept = {path_ for path_, (number, _) in known.items() if number not in set(stale)}
-        first = max((number for number, _ in known.values()), default=0) + 1
+        known = _known_rows(connection, "main")
+        stale = {number for number, file in known if found.files.get(file.path) != file}
+        _forget(connection, sorted(stale))
+        kept = {file.path for number, file in known if number not in stale}
+        first = max((number for number, _ in known), default=0) + 1
         new = [file for path_, file in found.files.items() if path_ not in kept]
         _take(connection, store, dict(enumerate(new, start=first)))
         connection.execute("COMMIT")
@@ -184,21 +181,21 @@ def _update(store: Store, found: Found, path: Path) -> None:
 
 def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
-        "CREATE TABLE IF NOT EXISTS files (path VARCHAR, file BIGINT, kind VARCHAR, run VARCHAR, "
-        "generation BIGINT, size BIGINT, modified BIGINT)"
+        "CREATE TABLE IF NOT EXISTS files "
+        "(path VARCHAR, file BIGINT, pattern VARCHAR, size BIGINT, modified BIGINT)"
     )
     connection.execute("CREATE TABLE IF NOT EXISTS index_schema (version BIGINT)")
     connection.execute(
         "INSERT INTO index_schema SELECT $version WHERE NOT EXISTS (FROM index_schema)", {"version": INDEX_SCHEMA}
     )
-    for table, columns in COLUMNS.items():
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {table} (file BIGINT, {columns})")
+    for table in STORED:
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table.name} (file BIGINT, {table.ddl})")
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, numbers: Sequence[int]) -> None:
     if not numbers:
         return
-    for table in ("files", *COLUMNS):
+    for table in ("files", *(one.name for one in STORED)):
         connection.execute(
             f"DELETE FROM {table} WHERE file IN (SELECT unnest($numbers::BIGINT[]))", {"numbers": numbers}
         )
@@ -207,52 +204,63 @@ def _forget(connection: duckdb.DuckDBPyConnection, numbers: Sequence[int]) -> No
 def _take(connection: duckdb.DuckDBPyConnection, store: Store, files: Mapping[int, File]) -> None:
     if not files:
         return
-    rows = [(str(store.root / file.path), number, *file) for number, file in files.items()]
-    columns = [list(column) for column in zip(*rows, strict=True)]
+    rows = [(str(store.root / file.path), number, *_run_of(file), *file) for number, file in files.items()]
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE loading AS SELECT unnest($1::VARCHAR[]) AS place, "
-        "unnest($2::BIGINT[]) AS file, unnest($3::VARCHAR[]) AS path, unnest($4::VARCHAR[]) AS kind, "
-        "unnest($5::VARCHAR[]) AS run, unnest($6::BIGINT[]) AS generation, unnest($7::BIGINT[]) AS size, "
+        "unnest($2::BIGINT[]) AS file, unnest($3::VARCHAR[]) AS run, unnest($4::BIGINT[]) AS generation, "
+        "unnest($5::VARCHAR[]) AS path, unnest($6::VARCHAR[]) AS pattern, unnest($7::BIGINT[]) AS size, "
         "unnest($8::BIGINT[]) AS modified",
-        columns,
+        [list(column) for column in zip(*rows, strict=True)],
     )
-    connection.execute(
-        "INSERT INTO files SELECT path, file, kind, run, generation, size, modified FROM loading ORDER BY file"
-    )
-    for kind, loads in LOADS.items():
-        places = [place for place, _, _, file_kind, *_ in rows if file_kind == kind]
-        if places:
-            _load_parquet(connection, places, loads)
+    connection.execute("INSERT INTO files SELECT path, file, pattern, size, modified FROM loading ORDER BY file")
+    for pattern, feeds in FEEDS.items():
+        places = [str(store.root / file.path) for file in files.values() if file.pattern == pattern]
+        if places and not _is_record(pattern):
+            _load_parquet(connection, places, feeds)
     for number, file in files.items():
-        if file.kind in _RECORDS:
+        if _is_record(file.pattern):
             _load_record(connection, store.root / file.path, number, file)
 
 
-def _load_parquet(connection: duckdb.DuckDBPyConnection, places: Sequence[str], loads: Mapping[str, str]) -> None:
-    for table, columns in loads.items():
+def _is_record(pattern: str) -> bool:
+    return pattern.endswith(".json")
+
+
+def _run_of(file: File) -> tuple[str | None, str | None]:
+    """The run and the generation that a file is of, where its path says these."""
+    told = said(file.pattern, file.path)
+    return told.get("run"), told.get("generation")
+
+
+def _load_parquet(
+    connection: duckdb.DuckDBPyConnection, places: Sequence[str], feeds: Mapping[str, Source]
+) -> None:
+    for table, source in feeds.items():
         try:
             connection.execute(
-                f"INSERT INTO {table} SELECT l.file, {columns} FROM read_parquet($places, filename = 'place') AS r "
+                f"INSERT INTO {table} SELECT l.file, {BY_NAME[table].selected(source)} "
+                "FROM read_parquet($places, filename = 'place') AS r "
                 "JOIN (SELECT place, file, run, generation FROM loading) AS l USING (place)",
                 {"places": [glob.escape(place) for place in places]},
             )
         except duckdb.Error as error:
-            raise _blamed(places, loads) or error from None
+            raise _blamed(places, feeds) or error from None
 
 
-def _blamed(places: Iterable[str], loads: Mapping[str, str]) -> StoreError | None:
+def _blamed(places: Iterable[str], feeds: Mapping[str, Source]) -> StoreError | None:
     """The error for the first of the files that cannot be read by itself."""
     with duckdb.connect() as connection:
-        problems = (_problem(connection, place, loads) for place in places)
+        problems = (_problem(connection, place, feeds) for place in places)
         return next((StoreError(problem) for problem in problems if problem is not None), None)
 
 
-def _problem(connection: duckdb.DuckDBPyConnection, place: str, loads: Mapping[str, str]) -> str | None:
+def _problem(connection: duckdb.DuckDBPyConnection, place: str, feeds: Mapping[str, Source]) -> str | None:
     """Why the tables that a Parquet file feeds cannot be read from it, or None when they can."""
-    for columns in loads.values():
+    for table, source in feeds.items():
         try:
             connection.execute(
-                f"SELECT bit_xor(hash(t)) FROM (SELECT {columns} FROM read_parquet($place) AS r, "
+                f"SELECT bit_xor(hash(t)) FROM (SELECT {BY_NAME[table].selected(source)} "
+                "FROM read_parquet($place) AS r, "
                 "(SELECT NULL::VARCHAR AS run, NULL::BIGINT AS generation) AS l) AS t",
                 {"place": glob.escape(place)},
             ).fetchall()
@@ -262,93 +270,18 @@ def _problem(connection: duckdb.DuckDBPyConnection, place: str, loads: Mapping[s
 
 
 def _load_record(connection: duckdb.DuckDBPyConnection, path: Path, number: int, file: File) -> None:
+    told = said(file.pattern, file.path)
     try:
-        for table, rows in _RECORDS[file.kind](read_json_object(path), _name_of(path, file)).items():
-            for row in rows:
-                places = ", ".join("?" for _ in row)
-                connection.execute(f"INSERT INTO {table} VALUES (?, {places})", [number, *row])
+        record = {**read_json_object(path), **told}
+        for table, source in FEEDS[file.pattern].items():
+            names = [column.name for column in BY_NAME[table].columns]
+            for row in source.rows(record) if source.rows else ():
+                places = ", ".join("?" for _ in names)
+                values = [row[name] for name in names]
+                connection.execute(f"INSERT INTO {table} VALUES (?, {places})", [number, *values])
     except (KeyError, TypeError, ValueError, AttributeError, duckdb.Error) as error:
-        what = "it" if file.kind == "cost" else "its folder"
+        what = "it" if path.stem in told.values() else "its folder"
         raise StoreError(f"cannot read {path}: {error!r}; restore the file or remove {what}") from error
-
-
-def _name_of(path: Path, file: File) -> str:
-    """What a record is of: a session's has a file of its own, the others are in folders of that name."""
-    return path.stem if file.kind == "cost" else path.parent.name
-
-
-def _run_rows(record: Mapping[str, Any], run: str) -> dict[str, list[list[Any]]]:
-    known = {
-        "run": run,
-        "status": record["status"],
-        "started": _in_utc(record["started"]),
-        "seconds": record["seconds"],
-        "command": shlex.join(record["command"]),
-        "representation": "tree",  # of runs older than the choice
-    } | {**record["versions"], **record["config"]}
-    tasks = [_task_row(run, position, task) for position, task in enumerate(record["tasks"])]
-    return {"runs": [[known.get(name) for name in _names("runs")]], "tasks": tasks}
-
-
-def _task_row(run: str, position: int, task: Mapping[str, Any]) -> list[Any]:
-    space, _, dataset = task["task"].partition(":")
-    counts = [task["evolve_networks"], task["test_networks"]]
-    return [
-        run,
-        position,
-        task["task"],
-        space,
-        dataset,
-        task["metric"],
-        task["images"],
-        task["collection"]["id"],
-        *counts,
-    ]
-
-
-def _collection_rows(record: Mapping[str, Any], collection: str) -> dict[str, list[list[Any]]]:
-    known = {**record, **record["config"], "collection": collection, "images": record["images"]["name"]}
-    return {"collections": [[known.get(name) for name in _names("collections")]]}
-
-
-def _search_rows(record: Mapping[str, Any], search: str) -> dict[str, list[list[Any]]]:
-    space, _, dataset = record["task"].partition(":")
-    known = {
-        **record,
-        **record["config"],
-        "search": search,
-        "started": _in_utc(record["started"]),
-        "space": space,
-        "dataset": dataset,
-        "command": shlex.join(record["command"]),
-    }
-    scores = [
-        [search, position, *(used[name] for name in ("proxy", "kind", "source", "non_finite", "kendall"))]
-        for position, used in enumerate(record["scores"])
-    ]
-    return {"searches": [[known.get(name) for name in _names("searches")]], "search_scores": scores}
-
-
-def _cost_rows(record: Mapping[str, Any], session: str) -> dict[str, list[list[Any]]]:
-    known = {
-        **record,
-        "session": session,
-        "command": shlex.join(record["command"]),
-        "started": _in_utc(record["started"]),
-        **{name: float(record[name]) for name in ("seconds", "cpu_seconds")},
-    }
-    return {"costs": [[known[name] for name in _names("costs")]]}
-
-
-def _in_utc(time: str) -> datetime:
-    return datetime.fromisoformat(time).astimezone(UTC).replace(tzinfo=None)
-
-
-_RECORDS = {"run": _run_rows, "collection": _collection_rows, "search": _search_rows, "cost": _cost_rows}
-
-
-def _names(table: str) -> list[str]:
-    return [column.split()[0] for column in COLUMNS[table].split(", ")]
 
 
 def _remove_index(path: Path) -> None:
@@ -381,15 +314,15 @@ def _attached(path: Path) -> duckdb.DuckDBPyConnection | None:
 
 def _known_files(connection: duckdb.DuckDBPyConnection) -> Mapping[str, File] | None:
     try:
-        return {row[0]: File(*row[:1], *row[2:]) for row in _known_rows(connection, "stored")}
+        return {file.path: file for _, file in _known_rows(connection, "stored")}
     except duckdb.Error:
         return None
 
 
-def _known_rows(connection: duckdb.DuckDBPyConnection, database: str) -> list[tuple[Any, ...]]:
-    return connection.execute(
-        f"SELECT path, file, kind, run, generation, size, modified FROM {database}.files"
-    ).fetchall()
+def _known_rows(connection: duckdb.DuckDBPyConnection, database: str) -> list[tuple[int, File]]:
+    """The files that an index was made from, each with its number there."""
+    rows = connection.execute(f"SELECT file, path, pattern, size, modified FROM {database}.files").fetchall()
+    return [(number, File(*file)) for number, *file in rows]
 
 
 # Verification --------------------------------------------------------------------------------------------------
@@ -400,8 +333,11 @@ def _unreadable(store: Store, found: Found) -> Iterator[str]:
         _create_tables(connection)
         for file in found.files.values():
             path = store.root / file.path
-            loads = LOADS.get(file.kind)
-            problem = _problem(connection, str(path), loads) if loads else _record_problem(connection, path, file)
+            problem = (
+                _record_problem(connection, path, file)
+                if _is_record(file.pattern)
+                else _problem(connection, str(path), FEEDS[file.pattern])
+            )
             if problem is not None:
                 yield problem
 
@@ -415,23 +351,24 @@ def _record_problem(connection: duckdb.DuckDBPyConnection, path: Path, file: Fil
 
 
 def _gaps(found: Found) -> Iterator[str]:
-    kinds: dict[str, dict[int, set[str]]] = {}
+    runs: dict[str, dict[int, set[str]]] = {}
     for file in found.files.values():
-        if file.kind == "run":
-            kinds.setdefault(str(file.run), {})
-        if file.generation is not None:
-            kinds.setdefault(str(file.run), {}).setdefault(file.generation, set()).add(file.kind)
-    splits = {file.run for file in found.files.values() if file.kind == "split"}
-    for run, generations in sorted(kinds.items()):
-        if run not in splits:
-            yield f"runs/{run}/split.parquet is missing"
+        run, generation = _run_of(file)
+        if run is not None:
+            generations = runs.setdefault(run, {})
+            if generation is not None:
+                generations.setdefault(int(generation), set()).add(file.pattern)
+    for run, generations in sorted(runs.items()):
+        if (split := SPLIT.format(run=run)) not in found.files:
+            yield f"{split} is missing"
         for number in sorted(set(range(max(generations, default=-1) + 1)) - set(generations)):
             yield f"runs/{run}/generations/{number:04d} is missing, though later generations are there"
-        everywhere = [kind for kind in OPTIONAL_KINDS if any(kind in present for present in generations.values())]
+        there = set[str]().union(*generations.values())
+        needed = [pattern for pattern, optional in OF_GENERATIONS.items() if pattern in there or not optional]
         for number, present in sorted(generations.items()):
-            for kind in (*GENERATION_KINDS, *everywhere):
-                if kind not in present:
-                    yield f"runs/{run}/generations/{number:04d}/{kind}.parquet is missing"
+            for pattern in needed:
+                if pattern not in present:
+                    yield f"{pattern.format(run=run, generation=f'{number:04d}')} is missing"
 
 
 def _differences(index: duckdb.DuckDBPyConnection, found: Found, fresh: Path) -> list[str]:
@@ -439,7 +376,7 @@ def _differences(index: duckdb.DuckDBPyConnection, found: Found, fresh: Path) ->
         return []  # files came or went since the index was made; the next query brings it up to date
     index.execute(f"ATTACH {quoted(str(fresh))} AS fresh (READ_ONLY)")
     problems = []
-    for table in COLUMNS:
+    for table in (one.name for one in STORED):
         try:
             differing = index.execute(_DIFFERING_FILES.format(table=table)).fetchall()
         except duckdb.Error as error:

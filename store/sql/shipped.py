@@ -14,34 +14,9 @@ from typing import Any
 
 import duckdb
 
+from zcsr.store.tables.declarations import BY_NAME
+
 Rows = list[dict[str, Any]]
-
-COLUMNS: Mapping[str, Mapping[str, str]] = {
-    "published": {
-        "source": "VARCHAR",
-        "place": "VARCHAR",
-        "proxy": "VARCHAR",
-        "space": "VARCHAR",
-        "dataset": "VARCHAR",
-        "statistic": "VARCHAR",
-        "value": "DOUBLE",
-    },
-    "named_programs": {
-        "name": "VARCHAR",
-        "program": "VARCHAR",
-        "text": "VARCHAR",
-        "reading": "VARCHAR",
-        "source": "VARCHAR",
-    },
-}
-"""The columns of the tables with their SQL types.
-
-published: a rank correlation that others report. `source` is the paper or work, `place` where in it (NULL where
-that is not known), `proxy` the program or proxy by the name it has here, `statistic` kendall or spearman, `value`
-the correlation with the accuracy, -1..1.
-named_programs: a program with a name of its own. `program` is its id and `text` its text, as in every other table;
-`reading` says by whom its tensors are taken so, `source` where it is from.
-"""
 
 
 @cache
@@ -76,12 +51,11 @@ _ROWS: Mapping[str, Callable[[], Rows]] = {"published": published_figures, "name
 
 def register(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables known to a connection."""
-    for table, columns in COLUMNS.items():
-        fields = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        connection.create_function(f"{table}_rows", _source(table), ["BIGINT"], f"STRUCT({fields})[]")
+    for table, rows in _ROWS.items():
+        connection.create_function(f"{table}_rows", _source(rows), ["BIGINT"], f"STRUCT({BY_NAME[table].ddl})[]")
         connection.execute(f"CREATE VIEW {table} AS SELECT unnest({table}_rows(0), recursive := true)")
 
 
-def _source(table: str) -> Callable[[int], Rows]:
+def _source(rows: Callable[[], Rows]) -> Callable[[int], Rows]:
     # DuckDB wants an argument; what it is makes no difference.
-    return lambda _: _ROWS[table]()
+    return lambda _: rows()

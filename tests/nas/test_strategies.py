@@ -28,7 +28,6 @@ from zcsr.ranking import mean_interval
 from zcsr.reports import render_search
 from zcsr.spaces import DatasetShape, ListedSpace, get_space
 from zcsr.spaces.nasbench201 import format_arch
-from zcsr.store.importers.suitezero_files import SCHEMA as PROXIES_SCHEMA
 from zcsr.store.jobs import nas_searches as searches_module
 from zcsr.store.jobs.nas_plan import SearchPlan, plan_searches
 from zcsr.store.jobs.nas_searches import find_search, run_searches, search_names
@@ -37,6 +36,8 @@ from zcsr.store.kept.accuracies import write_accuracies
 from zcsr.store.kept.atomic import write_parquet
 from zcsr.store.kept.store import Store
 from zcsr.store.sql.index import named, verify
+from zcsr.store.tables.declarations import PROXY_SCORES
+from zcsr.store.tables.frames import schema_of
 
 TASK = "nasbench201:cifar10"
 ARCHS = tuple(format_arch(cell) for cell in product(("skip_connect", "nor_conv_3x3", "none"), repeat=6))[:146]
@@ -285,7 +286,7 @@ def write_scores(store: Store, archs: tuple[str, ...], collection: str, proxy: s
 def write_imported(store: Store, archs: tuple[str, ...]) -> dict[str, float]:
     made = values(archs, "imported") | {archs[0]: math.nan}
     rows = [("suite", "nasbench201", "cifar10", "snip", arch, score) for arch, score in made.items()]
-    frame = pl.DataFrame(rows, schema=PROXIES_SCHEMA, orient="row")
+    frame = pl.DataFrame(rows, schema=schema_of(PROXY_SCORES), orient="row")
     write_parquet(frame, store.root / "proxy_scores" / "nasbench201" / "cifar10" / "suite.parquet")
     return made
 

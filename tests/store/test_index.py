@@ -23,15 +23,18 @@ from zcsr.evolve.config import EvolveConfig
 from zcsr.language.text import parse
 from zcsr.store.kept.runs import open_run
 from zcsr.store.kept.store import Store
-from zcsr.store.kept.summaries import SUMMARY_SCHEMA
 from zcsr.store.sql import index as index_module
 from zcsr.store.sql import shipped
 from zcsr.store.sql.functions import kendall, kendall_interval, kendall_of_top, partial_spearman, spearman
 from zcsr.store.sql.index import connect, named, query, rebuild, verify
-from zcsr.store.tables.declarations import COLUMNS, DERIVED, SUMMARY_COLUMNS
+from zcsr.store.tables import declarations
+from zcsr.store.tables.declarations import BY_NAME, TABLES
+from zcsr.store.tables.frames import POLARS
 
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
-SEEN = (*(table for table in COLUMNS if table != "tested"), "summaries")
+SEEN = [table.name for table in TABLES if table.sources and table.name != "tested"]
+DERIVED = [table.name for table in TABLES if table.view and not table.sources]
+SHIPPED = ["published", "named_programs"]
 
 
 @pytest.fixture
@@ -79,24 +82,31 @@ def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str
 
 
 def test_an_empty_store_has_every_table_empty(empty: Store) -> None:
-    assert sorted(query(empty, "SHOW TABLES")["name"]) == sorted((*SEEN, *DERIVED, *shipped.COLUMNS))
+    assert sorted(query(empty, "SHOW TABLES")["name"]) == sorted((*SEEN, *DERIVED, *SHIPPED))
     for table in (*SEEN, *DERIVED):
         assert query(empty, f"FROM {table}").height == 0
 
 
 def test_the_columns_are_the_same_with_and_without_rows(empty: Store, kept: Store) -> None:
-    for table in (*SEEN, *DERIVED, *shipped.COLUMNS):
+    for table in (*SEEN, *DERIVED, *SHIPPED):
         described = f"SELECT column_name, column_type FROM (DESCRIBE {table})"
         assert query(empty, described).rows() == query(kept, described).rows()
 
 
-def test_summaries_have_the_columns_of_the_shards() -> None:
-    kinds = {"VARCHAR": pl.String, "INTEGER": pl.Int32, "BIGINT": pl.Int64, "DOUBLE": pl.Float64}
-    assert {name: kinds[kind] for name, kind in SUMMARY_COLUMNS.items()} == dict(SUMMARY_SCHEMA)
+def test_a_users_columns_are_the_declared_ones(empty: Store) -> None:
+    for table in declarations.SEEN:
+        described = query(empty, f"SELECT column_name, column_type FROM (DESCRIBE {table.name})").rows()
+        assert described == [(column.name, column.type) for column in table.columns]
+
+
+def test_each_type_is_one_in_polars_and_in_the_index(empty: Store) -> None:
+    for table in declarations.SEEN:
+        expected = {column.name: POLARS[column.type] for column in table.columns}
+        assert dict(query(empty, f"FROM {table.name}").schema) == expected
 
 
 def test_runs_have_a_column_for_each_parameter() -> None:
-    columns = {column.split()[0] for column in COLUMNS["runs"].split(", ")}
+    columns = {column.name for column in BY_NAME["runs"].columns}
     assert set(EvolveConfig.__dataclass_fields__) <= columns
 
 

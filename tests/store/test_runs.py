@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import struct
 from dataclasses import asdict, replace
 
@@ -14,12 +15,14 @@ from hypothesis import strategies as st
 
 from zcsr.errors import InputError, StoreError
 from zcsr.evolve.config import EvolveConfig
+from zcsr.evolve.finalists import finalists
 from zcsr.evolve.records import Generation, Individual, ProgramRecord, Rejection, ScoreRecord
 from zcsr.language.program import Program
 from zcsr.language.text import parse
 from zcsr.store.kept import runs as runs_module
 from zcsr.store.kept.runs import TestScore, create_run, installed_versions, list_runs, open_run, run_names
 from zcsr.store.kept.store import Store
+from zcsr.store.sql.index import query, verify
 
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
 
@@ -263,6 +266,52 @@ def test_a_damaged_table_is_a_store_error_that_names_the_file(store: Store, tabl
     path.unlink()
     with pytest.raises(StoreError, match=f"{table}.parquet"):
         list(open_run(store, "mine").generations())
+
+
+# Finalists
+
+
+@pytest.mark.parametrize("representation", ["tree", "sequential"])
+def test_finalists_are_stored_once_the_last_generation_is_there(store: Store, representation: str) -> None:
+    config = replace(samples.CONFIG, representation=representation)
+    samples.write_run(store, "mine", generations=2, test=False, config=config)
+    run = open_run(store, "mine")
+    path = store.runs_dir / "mine" / "finalists.parquet"
+    assert run.finalists() == finalists(run.generations())
+    assert not path.exists()
+    last = samples.generation(2)
+    run.append(samples.bred_as_rows(last) if representation == "sequential" else last)
+    decided = run.finalists()
+    assert decided == finalists(run.generations())
+    assert path.exists()
+    stored = query(
+        store, "SELECT program, role, fitness, generation, slot FROM finalists WHERE run = 'mine'"
+    ).rows()
+    assert stored == [(one.program.id, one.role, one.fitness, one.generation, one.slot) for one in decided]
+    assert open_run(store, "mine").finalists() == decided
+    assert verify(store) == []
+
+
+def test_finalists_are_the_same_in_sql_before_they_are_stored(store: Store) -> None:
+    samples.write_run(store, "mine", test=False)
+    before = query(store, "FROM finalists").rows()
+    open_run(store, "mine").finalists()
+    assert query(store, "FROM finalists").rows() == before
+    assert len(before) == 3
+    (store.runs_dir / "mine" / "finalists.parquet").write_bytes(b"rubbish")
+    with pytest.raises(StoreError, match=r"finalists\.parquet"):
+        open_run(store, "mine").finalists()
+    with pytest.raises(StoreError, match=r"finalists\.parquet"):
+        query(store, "FROM finalists")
+
+
+def test_finalists_go_with_the_generations_that_they_were_chosen_from(store: Store) -> None:
+    samples.write_run(store, "mine", test=False)
+    run = open_run(store, "mine")
+    run.finalists()
+    shutil.rmtree(store.runs_dir / "mine" / "generations" / "0002")
+    run.append(samples.generation(2, seed=5))
+    assert run.finalists() == finalists(run.generations())
 
 
 # Test scores

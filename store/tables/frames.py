@@ -1,0 +1,46 @@
+"""The Parquet files of tables as polars frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from zcsr.errors import StoreError
+from zcsr.store.tables.declarations import BY_NAME, FEEDS
+from zcsr.store.tables.table import Type
+
+POLARS: Mapping[Type, pl.DataType | type[pl.DataType]] = {
+    "VARCHAR": pl.String,
+    "BIGINT": pl.Int64,
+    "INTEGER": pl.Int32,
+    "DOUBLE": pl.Float64,
+    "TIMESTAMP": pl.Datetime("us"),
+    "VARCHAR[]": pl.List(pl.String),
+    "DOUBLE[]": pl.List(pl.Float64),
+}
+
+
+def schema_of(pattern: str) -> pl.Schema:
+    """The columns of the files whose paths have that pattern, which are those of all the tables that they feed."""
+    feeds = FEEDS[pattern].items()
+    return pl.Schema(
+        {one.name: POLARS[one.type] for table, source in feeds for one in BY_NAME[table].in_file(source)}
+    )
+
+
+def frame_of(schema: pl.Schema, rows: Iterable[tuple[object, ...]]) -> pl.DataFrame:
+    """Rows as a frame with those columns."""
+    return pl.DataFrame(list(rows), schema=schema, orient="row")
+
+
+def read_frame(path: Path, schema: pl.Schema) -> pl.DataFrame:
+    """The rows of a Parquet file. Raises StoreError when it cannot be read or has other columns."""
+    try:
+        frame = pl.read_parquet(path, glob=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+    if dict(frame.schema) != dict(schema):
+        raise StoreError(f"cannot read {path}: expected the columns {', '.join(schema)}, found {frame.schema}")
+    return frame

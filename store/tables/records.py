@@ -1,0 +1,70 @@
+"""From the JSON records of a store to the rows of tables."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from zcsr.evolve.config import EvolveConfig
+from zcsr.nas.config import SearchConfig
+from zcsr.networks.config import StatisticsConfig
+
+Record: TypeAlias = Mapping[str, Any]
+Rows: TypeAlias = Sequence[Mapping[str, Any]]
+
+VERSIONED = ("zcsr", "torch", "numpy", "deap", "python")
+"""What a run says the versions of."""
+
+
+def run(record: Record) -> Rows:
+    """The run of a `run.json`. A parameter or version that it does not say is None, and its programs are trees."""
+    told = dict.fromkeys(VERSIONED) | _unsaid(EvolveConfig) | {"representation": "tree"}
+    return [told | _begun(record) | record["versions"] | record["config"]]
+
+
+def run_tasks(record: Record) -> Rows:
+    """The tasks of a `run.json`, in their order."""
+    return [
+        {**task, **_place(task), "run": record["run"], "position": position, "collection": task["collection"]["id"]}
+        for position, task in enumerate(record["tasks"])
+    ]
+
+
+def collection(record: Record) -> Rows:
+    """The collection of a `collection.json`."""
+    return [_unsaid(StatisticsConfig) | record | record["config"] | {"images": record["images"]["name"]}]
+
+
+def search(record: Record) -> Rows:
+    """The search of a `search.json`."""
+    return [_unsaid(SearchConfig) | _begun(record) | record["config"] | _place(record)]
+
+
+def search_scores(record: Record) -> Rows:
+    """The proxies that a `search.json` names, in their order."""
+    return [
+        {**used, "search": record["search"], "position": position} for position, used in enumerate(record["scores"])
+    ]
+
+
+def cost(record: Record) -> Rows:
+    """The session of a file of `costs`."""
+    return [_begun(record) | {name: float(record[name]) for name in ("seconds", "cpu_seconds")}]
+
+
+def _unsaid(config: type) -> dict[str, Any]:
+    return dict.fromkeys(one.name for one in fields(config))
+
+
+def _begun(record: Record) -> dict[str, Any]:
+    """A record with its start in UTC and its command as one text."""
+    started = datetime.fromisoformat(record["started"]).astimezone(UTC).replace(tzinfo=None)
+    return {**record, "started": started, "command": shlex.join(record["command"])}
+
+
+def _place(record: Record) -> dict[str, str]:
+    space, _, dataset = record["task"].partition(":")
+    return {"space": space, "dataset": dataset}
