@@ -24,7 +24,7 @@ from zcsr.networks.instances import NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig
 from zcsr.spaces import dataset_shape, get_space
 from zcsr.store.importers.image_sets import import_images
-from zcsr.store.jobs.collecting import collect
+from zcsr.store.jobs.collecting import collect_networks
 from zcsr.store.kept.collections import Collection, CollectionStore, open_collection
 from zcsr.store.kept.images import embedded
 from zcsr.store.kept.store import Store
@@ -176,7 +176,7 @@ class Setting:
         most = max(count, self.sizes.config.networks_per_task, self.sizes.resident, *self.sizes.growth)
         drawn = tuple(get_space(space).sample(most, random.Random(f"benchmarks/{task}"))[:count])
         workers = min(available_workers(), -(-count // 8))
-        collect(self.store, self.collection(task), drawn, workers=workers)
+        collect_networks(self.store, self.collection(task), drawn, workers=workers)
         return drawn
 
     def task_data(self, task: str) -> TaskData:

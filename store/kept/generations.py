@@ -19,9 +19,10 @@ GENOTYPES = "genotypes"
 
 _COUNTERS = pl.List(pl.Struct({"counter": pl.String, "value": pl.Int64}))
 _SECONDS = pl.List(pl.Struct({"part": pl.String, "seconds": pl.Float64}))
+_GENERATION: dict[str, Any] = {"number": pl.Int64, "counters": _COUNTERS, "seconds": _SECONDS}
 SCHEMAS: Mapping[str, pl.Schema] = {
     **{Path(pattern).stem: schema_of(pattern) for pattern in OF_GENERATIONS},
-    "generation": pl.Schema({"number": pl.Int64, "counters": _COUNTERS, "seconds": _SECONDS}),
+    "generation": pl.Schema(_GENERATION),
 }
 """The columns of the files of a generation, by their names."""
 

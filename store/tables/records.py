@@ -35,7 +35,7 @@ def run_tasks(record: Record) -> Rows:
 
 def collection(record: Record) -> Rows:
     """The collection of a `collection.json`."""
-    return [_unsaid(StatisticsConfig) | record | record["config"] | {"images": record["images"]["name"]}]
+    return [{**_unsaid(StatisticsConfig), **record, **record["config"], "images": record["images"]["name"]}]
 
 
 def search(record: Record) -> Rows:

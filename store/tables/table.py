@@ -116,5 +116,5 @@ class Table:
 
     def selected(self, source: Source) -> str:
         """What is read from the file for each column, as SQL: `r` is its row, `l` what its path says."""
-        given = {name: f"l.{name}" for name in source.said} | source.given
+        given = {**{name: f"l.{name}" for name in source.said}, **source.given}
         return ", ".join(f"{given.get(one.name, f'r.{one.name}')} AS {one.name}" for one in self.columns)

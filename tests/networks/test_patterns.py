@@ -29,6 +29,7 @@ from zcsr.store.kept.encoding import encode
 
 CONV_NORM = Pattern(
     "cn",
+    title="Conv-BatchNorm",
     meaning="a Conv2d whose output a BatchNorm takes",
     calls=("convolution", "norm"),
     order="norm",
@@ -41,6 +42,7 @@ CONV_NORM = Pattern(
 )
 RELU_CONV = Pattern(
     "rc",
+    title="ReLU-Conv",
     meaning="a ReLU whose output a Conv2d takes",
     calls=("relu", "convolution"),
     order="convolution",
