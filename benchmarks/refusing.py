@@ -13,7 +13,7 @@ from setting import PROBES, Setting
 
 from zcsr.errors import ProgramError
 from zcsr.evaluation.many_networks import StatisticsScorer
-from zcsr.evolve import EvolveConfig
+from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.trees import Trees
 from zcsr.language.languages import EZNAS
 from zcsr.language.program import Program, infer_shape

@@ -17,7 +17,10 @@ from scipy import stats
 from setting import Load, Setting
 
 from zcsr.evaluation.many_networks import StatisticsScorer
-from zcsr.evolve import EvolveConfig, Generation, TaskData, choose_probes, evolve
+from zcsr.evolve.config import EvolveConfig
+from zcsr.evolve.loop import evolve
+from zcsr.evolve.records import Generation
+from zcsr.evolve.tasks import TaskData, choose_probes
 from zcsr.evolve.trees import Candidate, Trees, select
 from zcsr.language.languages import EZNAS
 from zcsr.language.program import Program

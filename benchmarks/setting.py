@@ -15,8 +15,9 @@ import torch
 
 from zcsr.engine.workers import available_workers
 from zcsr.evaluation.many_networks import NETWORKS_TOGETHER, StatisticsScorer
-from zcsr.evolve import EvolveConfig, TaskData
+from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.memory import Memory, Recognised
+from zcsr.evolve.tasks import TaskData
 from zcsr.evolve.trees import Trees
 from zcsr.language.languages import EZNAS
 from zcsr.language.program import Program

@@ -22,7 +22,9 @@ from rich.text import Text
 from zcsr.cli.console import duration, is_live
 
 if TYPE_CHECKING:
-    from zcsr.evolve import EvolveConfig, Generation, GenerationProgress, Individual
+    from zcsr.evolve.config import EvolveConfig
+    from zcsr.evolve.ledger import GenerationProgress
+    from zcsr.evolve.records import Generation, Individual
     from zcsr.language.program import Program
 
 BARS = "▁▂▃▄▅▆▇█"

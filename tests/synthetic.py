@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from zcsr.evolve import EvolveConfig, Generation, TaskData
+from zcsr.evolve.config import EvolveConfig
+from zcsr.evolve.records import Generation
+from zcsr.evolve.tasks import TaskData
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.networks.instances import Instance, NetworkStatistics
 
@@ -44,7 +46,8 @@ def make_tasks() -> list[TaskData]:
 def full_run(config: EvolveConfig) -> tuple[Generation, ...]:
     """An uninterrupted run on these tasks, computed once."""
     from zcsr.evaluation.many_networks import StatisticsScorer  # worker processes need no search
-    from zcsr.evolve import choose_probes, evolve
+    from zcsr.evolve.loop import evolve
+    from zcsr.evolve.tasks import choose_probes
 
     tasks = make_tasks()
     with StatisticsScorer(load, choose_probes(config, tasks)) as scorer:
@@ -60,7 +63,7 @@ def run_elsewhere(config: EvolveConfig, hash_seed: str) -> list[str]:
     """The same of a run in a process of its own, with this hash seed and another global generator."""
     script = f"""
 import random, synthetic
-from zcsr.evolve import EvolveConfig
+from zcsr.evolve.config import EvolveConfig
 random.seed(99)
 print(*synthetic.without_seconds(synthetic.full_run({config!r})), sep="\\n")
 """

@@ -26,7 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network_samples import noise
 
-from zcsr.evolve import EvolveConfig
+from zcsr.evolve.config import EvolveConfig
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.language.text import parse
 from zcsr.networks.untrained import StatisticsConfig, network_statistics

@@ -15,16 +15,12 @@ from numpy.typing import NDArray
 
 from zcsr.engine.job import Progress, run_job, silent
 from zcsr.evaluation.many_networks import Measures, StatisticsScorer, score_networks
-from zcsr.evolve import (
-    EvolveConfig,
-    Generation,
-    GenerationProgress,
-    TaskData,
-    choose_probes,
-    evolve,
-    split,
-)
+from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.finalists import Finalist
+from zcsr.evolve.ledger import GenerationProgress
+from zcsr.evolve.loop import evolve
+from zcsr.evolve.records import Generation
+from zcsr.evolve.tasks import TaskData, choose_probes, split
 from zcsr.language.program import Program
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics

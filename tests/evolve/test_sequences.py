@@ -24,11 +24,12 @@ from torch import Tensor
 import zcsr.evolve.loop as loop
 from zcsr.errors import InputError, ProgramError, StoreError
 from zcsr.evaluation.many_networks import StatisticsScorer
-from zcsr.evolve import EvolveConfig, Generation, TaskData, choose_probes, evolve
 from zcsr.evolve.candidate import Candidate
+from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.instructions import Instruction, SequentialProgram, parse_sequential, writable
+from zcsr.evolve.loop import evolve
 from zcsr.evolve.memory import Refusal
-from zcsr.evolve.records import Genotype, Individual
+from zcsr.evolve.records import Generation, Genotype, Individual
 from zcsr.evolve.representation import Sequences
 from zcsr.evolve.sequences import (
     LARGEST,
@@ -43,6 +44,7 @@ from zcsr.evolve.sequences import (
     readable,
     remove_op,
 )
+from zcsr.evolve.tasks import TaskData, choose_probes
 from zcsr.language.languages import EZNAS
 from zcsr.language.operations import OPERATIONS
 from zcsr.language.program import Node, Program

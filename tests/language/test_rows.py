@@ -16,8 +16,10 @@ import torch
 from zcsr.errors import InputError, ProgramError, ShapeError
 from zcsr.evaluation.evaluate import Evaluator, apply_node, raised
 from zcsr.evaluation.many_networks import StatisticsScorer
-from zcsr.evolve import EvolveConfig, choose_probes, evolve
+from zcsr.evolve.config import EvolveConfig
+from zcsr.evolve.loop import evolve
 from zcsr.evolve.sequences import Sequences
+from zcsr.evolve.tasks import choose_probes
 from zcsr.evolve.trees import Trees
 from zcsr.export.python_file import formula_source, to_python
 from zcsr.insight.formula import read_formula

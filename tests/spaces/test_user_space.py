@@ -22,7 +22,7 @@ from commands import Result, done, zcsr
 from torch import nn
 
 from zcsr.errors import InputError
-from zcsr.evolve import EvolveConfig
+from zcsr.evolve.config import EvolveConfig
 from zcsr.language.text import parse
 from zcsr.networks.training import Examples, TrainingConfig, train_network
 from zcsr.networks.untrained import StatisticsConfig
