@@ -23,6 +23,7 @@ from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluation import evaluate
 from zcsr.evaluation.scorer import Pending, ProbeResult
 from zcsr.language.program import Program, infer_shape
+from zcsr.language.tensors import BY_NAME
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import Instance, NetworkStatistics, passes_for
 from zcsr.networks.untrained import Untrained, untrained
@@ -50,7 +51,7 @@ NETWORKS_TOGETHER = 10
 
 
 class StatisticsScorer:
-    """Probes and scores programs (`zcsr.evolve.Scorer`) on statistics that `load` brings; a context manager.
+    """Probes and scores programs (`zcsr.evaluation.scorer.Scorer`) on statistics that `load` brings; a context manager.
 
     load: see `Load`
     probe_archs: the architectures of each task on which a program must run to be valid
@@ -227,9 +228,9 @@ def _shapes(instance: Instance) -> tuple[tuple[str, Shape], ...]:
 
 
 def _bytes(statistics: NetworkStatistics) -> int:
-    """Count tensors that instances share once, and P tensors twice, for their differences from D."""
+    """Count tensors that instances share once, and those seen as a difference from another twice."""
     sizes = {
-        id(tensor): tensor.nbytes * (2 if name.endswith("_P") else 1)
+        id(tensor): tensor.nbytes * (2 if BY_NAME[name].reference else 1)
         for instance in statistics.instances
         for name, tensor in instance.raw.items()
     }
