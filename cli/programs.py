@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zcsr import proxies as known
 from zcsr.cli.groups import option
 from zcsr.cli.options import open_store
 from zcsr.errors import InputError, StoreError
-from zcsr.proxies import proxy_names
 
 if TYPE_CHECKING:
     from zcsr.language.program import Program
@@ -57,7 +57,7 @@ def read_program(given: str, store: Path | None) -> Program:
 
 def proxies_named(given: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the known proxies that an option names, each once; all of them for "all"."""
-    return tuple(dict.fromkeys(proxy_names() if "all" in given else given))
+    return tuple(dict.fromkeys(known.proxy_names() if "all" in given else given))
 
 
 def _found(text: str, store: Path | None) -> Program:

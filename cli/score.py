@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zcsr import proxies as known
 from zcsr.cli.console import data, say
 from zcsr.cli.groups import REQUIRED, option, with_options
 from zcsr.cli.options import Conditions, StoreOption, chosen_format, open_store
@@ -14,7 +15,6 @@ from zcsr.cli.programs import MeasureOptions, read_program
 from zcsr.cli.query import text_of
 from zcsr.cli.tables import print_rows
 from zcsr.errors import InputError
-from zcsr.proxies import get_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ def _chosen(measures: MeasureOptions, store: Path | None) -> dict[str, Program |
     chosen: dict[str, Program | Proxy] = {
         text.strip(): read_program(text.strip(), store) for text in measures.program or ()
     }
-    return chosen | {name: get_proxy(name) for name in measures.proxies()}
+    return chosen | {name: known.get_proxy(name) for name in measures.proxies()}
 
 
 def _say_what_is_not_finite(names: Sequence[str], found: Sequence[Score]) -> None:
