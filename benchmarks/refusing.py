@@ -63,7 +63,9 @@ def _refused(scorer: StatisticsScorer, count: int) -> list[Program]:
     while len(found) < count:
         programs = proposals(64, generator)
         results = scorer.probe(programs)
-        found += [p for p, result in zip(programs, results, strict=True) if result.reason == "shape"]
+        found += [
+            p for p, result in zip(programs, results, strict=True) if getattr(result, "reason", None) == "shape"
+        ]
     return found[:count]
 
 

@@ -15,6 +15,7 @@ import torch
 
 from zcsr.engine.workers import available_workers
 from zcsr.evaluation.many_networks import NETWORKS_TOGETHER, StatisticsScorer
+from zcsr.evaluation.scorer import Refusal
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.memory import Memory, Recognised
 from zcsr.evolve.tasks import TaskData
@@ -224,9 +225,9 @@ def valid_programs(load: Load, task: str, probes: Sequence[str], count: int, see
             drawn = (candidate.outcome for candidate in Trees(EZNAS).random(config, 64, generator))
             programs = [p for p in drawn if isinstance(p, Program) and p.root.height <= config.height_limit]
             for program, result in zip(programs, scorer.probe(programs), strict=True):
-                if result.values is None or memory.verdict(str(program)) is not None:
+                if isinstance(result, Refusal) or memory.verdict(str(program)) is not None:
                     continue
-                verdict, _ = memory.admit(program, result.values)
+                verdict, _ = memory.admit(program, result)
                 if isinstance(verdict, Recognised) and verdict.stage == "new":
                     found.append(program)
     return found[:count]

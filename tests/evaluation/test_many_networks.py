@@ -12,7 +12,7 @@ from network_samples import noise
 from zcsr.errors import InputError, ShapeError
 from zcsr.evaluation import evaluate
 from zcsr.evaluation.many_networks import Measures, StatisticsScorer, score_networks
-from zcsr.evaluation.scorer import Pending
+from zcsr.evaluation.scorer import Pending, Refusal
 from zcsr.language.program import infer_shape
 from zcsr.language.text import parse
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
@@ -47,8 +47,7 @@ def test_probe_gives_the_values_of_every_instance_of_every_probe_network():
         results = scorer.probe(VALID)
     for program, result in zip(VALID, results, strict=True):
         expected = [evaluate.instance_values(program, synthetic.load(TASK, arch)) for arch in PROBES[TASK]]
-        assert result.reason is None
-        np.testing.assert_array_equal(result.values, np.concatenate(expected))
+        np.testing.assert_array_equal(result, np.concatenate(expected))
 
 
 def test_probe_refuses_shapes_before_it_computes(monkeypatch):
@@ -63,16 +62,15 @@ def test_probe_refuses_shapes_before_it_computes(monkeypatch):
     shapes = {name: tuple(t.shape) for name, t in synthetic.load(TASK, "net0").instances[0].raw.items()}
     with pytest.raises(ShapeError) as error:
         infer_shape(WRONG_SHAPE.expression, shapes)
-    assert (refused.values, refused.reason, refused.detail) == (None, "shape", str(error.value))
-    assert accepted.reason is None
+    assert refused == Refusal("shape", str(error.value))
+    assert isinstance(accepted, np.ndarray)
     assert set(computed) == {VALID[0]}
 
 
 def test_probe_refuses_what_is_not_finite_on_any_probe_network():
     with StatisticsScorer(synthetic.load, {TASK: ("net0", "net9")}) as scorer:
         (result,) = scorer.probe([PARTLY_FINITE])
-    assert (result.values, result.reason) == (None, "non_finite")
-    assert result.detail == "inf in layer 0 of net9 on toy:a"
+    assert result == Refusal("non_finite", "inf in layer 0 of net9 on toy:a")
 
 
 def test_probe_reports_an_operation_that_fails(monkeypatch):
@@ -82,7 +80,7 @@ def test_probe_reports_an_operation_that_fails(monkeypatch):
     monkeypatch.setattr(evaluate.Evaluator, "instance_values_of", fail)
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         (result,) = scorer.probe([VALID[0]])
-    assert (result.values, result.reason, result.detail) == (None, "error", "no such thing; in net0 on toy:a")
+    assert result == Refusal("error", "no such thing; in net0 on toy:a")
 
 
 def test_scores_are_those_of_evaluate_and_nan_where_not_finite():
@@ -146,7 +144,7 @@ def test_results_do_not_depend_on_memory():
         expected = ample.probe(VALID * 5)
     with StatisticsScorer(synthetic.load, PROBES, memory=0) as scanty:
         for one, other in zip(expected, scanty.probe(VALID * 5), strict=True):
-            np.testing.assert_array_equal(one.values, other.values)
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.slow
@@ -155,8 +153,7 @@ def test_two_workers_give_what_one_gives(two_workers):
     archs = [f"net{number}" for number in range(12)]
     with StatisticsScorer(synthetic.load, PROBES, workers=1) as one:
         for left, right in zip(one.probe(programs), two_workers.probe(programs), strict=True):
-            assert (left.reason, left.detail) == (right.reason, right.detail)
-            np.testing.assert_array_equal(left.values, right.values)
+            np.testing.assert_array_equal(left, right)
         np.testing.assert_array_equal(one.scores(programs, TASK, archs), two_workers.scores(programs, TASK, archs))
 
 

@@ -18,7 +18,7 @@ import zcsr.evolve.breeding as breeding
 from zcsr.errors import InputError, ProgramError, ZcsrError
 from zcsr.evaluation import evaluate
 from zcsr.evaluation.many_networks import StatisticsScorer
-from zcsr.evaluation.scorer import ProbeResult
+from zcsr.evaluation.scorer import Refusal
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.finalists import finalists
 from zcsr.evolve.fitness import fitness, taus
@@ -237,7 +237,7 @@ def test_an_error_is_a_reason(tasks, scorer):
         def probe(self, programs):
             results = super().probe(programs)
             return [
-                ProbeResult(None, "error", "singular") if "logdet" in str(program) else result
+                Refusal("error", "singular") if "logdet" in str(program) else result
                 for program, result in zip(programs, results, strict=True)
             ]
 
@@ -287,7 +287,7 @@ def test_it_never_wins_while_another_can(run):
 def test_a_hopeless_search_ends_with_an_error(tasks, monkeypatch):
     class Refusing:
         def probe(self, programs):
-            return [ProbeResult(None, "non_finite", "always")] * len(programs)
+            return [Refusal("non_finite", "always")] * len(programs)
 
         def score(self, pending):
             return ()

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from zcsr.engine.workers import Workers, mapped, open_workers
 from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluation import evaluate
-from zcsr.evaluation.scorer import Pending, ProbeResult
+from zcsr.evaluation.scorer import Pending, ProbeResult, Refusal
 from zcsr.language.program import Program, infer_shape
 from zcsr.language.tensors import BY_NAME
 from zcsr.networks.config import StatisticsConfig
@@ -51,7 +51,7 @@ NETWORKS_TOGETHER = 10
 
 
 class StatisticsScorer:
-    """Probes and scores programs (`zcsr.evaluation.scorer.Scorer`) on statistics that `load` brings; a context manager.
+    """Probes and scores programs (see `zcsr.evaluation.scorer`) on statistics that `load` brings; a context manager.
 
     load: see `Load`
     probe_archs: the architectures of each task on which a program must run to be valid
@@ -254,31 +254,29 @@ def _probe(networks: _Networks, programs: tuple[Program, ...]) -> list[ProbeResu
                     values[program].append(evaluate.raised(outcome))
                 else:
                     refused.setdefault(program, refusal)
-    return [refused.get(program) or ProbeResult(np.concatenate(values[program])) for program in programs]
+    return [refused.get(program) or np.concatenate(values[program]) for program in programs]
 
 
-def _refused_shapes(programs: Sequence[Program], networks: _Networks) -> dict[Program, ProbeResult]:
+def _refused_shapes(programs: Sequence[Program], networks: _Networks) -> dict[Program, Refusal]:
     refused = {}
     for program in programs:
         try:
             for shapes in networks.probe_shapes():
                 infer_shape(program.number, shapes)
         except ProgramError as error:
-            refused[program] = ProbeResult(None, "shape", str(error))
+            refused[program] = Refusal("shape", str(error))
     return refused
 
 
-def _refusal(outcome: evaluate.Outcome, statistics: NetworkStatistics, task: str) -> ProbeResult | None:
+def _refusal(outcome: evaluate.Outcome, statistics: NetworkStatistics, task: str) -> Refusal | None:
     """Why values on a probe network make a program invalid; None where they do not."""
     if isinstance(outcome, EvaluationError):
-        return ProbeResult(None, "error", f"{outcome}; in {statistics.arch} on {task}")
+        return Refusal("error", f"{outcome}; in {statistics.arch} on {task}")
     unusable = np.flatnonzero(~np.isfinite(outcome))
     if not len(unusable):
         return None
     layer = statistics.instances[unusable[0]].layer
-    return ProbeResult(
-        None, "non_finite", f"{outcome[unusable[0]]} in layer {layer} of {statistics.arch} on {task}"
-    )
+    return Refusal("non_finite", f"{outcome[unusable[0]]} in layer {layer} of {statistics.arch} on {task}")
 
 
 def _score_pending(networks: _Networks, pending: tuple[Pending, ...]) -> list[NDArray[np.float64]]:

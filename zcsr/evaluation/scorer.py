@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +12,18 @@ from numpy.typing import NDArray
 from zcsr.language.program import Program
 
 Reason = Literal["too_tall", "shape", "error", "non_finite"]
-"""Why a program is refused."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ProbeResult:
-    """How a program did on the probe networks.
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a program is refused."""
 
-    `values` are its finite scalars an instance over all probe networks in order, [instances], or None when it is
-    refused for `reason` ("shape", "error" or "non_finite"), which `detail` explains.
-    """
+    reason: Reason
+    detail: str
 
-    values: NDArray[np.float64] | None
-    reason: Reason | None = None
-    detail: str = ""
+
+ProbeResult: TypeAlias = NDArray[np.float64] | Refusal
+"""A program's finite numbers of instances over all probe networks in order, [instances], or why it is refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zcsr.errors import ZcsrError
-from zcsr.evaluation.scorer import ProbeResult, Scorer
+from zcsr.evaluation.scorer import ProbeResult, Refusal, Scorer
 from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.ledger import Ledger, Part
-from zcsr.evolve.memory import Memory, Recognised, Refusal
+from zcsr.evolve.memory import Memory, Recognised
 from zcsr.evolve.records import Generation, Genotype, Origin, ProgramRecord
 from zcsr.evolve.representation import Representation
 from zcsr.evolve.trees import select
@@ -136,10 +136,10 @@ class Breeding:
         return self._recognise(program, probed[candidate.text])
 
     def _recognise(self, program: Program, result: ProbeResult) -> Refusal | Recognised:
-        if result.values is None:
-            return Refusal(result.reason or "error", result.detail)
+        if isinstance(result, Refusal):
+            return result
         with self.ledger.timed("recognise"):
-            verdict, record = self.memory.admit(program, result.values)
+            verdict, record = self.memory.admit(program, result)
         if record is not None:
             self.programs.append(record)
         return verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zcsr.evolve.memory import Refusal
+from zcsr.evaluation.scorer import Refusal
 from zcsr.evolve.records import Genotype, Origin
 from zcsr.language.program import Program
 

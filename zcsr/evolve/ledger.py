@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from zcsr.evolve.memory import Refusal
+from zcsr.evaluation.scorer import Refusal
 from zcsr.evolve.records import Origin, Rejection
 
 COUNTERS = (

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from zcsr.engine.threads import one_thread
 from zcsr.errors import InputError
-from zcsr.evaluation.scorer import Pending, Scorer
+from zcsr.evaluation.scorer import Pending, Refusal, Scorer
 from zcsr.evolve.breeding import Admitted, Breeding
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.fitness import fitness, taus
 from zcsr.evolve.ledger import GenerationProgress, Ledger, Observe
-from zcsr.evolve.memory import Memory, Network, Refusal
+from zcsr.evolve.memory import Memory, Network
 from zcsr.evolve.records import Generation, Individual, ScoreRecord
 from zcsr.evolve.representation import REPRESENTATIONS, Representation
 from zcsr.evolve.tasks import TaskData, check_distinct

@@ -12,21 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from zcsr.evaluation.scorer import Reason
+from zcsr.evaluation.scorer import Refusal
 from zcsr.evolve.records import Generation, ProgramRecord, ScoreRecord, Stage
 from zcsr.language.program import Program
 from zcsr.sameness.recognise import ProgramKeys, Recogniser
 
 Network = tuple[str, str]
 """A task's name and an architecture."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a program is refused."""
-
-    reason: Reason
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

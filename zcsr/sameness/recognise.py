@@ -52,7 +52,7 @@ class ProgramKeys:
 class Recognition:
     """What became of a program: the stage that recognised it and the id of the program it is the same as.
 
-    For stage "new", `same_as` is None, and `keys` are those to `add` it with (None if no values were given).
+    For stage "new", `same_as` is None, and `keys` are those to `add` it with.
     """
 
     stage: Stage
@@ -94,17 +94,14 @@ class Recogniser:
         self._by_text: dict[str, str] = {}
         self._by_key: dict[tuple[str, str, str], list[_Known]] = {}
 
-    def recognise(self, program: Program, probe_values: Values | None = None) -> Recognition:
+    def recognise(self, program: Program, probe_values: Values) -> Recognition:
         """Return which known program this one is the same as, and by which stage; changes nothing.
 
-        `probe_values` are its values (`instance_values`) on the run's probe networks, shape [instances]; without
-        them only a known text is recognised, at the cost of printing the program.
+        `probe_values` are its values (`instance_values`) on the run's probe networks, shape [instances].
         """
         same_as = self._by_text.get(str(program))
         if same_as is not None:
             return Recognition("text", same_as)
-        if probe_values is None:
-            return Recognition("new")
         keys: dict[KeyStage, str | None] = {}
         for stage, key in _keys(program):
             keys[stage] = key
@@ -113,11 +110,9 @@ class Recogniser:
                 return Recognition(stage, same_as)
         return Recognition("new", keys=_program_keys(keys))
 
-    def add(self, program: Program, keys: ProgramKeys, probe_values: Values | None = None) -> None:
-        """Make a new program known; without values it can be recognised by its text alone."""
+    def add(self, program: Program, keys: ProgramKeys, probe_values: Values) -> None:
+        """Make a new program known, with its values on the run's probe networks."""
         self._by_text.setdefault(str(program), program.id)
-        if probe_values is None:
-            return
         known = _Known(program.id, np.array(probe_values, dtype=np.float64))
         for stage in _KEY_STAGES:
             key = getattr(keys, stage)
