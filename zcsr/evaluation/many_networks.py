@@ -51,7 +51,9 @@ NETWORKS_TOGETHER = 10
 
 
 class StatisticsScorer:
-    """Probes and scores programs (see `zcsr.evaluation.scorer`) on statistics that `load` brings; a context manager.
+    """Probes and scores programs (a `zcsr.evaluation.scorer.Scorer`) on statistics that `load` brings.
+
+    A context manager.
 
     load: see `Load`
     probe_archs: the architectures of each task on which a program must run to be valid
