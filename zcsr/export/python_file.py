@@ -7,7 +7,7 @@ import inspect
 import itertools
 from typing import Any
 
-import zcsr
+from zcsr import __version__
 from zcsr.engine.threads import one_thread
 from zcsr.errors import InputError
 from zcsr.language.operations import Operation
@@ -120,7 +120,7 @@ def to_python(program: Program, pattern: Pattern = PATTERNS["rcb"]) -> str:
     inputs = passes_for(used)
     head = _HEAD.format(
         program=program,
-        version=zcsr.__version__,
+        version=__version__,
         meanings="\n".join(f"{tensor.name}: {tensor.meaning}" for tensor in used),
         meaning=pattern.meaning,
         objective="Tensor.sum" if any(tensor.gradient for tensor in used) else None,

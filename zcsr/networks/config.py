@@ -37,7 +37,7 @@ class StatisticsConfig:
     pattern: str = parameter(
         "rcb",
         "instances: " + " or ".join(f"{row.name} ({row.title})" for row in PATTERNS.values()),
-        choices=tuple(PATTERNS),
+        choices=lambda: tuple(PATTERNS),
         refusal=_UNKNOWN,
     )
     loss: Loss = parameter(
