@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
-from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.tensors import BY_NAME, TENSOR_NAMES
 from zcsr.networks.images import ImageSet
 from zcsr.networks.initialisation import initialise, random_stream
 from zcsr.networks.instances import Instance, draw_inputs, passes_for, read_instances
@@ -859,7 +859,7 @@ def test_classes_that_no_data_set_of_the_space_has_are_refused(images: ImageSet)
     ],
 )
 def test_passes_are_those_that_the_tensors_come_from(names: list[str], passes: tuple[str, ...]) -> None:
-    assert passes_for(names) == passes
+    assert passes_for(BY_NAME[name] for name in names) == passes
 
 
 @pytest.mark.parametrize("passes", [("D",), ("N",), ("D", "P")])
