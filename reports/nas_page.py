@@ -32,7 +32,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class SearchPage(StorePage):
-    """The report on searches. Make one with `search_page`; `row` is theirs of the query `searches`."""
+    """The report on searches. Make one with `page_of_search`; `row` is theirs of the query `searches`."""
 
     template = "search"
     info: SearchInfo
@@ -79,7 +79,7 @@ class SearchPage(StorePage):
         return f"{self.row['target']:g}"
 
 
-def search_page(store: Store, search: str, out_dir: Path, footprint: Footprint = GREEN_ALGORITHMS) -> SearchPage:
+def page_of_search(store: Store, search: str, out_dir: Path, footprint: Footprint = GREEN_ALGORITHMS) -> SearchPage:
     """The report `<out_dir>/<search>.md` on the search of that name, or on the one started last for "latest".
 
     `footprint` says how energy and CO2e are reckoned. Raises InputError when there is no such search.

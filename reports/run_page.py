@@ -46,7 +46,7 @@ PERCENTAGES = ("lowest", "median", "highest")
 
 @dataclass(frozen=True)
 class RunPage(StorePage):
-    """The report of one run. Make one with `run_page`."""
+    """The report of one run. Make one with `page_of_run`."""
 
     template = "run"
     info: RunInfo
@@ -119,7 +119,7 @@ class RunPage(StorePage):
         }
 
 
-def run_page(store: Store, run: str, out_dir: Path, footprint: Footprint = GREEN_ALGORITHMS) -> RunPage:
+def page_of_run(store: Store, run: str, out_dir: Path, footprint: Footprint = GREEN_ALGORITHMS) -> RunPage:
     """The report `<out_dir>/<run>.md` of the run of that name, or of the one started last for "latest".
 
     `footprint` says how energy and CO2e are reckoned. Raises InputError when there is no such run.

@@ -31,7 +31,7 @@ REPRESENTATIONS = get_args(RepresentationName)
 
 @dataclass(frozen=True)
 class RunsPage(StorePage):
-    """The report on several runs, in the order given, with their tasks. Make one with `runs_page`."""
+    """The report on several runs, in the order given, with their tasks. Make one with `page_of_runs`."""
 
     template = "representations"
     infos: tuple[RunInfo, ...]
@@ -58,7 +58,7 @@ class RunsPage(StorePage):
         return [name for name in REPRESENTATIONS if name in present]
 
 
-def runs_page(
+def page_of_runs(
     store: Store, runs: Sequence[str], name: str, out_dir: Path, footprint: Footprint = GREEN_ALGORITHMS
 ) -> RunsPage:
     """The report `<out_dir>/<name>.md` on the runs of those names, of which "latest" is the one started last.

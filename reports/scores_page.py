@@ -54,7 +54,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ScoresPage(StorePage):
-    """The report on a store's scores. Make one with `scores_page`; `notes` are the author's, in markdown."""
+    """The report on a store's scores. Make one with `page_of_scores`; `notes` are the author's, in markdown."""
 
     template = "comparison"
     notes: str
@@ -103,7 +103,7 @@ class ScoresPage(StorePage):
         return self.ask("comparison", collection=collection["collection"])
 
 
-def scores_page(
+def page_of_scores(
     store: Store, name: str, out_dir: Path, notes: str = "", footprint: Footprint = GREEN_ALGORITHMS
 ) -> ScoresPage:
     """The report `<out_dir>/<name>.md`.

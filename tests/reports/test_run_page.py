@@ -21,7 +21,7 @@ from zcsr.errors import InputError
 from zcsr.evolve.finalists import finalists
 from zcsr.ranking import BOOTSTRAP_SEED, chance_deviation
 from zcsr.reports import markdown_table, render_run
-from zcsr.reports.run_page import run_page
+from zcsr.reports.run_page import page_of_run
 from zcsr.reports.toolkit.markdown import cell, code, escape, number, shortened_code, table
 from zcsr.reports.toolkit.phrases import phrase, phrases, template
 from zcsr.sameness.sympy_form import to_latex
@@ -163,7 +163,7 @@ def read(shown: str) -> float:
 
 
 def test_the_interval_is_the_percentiles_of_resampled_taus(store: Store, tmp_path: Path) -> None:
-    page = run_page(store, "first", tmp_path)
+    page = page_of_run(store, "first", tmp_path)
     best = page.best
     assert best is not None
     scores, accuracies = page.tested(str(best["program"]))[TASKS[1]]
@@ -250,7 +250,7 @@ def test_an_unknown_run_is_refused_and_nothing_written(store: Store, tmp_path: P
 
 
 def test_sections_and_template_agree(store: Store, tmp_path: Path) -> None:
-    made = run_page(store, "first", tmp_path).parts()
+    made = page_of_run(store, "first", tmp_path).parts()
     assert set(made) == set(template("run").get_identifiers())
 
 

@@ -16,7 +16,7 @@ from scipy import stats
 from zcsr import queries
 from zcsr.errors import InputError
 from zcsr.reports import render_scores
-from zcsr.reports.scores_page import ScoresPage, batch_sizes, scores_page, shown_collections
+from zcsr.reports.scores_page import ScoresPage, batch_sizes, page_of_scores, shown_collections
 from zcsr.reports.toolkit.figures import LABEL_WIDTH, short
 from zcsr.reports.toolkit.phrases import template
 from zcsr.store import Store, query
@@ -58,7 +58,7 @@ def small(tmp_path: Path) -> Store:
 
 
 def page_of(store: Store, folder: Path = Path("nowhere")) -> ScoresPage:
-    return scores_page(store, "scores", folder)
+    return page_of_scores(store, "scores", folder)
 
 
 def cells(line: str) -> list[str]:
