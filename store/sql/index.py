@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from zlib import crc32
 
 import duckdb
 import polars as pl
@@ -31,7 +32,10 @@ from zcsr.store.sql.guard import one_line
 from zcsr.store.tables.declarations import BY_NAME, FEEDS, OF_GENERATIONS, SPLIT, STORED
 from zcsr.store.tables.table import Source, said
 
-INDEX_SCHEMA = 5
+INDEX_SCHEMA = crc32(
+    repr((5, [(one.name, one.ddl, [one.selected(source) for source in one.sources]) for one in STORED])).encode()
+)
+"""Changes with what is stored of a table, and by its first number where the same files give other rows."""
 
 
 def connect(store: Store) -> ReadConnection:

@@ -50,6 +50,7 @@ _KNOWN = {config.__name__: _parameters(config) for config in (EvolveConfig, Stat
         run VARCHAR the run
         generation BIGINT the generation, from 0
         slot BIGINT place in the population, from 0
+        role VARCHAR `evolve` or `test`
         program VARCHAR id of the program
         text VARCHAR the program as text
         size BIGINT nodes of its tree
@@ -58,9 +59,16 @@ _KNOWN = {config.__name__: _parameters(config) for config in (EvolveConfig, Stat
         search VARCHAR the search
     """)
 }
-_KNOWN |= {one.name: (one,) for one in _KNOWN["StatisticsConfig"] if one.name in ("batch_size", "pattern", "loss")}
-"""What a name alone stands for in the columns of a table: a column that means the same in most, or parameters."""
-
+_KNOWN["conditions"] = (
+    *columns("images VARCHAR the image set; NULL where no record says"),
+    *(one for one in _KNOWN["StatisticsConfig"] if one.name in ("batch_size", "seed", "pattern", "loss")),
+    *columns("""
+        initialisation VARCHAR by whose rules weights are drawn; NULL where no record says
+        conditions VARCHAR equal for collections of one task that differ in batch size, seed, pattern and loss
+            at most
+    """),
+)
+"""What a name alone stands for in the columns of a table: a column that means the same in most, or several."""
 
 _TASK_OF_FILE = {"task": "r.space || ':' || r.dataset"}
 
@@ -223,8 +231,7 @@ TABLES: tuple[Table, ...] = (
         "split",
         "A network that a run evolves on or tests on.",
         _columns("""
-            run task
-            role VARCHAR `evolve` or `test`
+            run task role
             position BIGINT order within the role, from 0
             arch
         """),
@@ -347,8 +354,7 @@ TABLES: tuple[Table, ...] = (
         "scores",
         "The score of a program on a network, computed by a run.",
         _columns("""
-            run
-            role VARCHAR `evolve` or `test`
+            run role
             generation BIGINT the generation that computed it; NULL for the test
             program task arch
             score DOUBLE higher should be better; NaN where the program gives none
@@ -363,9 +369,7 @@ TABLES: tuple[Table, ...] = (
         "A score in `scores` beside the network's mean accuracy, of the metric that the run ranks the task by. "
         "Networks without an accuracy are left out.",
         _columns("""
-            run
-            role VARCHAR `evolve` or `test`
-            program
+            run role program
             position BIGINT the order of the tasks of the run, from 0
             task arch
             score DOUBLE higher should be better; NaN where the program gives none
@@ -378,9 +382,7 @@ TABLES: tuple[Table, ...] = (
         "How the scores of a program in `run_scores` rank the networks of a task; scores that are not finite are "
         "left out.",
         _columns("""
-            run
-            role VARCHAR `evolve` or `test`
-            program task
+            run role program task
             kendall DOUBLE Kendall's tau-b with the accuracies, -1..1
             spearman DOUBLE Spearman's rho with the accuracies, -1..1
             networks BIGINT how many have both
@@ -458,14 +460,7 @@ TABLES: tuple[Table, ...] = (
         "scored_collections",
         "A collection that `network_scores` has scores of, and how these came about.",
         _columns("""
-            collection task
-            images VARCHAR the image set; NULL where no record says
-            batch_size
-            seed BIGINT seed of the weights, the minibatch and the noise
-            pattern loss
-            initialisation VARCHAR by whose rules weights are drawn; NULL where no record says
-            conditions VARCHAR equal for collections of one task that differ in batch size, seed, pattern and
-                loss at most
+            collection task conditions
         """),
         view=_SCORED_COLLECTIONS,
     ),
@@ -478,13 +473,7 @@ TABLES: tuple[Table, ...] = (
             program VARCHAR id of the program, or the known proxy's name
             text VARCHAR the program as text, or the known proxy's name
             name VARCHAR the program's name where it has one, else its text
-            images VARCHAR the image set; NULL where no record says
-            batch_size
-            seed BIGINT seed of the weights, the minibatch and the noise
-            pattern loss
-            initialisation VARCHAR by whose rules weights are drawn; NULL where no record says
-            conditions VARCHAR equal for collections of one task that differ in batch size, seed, pattern and
-                loss at most
+            conditions
             arch
             score DOUBLE higher should be better; NaN where there is none
             metric
