@@ -80,7 +80,7 @@ def _individual(slot: int, one: Program, generator: random.Random) -> Individual
 
 def _record(one: Program, generator: random.Random) -> ProgramRecord:
     values = tuple(generator.gauss(0, 1) for _ in range(3))
-    return ProgramRecord(one, str(one.root), f"f({one.root})", generator.choice((None, "3fa9")), values)
+    return ProgramRecord(one, str(one), f"f({one})", generator.choice((None, "3fa9")), values)
 
 
 def write_run(

@@ -28,6 +28,7 @@ from zcsr.language import shapes
 from zcsr.language.languages import EZNAS
 from zcsr.language.operations import Operation
 from zcsr.language.program import infer_shape
+from zcsr.language.tensors import Place, Tensor
 from zcsr.language.text import parse
 from zcsr.sameness.normal_form import is_nonnegative, normal_form
 from zcsr.sameness.recognise import Recogniser, program_keys
@@ -143,3 +144,17 @@ def test_a_search_finds_it() -> None:
 def test_sequences_are_of_the_paper_alone() -> None:
     with pytest.raises(InputError, match="of the language eznas"):
         Sequences(LANGUAGE)
+
+
+def test_a_tensor_is_its_row_too() -> None:
+    between = Tensor(Place("T5", "output", "the convolution's output", "convolution", "output"), True, "P")
+    program = parse("fro(T5G_P)", EZNAS.having(between))
+    assert str(program) == "fro(T5G_P)"
+    assert to_latex(program) == r"\left\lVert \nabla T_{5}^{P} \right\rVert_F"
+    assert between.reference == "T5G_D"
+    drawn = Trees(EZNAS.having(between)).random(EvolveConfig(min_depth=1, max_depth=2), 500, random.Random(1))
+    assert any("T5G_P" in one.text for one in drawn)
+    lines = read_formula(program).tree
+    assert any(
+        "the gradient at the convolution's output, what changes in it when data are per" in one for one in lines
+    )

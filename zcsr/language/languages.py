@@ -70,7 +70,14 @@ def _step(what: str, name: str, steps: tuple[Operation, ...]) -> Operation:
     return found
 
 
-EZNAS = Language("eznas", TENSORS, OPERATIONS, READOUTS, AGGREGATIONS)
+_PLACES = ("T1", "T2", "T3", "T4")
+EZNAS = Language(
+    "eznas",
+    tuple(tensor for tensor in TENSORS if tensor.place.name in _PLACES),
+    OPERATIONS,
+    READOUTS,
+    AGGREGATIONS,
+)
 """The language of the paper: 22 tensors and 34 operations (EZNAS, 3.2 and Table 5)."""
 
 

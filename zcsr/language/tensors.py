@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, get_args
 
 Input = Literal["D", "N", "P"]
 Kind = Literal["input", "weight", "output"]
+End = Literal["input", "output", "weight"]
 
 INPUTS: tuple[Input, ...] = get_args(Input)
 """What goes through a network: data, noise, perturbed data."""
@@ -31,20 +32,25 @@ class Place:
 
     kind: whose shape it has: of the convolution's weight, of what comes in, or of what goes out
     meaning: what it is, in words
+    call, end: which call of an instance has it, and at which end, unless a pattern reads it elsewhere
+    through: whether its gradient is the one that comes through that call alone, see `zcsr.networks.patterns.Read`
     shared: whether it is the same whatever goes through the network
     """
 
     name: str
     kind: Kind
     meaning: str
+    call: str
+    end: End
+    through: bool = False
     shared: bool = False
 
 
 PLACES = (
-    Place("T1", "input", "the ReLU's input"),
-    Place("T2", "input", "the convolution's input"),
-    Place("T3", "weight", "the convolution's weight", shared=True),
-    Place("T4", "output", "the BatchNorm's output"),
+    Place("T1", "input", "the ReLU's input", "relu", "input", through=True),
+    Place("T2", "input", "the convolution's input", "convolution", "input"),
+    Place("T3", "weight", "the convolution's weight", "convolution", "weight", shared=True),
+    Place("T4", "output", "the BatchNorm's output", "norm", "output"),
 )
 
 

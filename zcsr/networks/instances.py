@@ -108,8 +108,7 @@ def draw_inputs(batch: Tensor, seed: int, noise_variance: float = 0.01) -> dict[
 
 def passes_for(tensors: Iterable[TensorRow]) -> tuple[str, ...]:
     """Return the inputs, of D, N and P, that must be run for these tensors; P takes D, its reference."""
-    rows = list(tensors)
-    inputs = {row.input for row in (*rows, *(BY_NAME[row.reference] for row in rows if row.reference))}
+    inputs = {which for tensor in tensors for which in (tensor.input, "D" if tensor.reference else tensor.input)}
     return tuple(which for which in INPUTS if which in inputs) or ("D",)
 
 

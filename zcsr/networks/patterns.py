@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from zcsr.language.tensors import PLACES
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -48,12 +50,7 @@ class Pattern:
     derived: tuple[tuple[str, ...], ...] = ()
 
 
-_READS = (
-    Read("T1", "relu", "input", through=True),
-    Read("T2", "convolution", "input"),
-    Read("T3", "convolution", "weight"),
-    Read("T4", "norm", "output"),
-)
+_READS = tuple(Read(place.name, place.call, place.end, place.through) for place in PLACES)
 
 _ROWS = (
     Pattern(

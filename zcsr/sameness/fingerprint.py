@@ -143,6 +143,11 @@ def _probe(layout: ProbeLayout, generator: np.random.Generator) -> dict[str, Ten
             raw[f"T1_{which}"] = np.abs(raw[f"T1_{which}"])
         raw[f"T2_{which}"] = np.maximum(raw[f"T1_{which}"], 0.0)
         raw[f"T1G_{which}"] = np.where(raw[f"T1_{which}"] > 0, raw[f"T2G_{which}"], 0.0)
+    shapes = {"input": shape_in, "output": shape_out, "weight": shape_weight}
+    for tensor in TENSORS:
+        if tensor.name not in raw:  # none of the paper's, from a stream of its own: it must not move the others
+            own = np.random.default_rng([_SEED, *tensor.name.encode()])
+            raw[tensor.name] = _draw(layout, shapes[tensor.kind], own)
     return {tensor.name: torch.from_numpy(_as_programs_see_it(tensor, raw)) for tensor in TENSORS}
 
 
