@@ -23,7 +23,7 @@ from zcsr.spaces import SearchSpace, dataset_shape, get_space
 from zcsr.store.kept.atomic import is_temporary, write_parquet
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import ACCURACIES
-from zcsr.store.tables.frames import schema_of
+from zcsr.store.tables.frames import first_line, schema_of
 
 SCHEMA = schema_of(ACCURACIES)
 EMPTY = "empty accuracy"
@@ -164,7 +164,7 @@ def _read_stored(file: Path) -> pl.DataFrame:
         return pl.read_parquet(file, glob=False).select(list(SCHEMA))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise StoreError(
-            f"cannot read {file}: {_first_line(error)}; delete it and import the table again"
+            f"cannot read {file}: {first_line(error)}; delete it and import the table again"
         ) from error
 
 
@@ -174,7 +174,3 @@ def _none_message(store: Store, space: str, dataset: str, metric: str) -> str:
         f"the store has no accuracies for {space}:{dataset} with metric {metric!r} (it has {there}); "
         "import a table of them"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -38,27 +38,10 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
 
 
-def write_parquet(
-    frame: polars.DataFrame,
-    path: Path,
-    *,
-    compression: Literal["zstd", "uncompressed"] = "zstd",
-    compression_level: int | None = None,
-    row_group_size: int | None = None,
-    statistics: bool = True,
-) -> None:
-    """Write a frame to a Parquet file, atomically; the folder is made when it is missing.
-
-    `row_group_size` is in rows (polars chooses when it is None).
-    """
+def write_parquet(frame: polars.DataFrame, path: Path) -> None:
+    """Write a frame to a Parquet file, atomically; the folder is made when it is missing."""
     with written_aside(path) as temporary:
-        frame.write_parquet(
-            temporary,
-            compression=compression,
-            compression_level=compression_level if compression == "zstd" else None,
-            row_group_size=row_group_size,
-            statistics=statistics,
-        )
+        frame.write_parquet(temporary)
 
 
 def write_json(content: object, path: Path) -> None:

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast, get_args
 
 import polars as pl
 
@@ -33,6 +33,7 @@ from zcsr.evolve.finalists import Finalist, finalists
 from zcsr.evolve.records import Generation
 from zcsr.language.program import Program
 from zcsr.language.text import parse
+from zcsr.networks.config import StatisticsConfig
 from zcsr.spaces import Origin, space_origin
 from zcsr.store.kept.atomic import (
     is_temporary,
@@ -139,6 +140,7 @@ def create_run(
     _check_distinct([task.task for task in tasks])
     started = datetime.now(UTC)
     run = _checked_name(store, name) if name is not None else _fresh_name(store, started)
+    origins = {task.space: space_origin(task.space) for task in tasks}
     record = {
         "run": run,
         "status": "running",
@@ -148,7 +150,7 @@ def create_run(
         "versions": dict(installed_versions() if versions is None else versions),
         "config": asdict(config),
         "tasks": [_task_record(task) for task in tasks],
-        "spaces": {space: asdict(origin) for space, origin in _own_spaces(tasks).items()},
+        "spaces": {space: asdict(origin) for space, origin in origins.items() if origin is not None},
     }
     store.runs_dir.mkdir(parents=True, exist_ok=True)
     final = store.runs_dir / run
@@ -166,15 +168,8 @@ def installed_versions() -> dict[str, str]:
 
 def run_names(store: Store) -> tuple[str, ...]:
     """The ids of the runs in a store, sorted."""
-    if not store.runs_dir.is_dir():
-        return ()
-    return tuple(
-        sorted(
-            path.name
-            for path in store.runs_dir.iterdir()
-            if not is_temporary(path) and (path / "run.json").is_file()
-        )
-    )
+    folders = (record.parent for record in store.runs_dir.glob("*/run.json"))
+    return tuple(sorted(folder.name for folder in folders if not is_temporary(folder)))
 
 
 def list_runs(store: Store) -> tuple[RunInfo, ...]:
@@ -201,6 +196,9 @@ class RunStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._generations_dir = folder / "generations"
+        self._finalists_path = folder / "finalists.parquet"
+        self._tests_dir = folder / "tests"
         self._tested: set[tuple[str, str, str]] | None = None
 
     @property
@@ -244,11 +242,8 @@ class RunStore:
     def split(self) -> Mapping[str, Split]:
         """The evolve and test networks of each task, in the order that the run uses."""
         frame = read_frame(self._folder / "split.parquet", _SPLIT)
-        archs: dict[tuple[str, str], list[str]] = {}
-        for task, role, arch in frame.select("task", "role", "arch").iter_rows():
-            archs.setdefault((task, role), []).append(arch)
         return {
-            task: Split(tuple(archs.get((task, "evolve"), ())), tuple(archs.get((task, "test"), ())))
+            task: Split(*(tuple(frame.filter(task=task, role=role)["arch"]) for role in ("evolve", "test")))
             for task in self.info().task_names
         }
 
@@ -337,7 +332,8 @@ class RunStore:
 
     def test_scores(self) -> pl.DataFrame:
         """The stored test scores: program (id), text, size, height, task, arch, score (NaN where not finite)."""
-        frames = [read_frame(path, _TESTS) for path in self._test_files()]
+        files = sorted(path for path in self._tests_dir.glob("*.parquet") if not is_temporary(path))
+        frames = [read_frame(path, _TESTS) for path in files]
         return pl.concat(frames) if frames else pl.DataFrame(schema=_TESTS)
 
     def missing_tests(self, task: str, programs: Sequence[Program]) -> tuple[str, ...]:
@@ -345,31 +341,20 @@ class RunStore:
 
         A stored NaN is not missing. Raises InputError for a task that the run does not have.
         """
+        split = self.split()
+        if task not in split:
+            raise InputError(f"run {self.name} has no task '{task}'; its tasks are {', '.join(split)}")
         tested = self._tested_keys()
         ids = [program.id for program in programs]
         return tuple(
-            arch for arch in self._test_archs(task) if any((program, task, arch) not in tested for program in ids)
+            arch for arch in split[task].test if any((program, task, arch) not in tested for program in ids)
         )
-
-    @property
-    def _generations_dir(self) -> Path:
-        return self._folder / "generations"
-
-    @property
-    def _finalists_path(self) -> Path:
-        return self._folder / "finalists.parquet"
-
-    @property
-    def _tests_dir(self) -> Path:
-        return self._folder / "tests"
 
     def _record(self) -> Mapping[str, Any]:
         return read_json_object(self._folder / "run.json")
 
     def _numbers(self) -> range:
-        if not self._generations_dir.is_dir():
-            return range(0)
-        names = (path.name for path in self._generations_dir.iterdir() if path.is_dir())
+        names = (path.name for path in self._generations_dir.glob("*/"))
         numbers = sorted(int(name) for name in names if _GENERATION_NAME.fullmatch(name))
         if numbers != list(range(len(numbers))):
             lost = min(set(range(numbers[-1])) - set(numbers))
@@ -379,21 +364,10 @@ class RunStore:
             )
         return range(len(numbers))
 
-    def _test_files(self) -> list[Path]:
-        if not self._tests_dir.is_dir():
-            return []
-        return sorted(path for path in self._tests_dir.glob("*.parquet") if not is_temporary(path))
-
     def _tested_keys(self) -> set[tuple[str, str, str]]:
         if self._tested is None:
             self._tested = set(self.test_scores().select("program", "task", "arch").iter_rows())
         return self._tested
-
-    def _test_archs(self, task: str) -> tuple[str, ...]:
-        split = self.split()
-        if task not in split:
-            raise InputError(f"run {self.name} has no task '{task}'; its tasks are {', '.join(split)}")
-        return split[task].test
 
 
 def _fresh_name(store: Store, started: datetime) -> str:
@@ -433,19 +407,13 @@ def _check_task(task: RunTask) -> None:
 
 
 def _checked_status(status: str) -> Status:
-    for known in get_args(Status):
-        if status == known:
-            return known  # type: ignore[no-any-return]
-    raise InputError(f"the status of a run is one of {', '.join(get_args(Status))}, not '{status}'")
+    if status not in get_args(Status):
+        raise InputError(f"the status of a run is one of {', '.join(get_args(Status))}, not '{status}'")
+    return cast(Status, status)
 
 
 def _described(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
-
-
-def _own_spaces(tasks: Sequence[RunTask]) -> dict[str, Origin]:
-    origins = {task.space: space_origin(task.space) for task in tasks}
-    return {space: origin for space, origin in origins.items() if origin is not None}
 
 
 def _task_record(task: RunTask) -> dict[str, object]:
@@ -460,7 +428,6 @@ def _task_record(task: RunTask) -> dict[str, object]:
 
 
 def _collection(record: Mapping[str, Any]) -> Collection:
-    from zcsr.networks.config import StatisticsConfig
     from zcsr.store.kept.collections import Collection
 
     fields = {name: value for name, value in record.items() if name != "id"}

@@ -287,7 +287,8 @@ def test_finalists_are_stored_once_the_last_generation_is_there(store: Store, re
     stored = query(
         store, "SELECT program, role, fitness, generation, slot FROM finalists WHERE run = 'mine'"
     ).rows()
-    assert stored == [(one.program.id, one.role, one.fitness, one.generation, one.slot) for one in decided]
+    expected = [(one.program.id, one.role, one.fitness, one.generation, one.slot) for one in decided]
+    assert sorted(stored) == sorted(expected)
     assert open_run(store, "mine").finalists() == decided
     assert verify(store) == []
 
