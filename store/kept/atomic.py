@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,23 +52,18 @@ def write_json(content: object, path: Path) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_json_object(path: Path) -> Mapping[str, Any]:
-    """The JSON object of a file; StoreError when it cannot be read or is something else."""
+def read_json_object(path: Traversable, remedy: str = "") -> Mapping[str, Any]:
+    """The JSON object of a file; StoreError when it is something else, or, with the remedy, unreadable."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise StoreError(f"cannot read {path}: {error}") from error
-    return parse_json_object(text, str(path))
-
-
-def parse_json_object(text: str, name: str) -> Mapping[str, Any]:
-    """The JSON object of a text; StoreError calls it `name` when it is something else."""
+        raise StoreError(f"cannot read {path}: {error}{remedy}") from error
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise StoreError(f"cannot read {name}: {error}") from error
+        raise StoreError(f"cannot read {path}: {error}") from error
     if not isinstance(content, dict):
-        raise StoreError(f"cannot read {name}: expected a JSON object, found {type(content).__name__}")
+        raise StoreError(f"cannot read {path}: expected a JSON object, found {type(content).__name__}")
     return content
 
 

@@ -22,7 +22,7 @@ import polars as pl
 from zcsr.errors import InputError, StoreError
 from zcsr.networks.images import ImageSet
 from zcsr.store.kept.accuracies import accuracy_tables, install_accuracies
-from zcsr.store.kept.atomic import is_temporary, parse_json_object, write_json, write_parquet
+from zcsr.store.kept.atomic import is_temporary, read_json_object, write_json, write_parquet
 from zcsr.store.kept.store import Store
 
 PIXELS = "pixels_hwc_u8"
@@ -62,8 +62,7 @@ def load_images(store: Store, name: str) -> ImageSet:
 
     Raises InputError with the known names when there is none, StoreError when it is damaged.
     """
-    table, marker = _find(store, name)
-    metadata = _metadata(marker)
+    table, metadata = _find(store, name)
     try:
         frame = pl.read_parquet(io.BytesIO(table.read_bytes()), columns=[PIXELS, LABEL])
         shape = tuple(int(metadata[side]) for side in ("count", "height", "width", "channels"))
@@ -88,8 +87,8 @@ def images_hash(images: ImageSet) -> str:
 
 def stored_images_hash(store: Store, name: str) -> str:
     """The hash that `images_hash` gives for the set of that name, from its metadata; errors as `load_images`."""
-    _, marker = _find(store, name)
-    return str(_metadata(marker).get("sha256"))
+    _, metadata = _find(store, name)
+    return str(metadata.get("sha256"))
 
 
 def image_names(store: Store) -> tuple[str, ...]:
@@ -124,23 +123,15 @@ def install_missing(store: Store, tasks: Iterable[tuple[str, str]]) -> tuple[tup
     return tuple(installed)
 
 
-def _find(store: Store, name: str) -> tuple[Traversable, Traversable]:
-    """The two files of an image set: its table and its metadata."""
+def _find(store: Store, name: str) -> tuple[Traversable, Mapping[str, Any]]:
+    """The table of an image set, and its metadata."""
     check_images_name(name)
     for folder, prefix in ((store.images_dir, ""), (_package_data(), _IMAGES_PREFIX)):
         table, metadata = (folder.joinpath(f"{prefix}{name}.{kind}") for kind in ("parquet", "json"))
         if metadata.is_file():
-            return table, metadata
+            return table, read_json_object(metadata, "; import the images again")
     known = ", ".join(image_names(store)) or "none"
     raise InputError(f"no image set {name!r}: there are {known}; import images under that name")
-
-
-def _metadata(file: Traversable) -> Mapping[str, Any]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise StoreError(f"cannot read {file}: {error}; import the images again") from error
-    return parse_json_object(text, str(file))
 
 
 def _package_data() -> Traversable:

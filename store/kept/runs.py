@@ -88,14 +88,6 @@ class RunTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """The networks of a task that evolution may see, and those kept for testing, as architecture strings."""
-
-    evolve: tuple[str, ...]
-    test: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class RunInfo:
     """What `run.json` says of a run. `started` is in UTC; `seconds` is wall-clock time over all its sessions."""
 
@@ -239,25 +231,17 @@ class RunStore:
         """Where those of the run's spaces came from that do not come with zcsr, by name."""
         return {space: Origin(**origin) for space, origin in self._record().get("spaces", {}).items()}
 
-    def split(self) -> Mapping[str, Split]:
-        """The evolve and test networks of each task, in the order that the run uses."""
-        frame = read_frame(self._folder / "split.parquet", _SPLIT)
-        return {
-            task: Split(*(tuple(frame.filter(task=task, role=role)["arch"]) for role in ("evolve", "test")))
-            for task in self.info().task_names
-        }
-
     def tasks(self) -> tuple[RunTask, ...]:
         """The run's tasks with their networks, in the order given to `create_run`."""
-        split = self.split()
+        split = read_frame(self._folder / "split.parquet", _SPLIT)
         return tuple(
             RunTask(
                 task=task["task"],
                 metric=task["metric"],
                 images=task["images"],
                 collection=_collection(task["collection"]),
-                evolve=split[task["task"]].evolve,
-                test=split[task["task"]].test,
+                evolve=tuple(split.filter(task=task["task"], role="evolve")["arch"]),
+                test=tuple(split.filter(task=task["task"], role="test")["arch"]),
             )
             for task in self._record()["tasks"]
         )
@@ -341,14 +325,12 @@ class RunStore:
 
         A stored NaN is not missing. Raises InputError for a task that the run does not have.
         """
-        split = self.split()
-        if task not in split:
-            raise InputError(f"run {self.name} has no task '{task}'; its tasks are {', '.join(split)}")
+        networks = {one.task: one.test for one in self.tasks()}
+        if task not in networks:
+            raise InputError(f"run {self.name} has no task '{task}'; its tasks are {', '.join(networks)}")
         tested = self._tested_keys()
         ids = [program.id for program in programs]
-        return tuple(
-            arch for arch in split[task].test if any((program, task, arch) not in tested for program in ids)
-        )
+        return tuple(arch for arch in networks[task] if any((program, task, arch) not in tested for program in ids))
 
     def _record(self) -> Mapping[str, Any]:
         return read_json_object(self._folder / "run.json")
