@@ -88,9 +88,10 @@ def prepared(connection: duckdb.DuckDBPyConnection, store: Store, found: Found) 
     _create_undecided_finalists(connection, store)
     _create_summaries(connection, found.summaries)
     for table in SEEN:
-        content = table.view or (f"SELECT * EXCLUDE (file) FROM stored.{table.name}" if table.stored else "")
+        content = table.view or (f"FROM stored.{table.name}" if table.stored else "")
         if content:
-            connection.execute(f"CREATE VIEW {table.name} AS {content}")
+            names = ", ".join(column.name for column in table.columns)
+            connection.execute(f"CREATE VIEW {table.name} AS SELECT {names} FROM ({content})")
     connection.execute("SET python_enable_replacements = false")
     statistics = str(store.statistics_dir) + os.sep
     allowed = {statistics, glob.escape(statistics)}  # patterns are checked as well as the files they find
