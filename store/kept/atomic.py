@@ -103,22 +103,17 @@ def replace_directory(temporary: Path, final: Path) -> None:
     flush_folder(final.parent)
 
 
-def sweep_temporary(folder: Path, older_than: float = STALE_AFTER_SECONDS) -> list[Path]:
+def sweep_temporary(folder: Path, older_than: float = STALE_AFTER_SECONDS) -> None:
     """Remove the temporary files and folders directly in `folder` whose age in seconds is `older_than` or more.
 
-    Returns what was removed. A younger one may belong to a writer that is still at work, so it stays.
+    A younger one may belong to a writer that is still at work, so it stays.
     """
-    if not folder.is_dir():
-        return []
-    removed = []
-    for path in sorted(folder.iterdir()):
-        if is_temporary(path) and age(path) >= older_than:
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        if age(path) >= older_than:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
-            removed.append(path)
-    return removed
 
 
 @contextmanager

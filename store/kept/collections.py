@@ -1,13 +1,8 @@
 """Stored statistics: the tensors of each network without loss, and their summaries for SQL.
 
-A collection is a folder `statistics/<id>/` of everything computed with one configuration, described by
-`collection.json`. It grows by shards, each a block of up to 32 networks in two files that share a name made from
-the architectures in it:
-
-- `values-<shard>.parquet`: the tensors, as `zcsr.store.kept.encoding` keeps them, sorted by architecture, one row a
-  row group, so that one network is read alone;
-- `summary-<shard>.parquet`: one row for each architecture, layer and tensor, sorted so, as
-  `zcsr.store.kept.summaries` describes.
+A collection is a folder `statistics/<id>/` of everything computed with one configuration. It grows by shards, each
+a block of up to 32 networks, by architecture, in two files: `values-<shard>.parquet` (see `encoding`) and
+`summary-<shard>.parquet` (see `summaries`). A shard's name is made from the architectures in it.
 
 The summary is renamed into place last: a shard is there when its summary is. A writer that is killed leaves
 temporary files, or values without a summary; both are removed once they are an hour old, when the collection is

@@ -1,8 +1,6 @@
 """What commands that compute cost: time, processor time and memory, measured while they run.
 
-`costs/<UTC time>-<hex>.json`, one file a session of a command, with what was measured and nothing that is derived
-from it: energy and CO2e are reckoned when somebody asks (`zcsr.cost.footprint`, the query `footprint`). The file is
-written anew every few seconds, so that a killed session is in the store as well, as far as it went.
+A file a session of a command, with what was measured and nothing that is derived from it (`zcsr.cost.footprint`).
 """
 
 from __future__ import annotations

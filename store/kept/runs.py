@@ -1,14 +1,7 @@
 """Runs: the configuration, tasks and split of an evolution, its generations, and its scores on held-out networks.
 
-A run is a folder `runs/<run>/`:
-
-    run.json            configuration, tasks, versions, command, status, where spaces of a user's own come from
-    split.parquet       task, role (evolve or test), position, arch
-    generations/0003/   one Parquet file a table, written aside and renamed as a whole
-    finalists.parquet   the programs chosen for the test, once the last generation is there
-    tests/<name>.parquet  scores on test networks, one file a write
-
-What a killed process leaves half-written has a temporary name, is never read, and is removed by the next append.
+A run is a folder `runs/<run>/`; docs/store.md says of what files. A generation is a folder that is renamed as a
+whole, and each write of test scores a file of its own.
 """
 
 from __future__ import annotations
