@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 Type: TypeAlias = Literal["VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "TIMESTAMP", "VARCHAR[]", "DOUBLE[]"]
 Rows: TypeAlias = Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]]
@@ -35,7 +35,7 @@ def columns(text: str, known: Mapping[str, Iterable[Column]] | None = None) -> t
     for line in textwrap.dedent(text).strip().replace("\n    ", " ").splitlines():
         name, *rest = line.split(maxsplit=2)
         if rest and rest[0] in get_args(Type):
-            told.append(Column(name, *rest))
+            told.append(Column(name, cast(Type, rest[0]), rest[1]))
         else:
             told += (column for name in line.split() for column in (known or {})[name])
     return tuple(told)
