@@ -28,7 +28,7 @@ from zcsr.spaces import dataset_shape, get_space
 from zcsr.store.importers.image_sets import import_images
 from zcsr.store.jobs.collecting import collect_networks
 from zcsr.store.kept.collections import Collection, CollectionStore, open_collection
-from zcsr.store.kept.images import embedded
+from zcsr.store.kept.images import embedded_images
 from zcsr.store.kept.store import Store
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -164,7 +164,7 @@ class Setting:
     def collection(self, task: str, config: StatisticsConfig | None = None) -> Collection:
         """The collection of a task at batch size 1."""
         space, _, dataset = task.partition(":")
-        images = dataset if dataset in embedded().images else self.images
+        images = dataset if dataset in embedded_images() else self.images
         return Collection.of(space, dataset, images, config or StatisticsConfig())
 
     @cached_property

@@ -13,37 +13,16 @@ if TYPE_CHECKING:
     from zcsr.store.importers.accuracy_tables import import_accuracies
     from zcsr.store.importers.image_sets import import_images
     from zcsr.store.importers.user_tables import ImportReport
-    from zcsr.store.kept.accuracies import (
-        AccuracyTable,
-        accuracy_tables,
-        write_accuracies,
-    )
-    from zcsr.store.kept.collections import (
-        Collection,
-        CollectionStore,
-        list_collections,
-        open_collection,
-        read_collection,
-    )
-    from zcsr.store.kept.images import Embedded, embedded, image_names, load_images
-    from zcsr.store.kept.runs import (
-        RunInfo,
-        RunStore,
-        RunTask,
-        TestScore,
-        create_run,
-        list_runs,
-        open_run,
-        run_names,
-    )
+    from zcsr.store.kept.accuracies import accuracy_tables, write_accuracies
+    from zcsr.store.kept.collections import Collection, CollectionStore, list_collections, open_collection
+    from zcsr.store.kept.images import image_names, load_images
+    from zcsr.store.kept.runs import RunInfo, RunStore, RunTask, TestScore, create_run, list_runs, open_run
     from zcsr.store.kept.store import Store, default_root
     from zcsr.store.sql.index import connect, named, query, rebuild, verify
 
 __all__ = [
-    "AccuracyTable",
     "Collection",
     "CollectionStore",
-    "Embedded",
     "ImportReport",
     "RunInfo",
     "RunStore",
@@ -54,7 +33,6 @@ __all__ = [
     "connect",
     "create_run",
     "default_root",
-    "embedded",
     "image_names",
     "import_accuracies",
     "import_images",
@@ -65,9 +43,7 @@ __all__ = [
     "open_collection",
     "open_run",
     "query",
-    "read_collection",
     "rebuild",
-    "run_names",
     "verify",
     "write_accuracies",
 ]
@@ -76,23 +52,10 @@ _HOMES = {
     "importers.accuracy_tables": ("import_accuracies",),
     "importers.image_sets": ("import_images",),
     "importers.user_tables": ("ImportReport",),
-    "kept.accuracies": (
-        "AccuracyTable",
-        "accuracy_tables",
-        "write_accuracies",
-    ),
-    "kept.collections": ("Collection", "CollectionStore", "list_collections", "open_collection", "read_collection"),
-    "kept.images": ("Embedded", "embedded", "image_names", "load_images"),
-    "kept.runs": (
-        "RunInfo",
-        "RunStore",
-        "RunTask",
-        "TestScore",
-        "create_run",
-        "list_runs",
-        "open_run",
-        "run_names",
-    ),
+    "kept.accuracies": ("accuracy_tables", "write_accuracies"),
+    "kept.collections": ("Collection", "CollectionStore", "list_collections", "open_collection"),
+    "kept.images": ("image_names", "load_images"),
+    "kept.runs": ("RunInfo", "RunStore", "RunTask", "TestScore", "create_run", "list_runs", "open_run"),
     "kept.store": ("Store", "default_root"),
     "sql.index": ("connect", "named", "query", "rebuild", "verify"),
 }

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,7 @@ def test_the_reference_has_every_query_with_its_parameters() -> None:
 
 def test_the_reference_has_every_function() -> None:
     documented = {row[0]: row[1].split(":")[0].count(",") + 1 for row in cells(REFERENCE["SQL functions"])}
-    in_python = {name: len(one.arguments) for name, one in FUNCTIONS.items()}
+    in_python = {call.__name__: len(signature(call).parameters) for call in FUNCTIONS}
     assert documented == in_python | dict.fromkeys(AGGREGATES, 3) | dict.fromkeys(CHOICES, 1)
 
 
@@ -248,8 +249,8 @@ def test_the_reference_has_every_table_with_its_columns_and_types(tmp_path: Path
     tables = sections(REFERENCE["Tables"], 3)
     documented = {name: [tuple(row[:2]) for row in cells(text)] for name, text in tables.items()}
     with connect(Store.open(tmp_path / "store", create=True)) as connection:
-        shown = [name for (name,) in connection.execute("SHOW TABLES").fetchall()]
-        actual = {name: [row[:2] for row in connection.execute(f"DESCRIBE {name}").fetchall()] for name in shown}
+        shown = [name for (name,) in connection.frame("SHOW TABLES").rows()]
+        actual = {name: [row[:2] for row in connection.frame(f"DESCRIBE {name}").rows()] for name in shown}
     assert documented == actual
     assert set(actual) == {table.name for table in SEEN}
     assert all(row[2] for text in tables.values() for row in cells(text))
@@ -373,8 +374,7 @@ def test_the_examples_of_the_store_read_what_zcsr_reads(tutorial: Shell) -> None
             (SELECT count(DISTINCT (space, layer)) FROM summaries),
             (SELECT count(DISTINCT (collection, text)) FROM network_scores)"""
     with connect(Store.open(tutorial.store)) as connection:
-        expected = connection.execute(sql).fetchone()
-    assert expected is not None
+        expected = connection.frame(sql).row(0)
     assert min(expected) > 0
     assert done.stdout.splitlines()[-1] == "counts " + " ".join(map(str, expected))
 

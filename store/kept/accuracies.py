@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from zcsr.spaces import SearchSpace, dataset_shape, get_space
 from zcsr.store.kept.atomic import is_temporary, write_parquet
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import ACCURACIES
-from zcsr.store.tables.frames import schema_of
+from zcsr.store.tables.frames import first_line, schema_of
 
 SCHEMA = schema_of(ACCURACIES)
 EMPTY = "empty accuracy"
@@ -51,8 +51,7 @@ def write_accuracies(store: Store, rows: Sequence[Mapping[str, Any]], source: st
     """
     check_name("source", source, allow_dash=True)
     frame = pl.DataFrame([{**row, "source": source} for row in rows], schema=SCHEMA, strict=True)
-    for (space, dataset, metric), block in frame.group_by(["space", "dataset", "metric"], maintain_order=True):
-        _check_block(str(space), str(dataset), str(metric), block)
+    for block in _checked_blocks(frame):
         key = "\n".join(f"{arch} {seed}" for arch, seed in block.select("arch", "seed").sort("arch", "seed").rows())
         _write(store, block, f"{source}-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
 
@@ -80,7 +79,8 @@ def measurements(store: Store, space: str, dataset: str, metric: str = "test") -
 
     StoreError when a file cannot be read.
     """
-    files = _files(store.accuracies_dir / space / dataset, metric)
+    folder = store.accuracies_dir / space / dataset
+    files = sorted(file for file in folder.glob(f"{metric}-*.parquet") if not is_temporary(file))
     return pl.concat(map(_read_stored, files)) if files else pl.DataFrame(schema=SCHEMA)
 
 
@@ -95,9 +95,7 @@ def accuracy_tables(store: Store) -> list[tuple[str, str, str]]:
 
 def install_accuracies(store: Store, frame: pl.DataFrame, source: str) -> None:
     """Put a ready table with the columns of `SCHEMA` into the store, unless it is there already."""
-    blocks = frame.select(list(SCHEMA)).cast(SCHEMA)
-    for (space, dataset, metric), block in blocks.group_by(["space", "dataset", "metric"], maintain_order=True):
-        _check_block(str(space), str(dataset), str(metric), block)
+    for block in _checked_blocks(frame.select(list(SCHEMA)).cast(SCHEMA)):
         path = _path(store, block, source)
         if not (path.is_file() and _read_stored(path).equals(block)):
             _write(store, block, source)
@@ -136,14 +134,19 @@ def check_name(kind: str, name: str, *, allow_dash: bool = False) -> None:
         raise InputError(f"{kind} {name!r} cannot name a file: use {signs}, not beginning with '.'")
 
 
-def _check_block(space: str, dataset: str, metric: str, block: pl.DataFrame) -> None:
-    known = get_space(space)
-    dataset_shape(known, dataset)
-    check_name("metric", metric)
-    seen: set[tuple[str, int]] = set()
-    for number, (arch, seed, accuracy) in enumerate(block.select("arch", "seed", "accuracy").iter_rows(), start=1):
-        if refused := why_refused(known, arch, seed, accuracy, seen):
-            raise InputError(f"accuracies of {space}:{dataset}, row {number}: {' '.join(refused)}")
+def _checked_blocks(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The rows of each space, dataset and metric; InputError before those in which one cannot be taken."""
+    for keys, block in frame.group_by(["space", "dataset", "metric"], maintain_order=True):
+        space, dataset, metric = map(str, keys)
+        known = get_space(space)
+        dataset_shape(known, dataset)
+        check_name("metric", metric)
+        seen: set[tuple[str, int]] = set()
+        measured = block.select("arch", "seed", "accuracy").iter_rows()
+        for number, (arch, seed, accuracy) in enumerate(measured, start=1):
+            if refused := why_refused(known, arch, seed, accuracy, seen):
+                raise InputError(f"accuracies of {space}:{dataset}, row {number}: {' '.join(refused)}")
+        yield block
 
 
 def _path(store: Store, block: pl.DataFrame, source: str) -> Path:
@@ -155,16 +158,12 @@ def _write(store: Store, block: pl.DataFrame, source: str) -> None:
     write_parquet(block, _path(store, block, source))
 
 
-def _files(folder: Path, metric: str) -> list[Path]:
-    return sorted(file for file in folder.glob(f"{metric}-*.parquet") if not is_temporary(file))
-
-
 def _read_stored(file: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(file, glob=False).select(list(SCHEMA))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise StoreError(
-            f"cannot read {file}: {_first_line(error)}; delete it and import the table again"
+            f"cannot read {file}: {first_line(error)}; delete it and import the table again"
         ) from error
 
 
@@ -174,7 +173,3 @@ def _none_message(store: Store, space: str, dataset: str, metric: str) -> str:
         f"the store has no accuracies for {space}:{dataset} with metric {metric!r} (it has {there}); "
         "import a table of them"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -13,8 +13,9 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -38,27 +39,10 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
 
 
-def write_parquet(
-    frame: polars.DataFrame,
-    path: Path,
-    *,
-    compression: Literal["zstd", "uncompressed"] = "zstd",
-    compression_level: int | None = None,
-    row_group_size: int | None = None,
-    statistics: bool = True,
-) -> None:
-    """Write a frame to a Parquet file, atomically; the folder is made when it is missing.
-
-    `row_group_size` is in rows (polars chooses when it is None).
-    """
+def write_parquet(frame: polars.DataFrame, path: Path) -> None:
+    """Write a frame to a Parquet file, atomically; the folder is made when it is missing."""
     with written_aside(path) as temporary:
-        frame.write_parquet(
-            temporary,
-            compression=compression,
-            compression_level=compression_level if compression == "zstd" else None,
-            row_group_size=row_group_size,
-            statistics=statistics,
-        )
+        frame.write_parquet(temporary)
 
 
 def write_json(content: object, path: Path) -> None:
@@ -68,23 +52,18 @@ def write_json(content: object, path: Path) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_json_object(path: Path) -> Mapping[str, Any]:
-    """The JSON object of a file; StoreError when it cannot be read or is something else."""
+def read_json_object(path: Traversable, remedy: str = "") -> Mapping[str, Any]:
+    """The JSON object of a file; StoreError when it is something else, or, with the remedy, unreadable."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise StoreError(f"cannot read {path}: {error}") from error
-    return parse_json_object(text, str(path))
-
-
-def parse_json_object(text: str, name: str) -> Mapping[str, Any]:
-    """The JSON object of a text; StoreError calls it `name` when it is something else."""
+        raise StoreError(f"cannot read {path}: {error}{remedy}") from error
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise StoreError(f"cannot read {name}: {error}") from error
+        raise StoreError(f"cannot read {path}: {error}") from error
     if not isinstance(content, dict):
-        raise StoreError(f"cannot read {name}: expected a JSON object, found {type(content).__name__}")
+        raise StoreError(f"cannot read {path}: expected a JSON object, found {type(content).__name__}")
     return content
 
 
@@ -124,22 +103,17 @@ def replace_directory(temporary: Path, final: Path) -> None:
     flush_folder(final.parent)
 
 
-def sweep_temporary(folder: Path, older_than: float = STALE_AFTER_SECONDS) -> list[Path]:
+def sweep_temporary(folder: Path, older_than: float = STALE_AFTER_SECONDS) -> None:
     """Remove the temporary files and folders directly in `folder` whose age in seconds is `older_than` or more.
 
-    Returns what was removed. A younger one may belong to a writer that is still at work, so it stays.
+    A younger one may belong to a writer that is still at work, so it stays.
     """
-    if not folder.is_dir():
-        return []
-    removed = []
-    for path in sorted(folder.iterdir()):
-        if is_temporary(path) and age(path) >= older_than:
+    for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        if age(path) >= older_than:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
-            removed.append(path)
-    return removed
 
 
 @contextmanager

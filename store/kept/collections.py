@@ -1,13 +1,8 @@
 """Stored statistics: the tensors of each network without loss, and their summaries for SQL.
 
-A collection is a folder `statistics/<id>/` of everything computed with one configuration, described by
-`collection.json`. It grows by shards, each a block of up to 32 networks in two files that share a name made from
-the architectures in it:
-
-- `values-<shard>.parquet`: the tensors, as `zcsr.store.kept.encoding` keeps them, sorted by architecture, one row a
-  row group, so that one network is read alone;
-- `summary-<shard>.parquet`: one row for each architecture, layer and tensor, sorted so, as
-  `zcsr.store.kept.summaries` describes.
+A collection is a folder `statistics/<id>/` of everything computed with one configuration. It grows by shards, each
+a block of up to 32 networks, by architecture, in two files: `values-<shard>.parquet` (see `encoding`) and
+`summary-<shard>.parquet` (see `summaries`). A shard's name is made from the architectures in it.
 
 The summary is renamed into place last: a shard is there when its summary is. A writer that is killed leaves
 temporary files, or values without a summary; both are removed once they are an hour old, when the collection is
@@ -24,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 import torch
@@ -49,6 +44,7 @@ from zcsr.store.kept.encoding import Encoded, broken_pieces, decode, encode, wri
 from zcsr.store.kept.images import stored_images_hash
 from zcsr.store.kept.store import SCHEMA_VERSION, Store
 from zcsr.store.kept.summaries import SUMMARY_SCHEMA, difference, summaries
+from zcsr.store.tables.frames import first_line
 
 MAX_SHARD = 32
 _LARGE_BYTES = 64 << 20
@@ -105,26 +101,27 @@ def open_collection(store: Store, collection: Collection | str, create: bool = F
     has another content now than when it was made; InputError when its images are needed and missing.
     """
     if isinstance(collection, str):
-        collection = read_collection(store, collection)
+        collection = _read_collection(store, collection)
     folder = store.statistics_dir / collection.id
     if create:
         describe_collection(store, collection, folder)
     if not (folder / _JSON_NAME).is_file():
-        known = ", ".join(c.id for c in list_collections(store)) or "none"
-        raise StoreError(f"no collection {collection.id}: there are {known}; collect its statistics first")
+        raise StoreError(f"no collection {collection.id}: {_there_are(store)}; collect its statistics first")
     _check_images(store, collection, _read_json(folder), needed=create)
     if create:
         _sweep(folder)
     return CollectionStore(folder, collection)
 
 
-def read_collection(store: Store, collection_id: str) -> Collection:
-    """The collection of that id; StoreError when there is none, or it is damaged."""
+def _read_collection(store: Store, collection_id: str) -> Collection:
     folder = store.statistics_dir / collection_id
     if Path(collection_id).name != collection_id or not (folder / _JSON_NAME).is_file():
-        known = ", ".join(c.id for c in list_collections(store)) or "none"
-        raise StoreError(f"no collection {collection_id!r}: there are {known}")
+        raise StoreError(f"no collection {collection_id!r}: {_there_are(store)}")
     return _collection_of(folder, _read_json(folder))
+
+
+def _there_are(store: Store) -> str:
+    return f"there are {', '.join(one.id for one in list_collections(store)) or 'none'}"
 
 
 def list_collections(store: Store) -> tuple[Collection, ...]:
@@ -162,15 +159,14 @@ class CollectionStore:
         None when there was nothing to write. The networks are taken one by one, so a generator keeps only the
         encoded ones in memory. InputError for more than 32, or an architecture given twice.
         """
-        shard = _encode(self.collection, statistics)
-        if any(network.nbytes > _LARGE_BYTES for network in shard.networks):
+        networks = _encode(self.collection, statistics)
+        if any(network.nbytes > _LARGE_BYTES for network, _ in networks.values()):
             _give_memory_back()
-        while True:
-            shard = shard.without(self.archs())
-            if not shard.archs:
-                return None
-            if self._publish(shard):
-                return self.summary_path(shard.name)
+        while networks := {arch: networks[arch] for arch in sorted(networks.keys() - self.archs())}:
+            name = hashlib.sha256("\n".join(networks).encode()).hexdigest()[:16]
+            if self._publish(name, networks):
+                return self.summary_path(name)
+        return None
 
     def load(self, arch: str) -> NetworkStatistics:
         """The statistics of a network, bit by bit what was written; StoreError when missing or damaged."""
@@ -212,17 +208,17 @@ class CollectionStore:
         values = self.values_path(summary.stem.removeprefix(_SUMMARY))
         return summary.stat().st_size + values.stat().st_size
 
-    def _publish(self, shard: _Shard) -> bool:
+    def _publish(self, name: str, networks: _Networks) -> bool:
         """Write both files and let them appear, unless others have written one of the networks meanwhile."""
-        values, summary = self.values_path(shard.name), self.summary_path(shard.name)
+        values, summary = self.values_path(name), self.summary_path(name)
         aside_values, aside_summary = temporary_path(values), temporary_path(summary)
         try:
-            write_values(shard.networks, aside_values)
-            shard.summary.write_parquet(aside_summary, compression="zstd")
+            write_values((network for network, _ in networks.values()), aside_values)
+            pl.concat(rows for _, rows in networks.values()).write_parquet(aside_summary)
             flush_file(aside_values)
             flush_file(aside_summary)
             with exclusive(self.folder):
-                if self.archs() & shard.archs:
+                if self.archs() & networks.keys():
                     return False
                 os.replace(aside_values, values)
                 os.replace(aside_summary, summary)
@@ -261,8 +257,9 @@ class CollectionStore:
 
     def _damaged(self, name: str, error: BaseException) -> StoreError:
         values, summary = self.values_path(name), self.summary_path(name)
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        return StoreError(f"cannot read {values}: {reason}; delete it and {summary.name}, and collect again")
+        return StoreError(
+            f"cannot read {values}: {first_line(error)}; delete it and {summary.name}, and collect again"
+        )
 
     def _verify_shard(self, name: str, sample: int | None, first: dict[str, str]) -> list[str]:
         path = self.values_path(name)
@@ -390,29 +387,8 @@ def _sweep(folder: Path) -> None:
 # --- a shard in memory ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Shard:
-    """The content of a shard's two files, by architecture."""
-
-    networks: tuple[Encoded, ...]
-    summaries: tuple[pl.DataFrame, ...]
-
-    @property
-    def archs(self) -> set[str]:
-        return {network.arch for network in self.networks}
-
-    @property
-    def name(self) -> str:
-        return hashlib.sha256("\n".join(sorted(self.archs)).encode()).hexdigest()[:16]
-
-    @property
-    def summary(self) -> pl.DataFrame:
-        return pl.concat(self.summaries)
-
-    def without(self, archs: set[str]) -> _Shard:
-        pairs = zip(self.networks, self.summaries, strict=True)
-        left = [(network, summary) for network, summary in pairs if network.arch not in archs]
-        return _Shard(tuple(network for network, _ in left), tuple(summary for _, summary in left))
+_Networks: TypeAlias = Mapping[str, tuple[Encoded, pl.DataFrame]]
+"""By architecture, what its rows of a shard's two files are made from: the tensors, and the summaries."""
 
 
 def _give_memory_back() -> None:
@@ -421,14 +397,12 @@ def _give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _encode(collection: Collection, statistics: Iterable[NetworkStatistics]) -> _Shard:
-    networks: dict[str, Encoded] = {}
-    rows: dict[str, pl.DataFrame] = {}
+def _encode(collection: Collection, statistics: Iterable[NetworkStatistics]) -> _Networks:
+    networks: dict[str, tuple[Encoded, pl.DataFrame]] = {}
     for network in statistics:
         if network.arch in networks or len(networks) == MAX_SHARD:
             given = f"{network.arch!r} twice" if network.arch in networks else f"more than {MAX_SHARD}"
             raise InputError(f"a shard takes up to {MAX_SHARD} different networks, not {given}")
-        networks[network.arch] = encode(network, collection.config.dtype)
-        rows[network.arch] = summaries(network, collection.names)
-    archs = sorted(networks)
-    return _Shard(tuple(networks[arch] for arch in archs), tuple(rows[arch] for arch in archs))
+        encoded = encode(network, collection.config.dtype)
+        networks[network.arch] = encoded, summaries(network, collection.names)
+    return networks

@@ -1,14 +1,13 @@
 """What commands that compute cost: time, processor time and memory, measured while they run.
 
-`costs/<UTC time>-<hex>.json`, one file a session of a command, with what was measured and nothing that is derived
-from it: energy and CO2e are reckoned when somebody asks (`zcsr.cost.footprint`, the query `footprint`). The file is
-written anew every few seconds, so that a killed session is in the store as well, as far as it went.
+A file a session of a command, with what was measured and nothing that is derived from it (`zcsr.cost.footprint`).
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import secrets
 import signal
 import sys
@@ -200,21 +199,21 @@ def _cpu_seconds_of_ended() -> float:
 
 
 def _cpu_seconds_of(process: int) -> float:
-    try:
-        line = (_PROCESSES / str(process) / "stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return 0.0
-    fields = line.rpartition(")")[2].split()  # the name before it may hold blanks; utime, stime, cutime, cstime
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    fields = _told_of(process, "stat").rpartition(")")[2].split()  # the name before it may hold blanks
+    utime_stime_cutime_cstime = map(int, fields[11:15])
+    return sum(utime_stime_cutime_cstime) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
 def _peak_bytes_of(process: int) -> float:
-    try:
-        text = (_PROCESSES / str(process) / "status").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return 0.0
-    kilobytes = next((line.split()[1] for line in text.splitlines() if line.startswith("VmHWM:")), "0")
-    return 1024.0 * int(kilobytes)
+    kilobytes = re.search(r"^VmHWM:\s*(\d+)", _told_of(process, "status"), re.MULTILINE)
+    return 1024.0 * int(kilobytes[1]) if kilobytes else 0.0
+
+
+def _told_of(process: int, file: str) -> str:
+    """What the system tells of a process; nothing where it has ended, or the system has no `/proc`."""
+    with suppress(OSError):
+        return (_PROCESSES / str(process) / file).read_text(encoding="utf-8", errors="replace")
+    return ""
 
 
 def _leave_signals_to_the_main_thread() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -33,33 +34,22 @@ def generation_frames(generation: Generation) -> dict[str, pl.DataFrame]:
     seconds = [{"part": part, "seconds": value} for part, value in generation.seconds.items()]
     individuals = generation.individuals
     genotypes = [(one.slot, one.genotype) for one in individuals if one.genotype is not None]
-    frames = {
-        "generation": _frame("generation", [(generation.number, counters, seconds)]),
-        "individuals": _frame("individuals", map(_individual_row, individuals)),
-        "taus": _frame("taus", ((one.slot, task, tau) for one in individuals for task, tau in one.taus.items())),
-        "draws": _frame(
-            "draws",
-            (
-                (task, position, arch)
-                for task, archs in generation.draws.items()
-                for position, arch in enumerate(archs)
-            ),
+    rows: dict[str, Iterable[tuple[object, ...]]] = {
+        "generation": [(generation.number, counters, seconds)],
+        "individuals": map(_individual_row, individuals),
+        "taus": ((one.slot, task, tau) for one in individuals for task, tau in one.taus.items()),
+        "draws": (
+            (task, position, arch)
+            for task, archs in generation.draws.items()
+            for position, arch in enumerate(archs)
         ),
-        "programs": _frame("programs", map(_program_row, generation.programs)),
-        "rejections": _frame(
-            "rejections",
-            ((one.text, one.origin, one.reason, one.detail, one.count) for one in generation.rejections),
-        ),
-        "scores": _frame("scores", ((one.program_id, one.task, one.arch, one.score) for one in generation.scores)),
+        "programs": map(_program_row, generation.programs),
+        "rejections": map(attrgetter(*SCHEMAS["rejections"]), generation.rejections),
+        "scores": ((one.program_id, one.task, one.arch, one.score) for one in generation.scores),
     }
     if genotypes:
-        rows = ((slot, one.text, one.instructions, one.reaching) for slot, one in genotypes)
-        frames[GENOTYPES] = _frame(GENOTYPES, rows)
-    return frames
-
-
-def _frame(name: str, rows: Iterable[tuple[object, ...]]) -> pl.DataFrame:
-    return frame_of(SCHEMAS[name], rows)
+        rows[GENOTYPES] = ((slot, one.text, one.instructions, one.reaching) for slot, one in genotypes)
+    return {name: frame_of(SCHEMAS[name], of_table) for name, of_table in rows.items()}
 
 
 def _individual_row(one: Individual) -> tuple[object, ...]:

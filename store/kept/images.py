@@ -13,7 +13,6 @@ import importlib.resources
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Any
 
@@ -23,24 +22,15 @@ import polars as pl
 from zcsr.errors import InputError, StoreError
 from zcsr.networks.images import ImageSet
 from zcsr.store.kept.accuracies import accuracy_tables, install_accuracies
-from zcsr.store.kept.atomic import is_temporary, parse_json_object, write_json, write_parquet
+from zcsr.store.kept.atomic import is_temporary, read_json_object, write_json, write_parquet
 from zcsr.store.kept.store import Store
 
 PIXELS = "pixels_hwc_u8"
 LABEL = "label"
 
-_DATA_PACKAGE = "zcsr.data"
 _IMAGES_PREFIX = "images-"
 _ACCURACIES_PREFIX = "accuracies-"
 _TASK = ("space", "dataset")
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """Names of the image sets and of the accuracy tables that the package brings along."""
-
-    images: tuple[str, ...]
-    accuracies: tuple[str, ...]
 
 
 def write_images(store: Store, images: ImageSet, origin: str) -> None:
@@ -67,25 +57,23 @@ def write_images(store: Store, images: ImageSet, origin: str) -> None:
     write_json(metadata, marker)
 
 
-def load_images(store: Store, name: str, *, data: Traversable | None = None) -> ImageSet:
+def load_images(store: Store, name: str) -> ImageSet:
     """The image set of that name from the store, or else from the embedded ones.
 
-    Raises InputError with the known names when there is none, StoreError when it is damaged. `data` stands in for
-    the folder of the embedded data.
+    Raises InputError with the known names when there is none, StoreError when it is damaged.
     """
-    found = _find(store, name, data)
-    metadata = _metadata(found.metadata)
+    table, metadata = _find(store, name)
     try:
-        frame = pl.read_parquet(io.BytesIO(found.table.read_bytes()), columns=[PIXELS, LABEL])
+        frame = pl.read_parquet(io.BytesIO(table.read_bytes()), columns=[PIXELS, LABEL])
         shape = tuple(int(metadata[side]) for side in ("count", "height", "width", "channels"))
         pixels = np.frombuffer(b"".join(frame[PIXELS]), dtype=np.uint8).reshape(shape)
         labels = frame[LABEL].cast(pl.Int64).to_numpy()
         means, deviations = (tuple(map(float, metadata[key])) for key in ("mean", "std"))
         images = ImageSet(name, pixels, labels, int(metadata["classes"]), means, deviations)
     except (OSError, KeyError, TypeError, ValueError, InputError, pl.exceptions.PolarsError) as error:
-        raise StoreError(f"image set {name!r} is damaged ({found.table}): {error}; import it again") from error
+        raise StoreError(f"image set {name!r} is damaged ({table}): {error}; import it again") from error
     if images_hash(images) != metadata.get("sha256"):
-        raise StoreError(f"image set {name!r} is damaged ({found.table}): its content has changed; import it again")
+        raise StoreError(f"image set {name!r} is damaged ({table}): its content has changed; import it again")
     return images
 
 
@@ -97,35 +85,29 @@ def images_hash(images: ImageSet) -> str:
     return digest.hexdigest()
 
 
-def stored_images_hash(store: Store, name: str, *, data: Traversable | None = None) -> str:
+def stored_images_hash(store: Store, name: str) -> str:
     """The hash that `images_hash` gives for the set of that name, from its metadata; errors as `load_images`."""
-    return str(_metadata(_find(store, name, data).metadata).get("sha256"))
+    _, metadata = _find(store, name)
+    return str(metadata.get("sha256"))
 
 
-def image_names(store: Store, *, data: Traversable | None = None) -> tuple[str, ...]:
+def image_names(store: Store) -> tuple[str, ...]:
     """The names that `load_images` takes: the store's and the embedded ones, sorted."""
     stored = {file.stem for file in store.images_dir.glob("*.json") if not is_temporary(file)}
-    return tuple(sorted(stored | set(embedded(data).images)))
+    return tuple(sorted(stored.union(embedded_images())))
 
 
-def embedded(data: Traversable | None = None) -> Embedded:
-    """What the package brings along; `data` stands in for the folder of its data."""
-    names = sorted(entry.name for entry in _data(data).iterdir() if entry.name.endswith(".parquet"))
-    return Embedded(
-        images=tuple(_between(names, _IMAGES_PREFIX)), accuracies=tuple(_between(names, _ACCURACIES_PREFIX))
-    )
+def embedded_images() -> tuple[str, ...]:
+    """The names of the image sets that the package brings along, sorted."""
+    return tuple(_embedded(_IMAGES_PREFIX))
 
 
-def embedded_tasks(*, data: Traversable | None = None) -> frozenset[tuple[str, str]]:
+def embedded_tasks() -> frozenset[tuple[str, str]]:
     """The tasks (space, dataset) that the package brings accuracies of."""
-    return frozenset(
-        task for _, frame in _embedded_accuracies(data) for task in frame.select(_TASK).unique().rows()
-    )
+    return frozenset(task for _, frame in _embedded_accuracies() for task in frame.select(_TASK).unique().rows())
 
 
-def install_missing(
-    store: Store, tasks: Iterable[tuple[str, str]], *, data: Traversable | None = None
-) -> tuple[tuple[str, str], ...]:
+def install_missing(store: Store, tasks: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Copy the embedded accuracies of those of the tasks that the store has none of; returns these tasks.
 
     A task with accuracies of one's own keeps them alone, as a mean over both would rank by neither.
@@ -133,7 +115,7 @@ def install_missing(
     there = {(space, dataset) for space, dataset, metric in accuracy_tables(store) if metric == "test"}
     lacking = [task for task in dict.fromkeys(tasks) if task not in there]
     installed: dict[tuple[str, str], None] = {}
-    for name, frame in _embedded_accuracies(data) if lacking else ():
+    for name, frame in _embedded_accuracies() if lacking else ():
         for space, dataset in lacking:
             if len(rows := frame.filter(space=space, dataset=dataset)):
                 install_accuracies(store, rows, name)
@@ -141,50 +123,35 @@ def install_missing(
     return tuple(installed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """The two files of an image set."""
-
-    table: Traversable
-    metadata: Traversable
-
-
-def _find(store: Store, name: str, data: Traversable | None) -> _Found:
+def _find(store: Store, name: str) -> tuple[Traversable, Mapping[str, Any]]:
+    """The table of an image set, and its metadata."""
     check_images_name(name)
-    stored = _Found(store.images_dir / f"{name}.parquet", store.images_dir / f"{name}.json")
-    if stored.metadata.is_file():
-        return stored
-    folder = _data(data)
-    packaged = _Found(
-        folder.joinpath(f"{_IMAGES_PREFIX}{name}.parquet"), folder.joinpath(f"{_IMAGES_PREFIX}{name}.json")
-    )
-    if packaged.metadata.is_file():
-        return packaged
-    known = ", ".join(image_names(store, data=data)) or "none"
+    for folder, prefix in ((store.images_dir, ""), (_package_data(), _IMAGES_PREFIX)):
+        table, metadata = (folder.joinpath(f"{prefix}{name}.{kind}") for kind in ("parquet", "json"))
+        if metadata.is_file():
+            return table, read_json_object(metadata, "; import the images again")
+    known = ", ".join(image_names(store)) or "none"
     raise InputError(f"no image set {name!r}: there are {known}; import images under that name")
 
 
-def _metadata(file: Traversable) -> Mapping[str, Any]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise StoreError(f"cannot read {file}: {error}; import the images again") from error
-    return parse_json_object(text, str(file))
+def _package_data() -> Traversable:
+    return importlib.resources.files("zcsr.data")
 
 
-def _data(data: Traversable | None) -> Traversable:
-    return importlib.resources.files(_DATA_PACKAGE) if data is None else data
+def _embedded(prefix: str) -> dict[str, Traversable]:
+    """The tables of the package's data whose names begin so, by the rest of their names."""
+    files = sorted(_package_data().iterdir(), key=lambda file: file.name)
+    return {
+        file.name.removeprefix(prefix).removesuffix(".parquet"): file
+        for file in files
+        if file.name.startswith(prefix) and file.name.endswith(".parquet")
+    }
 
 
-def _embedded_accuracies(data: Traversable | None) -> Iterator[tuple[str, pl.DataFrame]]:
+def _embedded_accuracies() -> Iterator[tuple[str, pl.DataFrame]]:
     """Each embedded table of accuracies, after its name."""
-    for name in embedded(data).accuracies:
-        content = _data(data).joinpath(f"{_ACCURACIES_PREFIX}{name}.parquet").read_bytes()
-        yield name, pl.read_parquet(io.BytesIO(content))
-
-
-def _between(names: Iterable[str], prefix: str) -> list[str]:
-    return [name[len(prefix) : -len(".parquet")] for name in names if name.startswith(prefix)]
+    for name, file in _embedded(_ACCURACIES_PREFIX).items():
+        yield name, pl.read_parquet(io.BytesIO(file.read_bytes()))
 
 
 def check_images_name(name: str) -> None:

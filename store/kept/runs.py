@@ -1,14 +1,7 @@
 """Runs: the configuration, tasks and split of an evolution, its generations, and its scores on held-out networks.
 
-A run is a folder `runs/<run>/`:
-
-    run.json            configuration, tasks, versions, command, status, where spaces of a user's own come from
-    split.parquet       task, role (evolve or test), position, arch
-    generations/0003/   one Parquet file a table, written aside and renamed as a whole
-    finalists.parquet   the programs chosen for the test, once the last generation is there
-    tests/<name>.parquet  scores on test networks, one file a write
-
-What a killed process leaves half-written has a temporary name, is never read, and is removed by the next append.
+A run is a folder `runs/<run>/`; docs/store.md says of what files. A generation is a folder that is renamed as a
+whole, and each write of test scores a file of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast, get_args
 
 import polars as pl
 
@@ -33,6 +26,7 @@ from zcsr.evolve.finalists import Finalist, finalists
 from zcsr.evolve.records import Generation
 from zcsr.language.program import Program
 from zcsr.language.text import parse
+from zcsr.networks.config import StatisticsConfig
 from zcsr.spaces import Origin, space_origin
 from zcsr.store.kept.atomic import (
     is_temporary,
@@ -87,14 +81,6 @@ class RunTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """The networks of a task that evolution may see, and those kept for testing, as architecture strings."""
-
-    evolve: tuple[str, ...]
-    test: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class RunInfo:
     """What `run.json` says of a run. `started` is in UTC; `seconds` is wall-clock time over all its sessions."""
 
@@ -139,6 +125,7 @@ def create_run(
     _check_distinct([task.task for task in tasks])
     started = datetime.now(UTC)
     run = _checked_name(store, name) if name is not None else _fresh_name(store, started)
+    origins = {task.space: space_origin(task.space) for task in tasks}
     record = {
         "run": run,
         "status": "running",
@@ -148,7 +135,7 @@ def create_run(
         "versions": dict(installed_versions() if versions is None else versions),
         "config": asdict(config),
         "tasks": [_task_record(task) for task in tasks],
-        "spaces": {space: asdict(origin) for space, origin in _own_spaces(tasks).items()},
+        "spaces": {space: asdict(origin) for space, origin in origins.items() if origin is not None},
     }
     store.runs_dir.mkdir(parents=True, exist_ok=True)
     final = store.runs_dir / run
@@ -166,15 +153,8 @@ def installed_versions() -> dict[str, str]:
 
 def run_names(store: Store) -> tuple[str, ...]:
     """The ids of the runs in a store, sorted."""
-    if not store.runs_dir.is_dir():
-        return ()
-    return tuple(
-        sorted(
-            path.name
-            for path in store.runs_dir.iterdir()
-            if not is_temporary(path) and (path / "run.json").is_file()
-        )
-    )
+    folders = (record.parent for record in store.runs_dir.glob("*/run.json"))
+    return tuple(sorted(folder.name for folder in folders if not is_temporary(folder)))
 
 
 def list_runs(store: Store) -> tuple[RunInfo, ...]:
@@ -201,6 +181,9 @@ class RunStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._generations_dir = folder / "generations"
+        self._finalists_path = folder / "finalists.parquet"
+        self._tests_dir = folder / "tests"
         self._tested: set[tuple[str, str, str]] | None = None
 
     @property
@@ -241,28 +224,17 @@ class RunStore:
         """Where those of the run's spaces came from that do not come with zcsr, by name."""
         return {space: Origin(**origin) for space, origin in self._record().get("spaces", {}).items()}
 
-    def split(self) -> Mapping[str, Split]:
-        """The evolve and test networks of each task, in the order that the run uses."""
-        frame = read_frame(self._folder / "split.parquet", _SPLIT)
-        archs: dict[tuple[str, str], list[str]] = {}
-        for task, role, arch in frame.select("task", "role", "arch").iter_rows():
-            archs.setdefault((task, role), []).append(arch)
-        return {
-            task: Split(tuple(archs.get((task, "evolve"), ())), tuple(archs.get((task, "test"), ())))
-            for task in self.info().task_names
-        }
-
     def tasks(self) -> tuple[RunTask, ...]:
         """The run's tasks with their networks, in the order given to `create_run`."""
-        split = self.split()
+        split = read_frame(self._folder / "split.parquet", _SPLIT)
         return tuple(
             RunTask(
                 task=task["task"],
                 metric=task["metric"],
                 images=task["images"],
                 collection=_collection(task["collection"]),
-                evolve=split[task["task"]].evolve,
-                test=split[task["task"]].test,
+                evolve=tuple(split.filter(task=task["task"], role="evolve")["arch"]),
+                test=tuple(split.filter(task=task["task"], role="test")["arch"]),
             )
             for task in self._record()["tasks"]
         )
@@ -337,7 +309,8 @@ class RunStore:
 
     def test_scores(self) -> pl.DataFrame:
         """The stored test scores: program (id), text, size, height, task, arch, score (NaN where not finite)."""
-        frames = [read_frame(path, _TESTS) for path in self._test_files()]
+        files = sorted(path for path in self._tests_dir.glob("*.parquet") if not is_temporary(path))
+        frames = [read_frame(path, _TESTS) for path in files]
         return pl.concat(frames) if frames else pl.DataFrame(schema=_TESTS)
 
     def missing_tests(self, task: str, programs: Sequence[Program]) -> tuple[str, ...]:
@@ -345,31 +318,18 @@ class RunStore:
 
         A stored NaN is not missing. Raises InputError for a task that the run does not have.
         """
+        networks = {one.task: one.test for one in self.tasks()}
+        if task not in networks:
+            raise InputError(f"run {self.name} has no task '{task}'; its tasks are {', '.join(networks)}")
         tested = self._tested_keys()
         ids = [program.id for program in programs]
-        return tuple(
-            arch for arch in self._test_archs(task) if any((program, task, arch) not in tested for program in ids)
-        )
-
-    @property
-    def _generations_dir(self) -> Path:
-        return self._folder / "generations"
-
-    @property
-    def _finalists_path(self) -> Path:
-        return self._folder / "finalists.parquet"
-
-    @property
-    def _tests_dir(self) -> Path:
-        return self._folder / "tests"
+        return tuple(arch for arch in networks[task] if any((program, task, arch) not in tested for program in ids))
 
     def _record(self) -> Mapping[str, Any]:
         return read_json_object(self._folder / "run.json")
 
     def _numbers(self) -> range:
-        if not self._generations_dir.is_dir():
-            return range(0)
-        names = (path.name for path in self._generations_dir.iterdir() if path.is_dir())
+        names = (path.name for path in self._generations_dir.glob("*/"))
         numbers = sorted(int(name) for name in names if _GENERATION_NAME.fullmatch(name))
         if numbers != list(range(len(numbers))):
             lost = min(set(range(numbers[-1])) - set(numbers))
@@ -379,21 +339,10 @@ class RunStore:
             )
         return range(len(numbers))
 
-    def _test_files(self) -> list[Path]:
-        if not self._tests_dir.is_dir():
-            return []
-        return sorted(path for path in self._tests_dir.glob("*.parquet") if not is_temporary(path))
-
     def _tested_keys(self) -> set[tuple[str, str, str]]:
         if self._tested is None:
             self._tested = set(self.test_scores().select("program", "task", "arch").iter_rows())
         return self._tested
-
-    def _test_archs(self, task: str) -> tuple[str, ...]:
-        split = self.split()
-        if task not in split:
-            raise InputError(f"run {self.name} has no task '{task}'; its tasks are {', '.join(split)}")
-        return split[task].test
 
 
 def _fresh_name(store: Store, started: datetime) -> str:
@@ -433,19 +382,13 @@ def _check_task(task: RunTask) -> None:
 
 
 def _checked_status(status: str) -> Status:
-    for known in get_args(Status):
-        if status == known:
-            return known  # type: ignore[no-any-return]
-    raise InputError(f"the status of a run is one of {', '.join(get_args(Status))}, not '{status}'")
+    if status not in get_args(Status):
+        raise InputError(f"the status of a run is one of {', '.join(get_args(Status))}, not '{status}'")
+    return cast(Status, status)
 
 
 def _described(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
-
-
-def _own_spaces(tasks: Sequence[RunTask]) -> dict[str, Origin]:
-    origins = {task.space: space_origin(task.space) for task in tasks}
-    return {space: origin for space, origin in origins.items() if origin is not None}
 
 
 def _task_record(task: RunTask) -> dict[str, object]:
@@ -460,7 +403,6 @@ def _task_record(task: RunTask) -> dict[str, object]:
 
 
 def _collection(record: Mapping[str, Any]) -> Collection:
-    from zcsr.networks.config import StatisticsConfig
     from zcsr.store.kept.collections import Collection
 
     fields = {name: value for name, value in record.items() if name != "id"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,7 +12,7 @@ from typing import NamedTuple
 from zcsr.store.kept.atomic import TEMPORARY_PREFIX
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import FEEDS, SUMMARIES
-from zcsr.store.tables.table import expression
+from zcsr.store.tables.table import expression, mute
 
 
 class File(NamedTuple):
@@ -47,16 +46,15 @@ def scan(store: Store) -> Found:
 
 @dataclass(slots=True)
 class _Folder:
-    """What a folder may hold: by name, and by what else a name may be. A file is there as its pattern."""
+    """What a folder may hold, by the parts of patterns that say its names. A file is there as its whole pattern."""
 
-    named: dict[str, _Folder | str] = field(default_factory=dict)
-    others: dict[re.Pattern[str], _Folder | str] = field(default_factory=dict)
+    inner: dict[str, _Folder | str] = field(default_factory=dict)
     head: str | None = None
 
     def of_name(self, name: str) -> _Folder | str | None:
         """What is known of that name."""
-        known = self.named.get(name)
-        return known or next((inner for one, inner in self.others.items() if one.fullmatch(name)), None)
+        alike = (inner for part, inner in self.inner.items() if expression(part).fullmatch(name))
+        return self.inner.get(name) or next(alike, None)
 
 
 @cache
@@ -66,17 +64,11 @@ def _patterns() -> _Folder:
     for pattern, feeds in FEEDS.items():
         folder, (*folders, name) = root, pattern.split("/")
         for part in folders:
-            folder = _inner(folder, part, _Folder())  # type: ignore[assignment]
-        _inner(folder, name, pattern)
+            folder = folder.inner.setdefault(mute(part), _Folder())  # type: ignore[assignment]
+        folder.inner[mute(name)] = pattern
         if any(source.head for source in feeds.values()):
             folder.head = name
     return root
-
-
-def _inner(folder: _Folder, part: str, fresh: _Folder | str) -> _Folder | str:
-    if set(part) & set("{*"):
-        return folder.others.setdefault(expression(part), fresh)
-    return folder.named.setdefault(part, fresh)
 
 
 def _walk(place: str | Path, before: str, folder: _Folder) -> Iterator[tuple[os.DirEntry[str], str, str]]:

@@ -29,11 +29,31 @@ def default_root() -> Path:
     return old if (old / MANIFEST_NAME).is_file() else user_data_path("zcsr", appauthor=False)
 
 
+class _Within:
+    """A path within a store, by its name there."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, store: Store, _: type[Store]) -> Path:
+        return store.root / self._name
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """An opened store. Get one with `Store.open`, which checks the manifest."""
 
     root: Path
+
+    accuracies_dir = _Within("accuracies")  # <space>/<dataset>/<metric>-<source>.parquet
+    images_dir = _Within("images")  # <name>.parquet and <name>.json
+    statistics_dir = _Within("statistics")  # one folder a collection
+    scores_dir = _Within("scores")  # one folder a collection: scores of programs, apart from any run
+    proxy_scores_dir = _Within("proxy_scores")  # <space>/<dataset>/<source>.parquet, as others computed them
+    runs_dir = _Within("runs")  # one folder a run
+    searches_dir = _Within("searches")  # one folder a search with a proxy
+    costs_dir = _Within("costs")  # <UTC time>-<hex>.json: what a session of a command cost
+    index_path = _Within("index.duckdb")  # can be rebuilt from all the rest
 
     @classmethod
     def open(cls, root: Path, create: bool = False) -> Store:
@@ -49,51 +69,6 @@ class Store:
             _create(root)
         _check_manifest(root)
         return cls(root)
-
-    @property
-    def accuracies_dir(self) -> Path:
-        """`<space>/<dataset>/<metric>-<source>.parquet`."""
-        return self.root / "accuracies"
-
-    @property
-    def images_dir(self) -> Path:
-        """`<name>.parquet` and `<name>.json`."""
-        return self.root / "images"
-
-    @property
-    def statistics_dir(self) -> Path:
-        """One folder a collection."""
-        return self.root / "statistics"
-
-    @property
-    def scores_dir(self) -> Path:
-        """One folder a collection: scores of programs on its networks, apart from any run."""
-        return self.root / "scores"
-
-    @property
-    def proxy_scores_dir(self) -> Path:
-        """`<space>/<dataset>/<source>.parquet`: scores that others computed of known proxies."""
-        return self.root / "proxy_scores"
-
-    @property
-    def runs_dir(self) -> Path:
-        """One folder a run."""
-        return self.root / "runs"
-
-    @property
-    def searches_dir(self) -> Path:
-        """One folder a search with a proxy."""
-        return self.root / "searches"
-
-    @property
-    def costs_dir(self) -> Path:
-        """`<UTC time>-<hex>.json`: what a session of a command cost."""
-        return self.root / "costs"
-
-    @property
-    def index_path(self) -> Path:
-        """The DuckDB index, which can be rebuilt from all the rest."""
-        return self.root / "index.duckdb"
 
 
 def _create(root: Path) -> None:

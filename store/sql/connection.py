@@ -16,7 +16,7 @@ import polars as pl
 from zcsr.errors import InputError, StoreError
 from zcsr.store.kept.scan import Found
 from zcsr.store.kept.store import Store
-from zcsr.store.sql import finalists, functions, shipped
+from zcsr.store.sql import functions, shipped
 from zcsr.store.sql.guard import check_reads_only, one_line
 from zcsr.store.tables.declarations import BY_NAME, SEEN
 
@@ -25,22 +25,6 @@ Parameters: TypeAlias = Mapping[str, object] | Sequence[object] | None
 
 class DamagedIndex(StoreError):
     """DuckDB cannot read what is in the index."""
-
-
-class Result:
-    """The rows of a statement, all in memory, in the manner of a database cursor."""
-
-    def __init__(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-        self.columns = columns
-        self._rows = iter(rows)
-
-    def fetchone(self) -> tuple[Any, ...] | None:
-        """The next row, or None after the last."""
-        return next(self._rows, None)
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        """The rows that are left."""
-        return list(self._rows)
 
 
 class ReadConnection:
@@ -63,11 +47,6 @@ class ReadConnection:
     def close(self) -> None:
         """Close the connection; closing it again does nothing."""
         self._finalizer()
-
-    def execute(self, sql: str, parameters: Parameters = None) -> Result:
-        """Run one statement that reads and return its rows; errors as `frame`."""
-        rows = self.frame(sql, parameters)
-        return Result(tuple(rows.columns), rows.rows())
 
     def frame(self, sql: str, parameters: Parameters = None) -> pl.DataFrame:
         """Run one statement that reads and return its rows with DuckDB's types.
@@ -106,12 +85,13 @@ def prepared(connection: duckdb.DuckDBPyConnection, store: Store, found: Found) 
     """The connection with the views and functions of a user, and locked."""
     functions.register(connection)
     shipped.register(connection)
-    finalists.register(connection, store)
+    _create_undecided_finalists(connection, store)
     _create_summaries(connection, found.summaries)
     for table in SEEN:
-        content = table.view or (f"SELECT * EXCLUDE (file) FROM stored.{table.name}" if table.stored else "")
+        content = table.view or (f"FROM stored.{table.name}" if table.stored else "")
         if content:
-            connection.execute(f"CREATE VIEW {table.name} AS {content}")
+            names = ", ".join(column.name for column in table.columns)
+            connection.execute(f"CREATE VIEW {table.name} AS SELECT {names} FROM ({content})")
     connection.execute("SET python_enable_replacements = false")
     statistics = str(store.statistics_dir) + os.sep
     allowed = {statistics, glob.escape(statistics)}  # patterns are checked as well as the files they find
@@ -119,6 +99,19 @@ def prepared(connection: duckdb.DuckDBPyConnection, store: Store, found: Found) 
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def _create_undecided_finalists(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
+    """Make the function from a run to the finalists of the generations that it has by now."""
+
+    def undecided(run: str) -> list[dict[str, Any]]:
+        from zcsr.evolve.finalists import finalists
+        from zcsr.store.kept.runs import finalists_frame, open_run
+
+        return finalists_frame(finalists(open_run(store, run).generations())).to_dicts()
+
+    columns = ", ".join(f"{one.name} {one.type}" for one in BY_NAME["finalists"].columns if one.name != "run")
+    connection.create_function("undecided_finalists", undecided, ["VARCHAR"], f"STRUCT({columns})[]")
 
 
 def _create_summaries(connection: duckdb.DuckDBPyConnection, shards: Sequence[Path]) -> None:

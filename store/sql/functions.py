@@ -2,14 +2,13 @@
 
 Typical use, all lists in one order: `kendall(list(score ORDER BY arch), list(accuracy ORDER BY arch))`. Rows in
 which any list is NULL or NaN are left out first. NULL comes back when a list is NULL, when fewer than two rows are
-left, and where the correlation is undefined (a constant side, say).
+left, and where the correlation is undefined (a constant side, say). Lists of different lengths are an InputError.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from inspect import signature
 from typing import Any
@@ -33,50 +32,35 @@ less surely, by about a fifth of tau's standard error, which is small there: les
 
 
 def kendall(x: Values, y: Values) -> float | None:
-    """Kendall's tau-b of two lists of equal length, in -1..1, ties counted as in scipy.
-
-    Rows in which either value is NULL or NaN are left out first. None (NULL) when a list is NULL, when fewer
-    than two rows are left, and when either side is constant. Raises InputError for lists of different lengths.
-    """
-    from zcsr import ranking
-
-    return _correlation(ranking.kendall, x, y)
+    """Kendall's tau-b, in -1..1, ties counted as in scipy."""
+    return _correlation("kendall", x, y)
 
 
 def spearman(x: Values, y: Values) -> float | None:
-    """Spearman's rho of two lists of equal length, in -1..1; what is left out and what is NULL as in `kendall`."""
-    from zcsr import ranking
-
-    return _correlation(ranking.spearman, x, y)
+    """Spearman's rho, in -1..1."""
+    return _correlation("spearman", x, y)
 
 
 def partial_spearman(x: Values, y: Values, control: Values) -> float | None:
     """Spearman's rho between `x` and `y` with the ranks of `control` regressed out, in -1..1.
 
-    What is left out and what is NULL as in `kendall`; also NULL when `control` orders either side perfectly.
+    Also NULL when `control` orders either side perfectly.
     """
-    from zcsr import ranking
-
-    return _correlation(ranking.partial_spearman, x, y, control)
+    return _correlation("partial_spearman", x, y, control)
 
 
 def kendall_of_top(x: Values, y: Values, fraction: float | None) -> float | None:
     """Kendall's tau-b among the highest `fraction` (0 < fraction <= 1) of `y`, rounded up, with ties of the last.
 
-    What is left out and what is NULL as in `kendall`. Raises InputError for another fraction.
+    NULL for the fraction NULL. Raises InputError for another fraction.
     """
-    from zcsr import ranking
-
-    if fraction is None:
-        return None
-    return _correlation(lambda left, right: ranking.kendall_of_top(left, right, fraction), x, y)
+    return None if fraction is None else _correlation("kendall_of_top", x, y, fraction=fraction)
 
 
 def kendall_interval(x: Values, y: Values) -> list[float] | None:
     """The ends [low, high] of the 95% bootstrap percentile interval of `kendall`, drawn with the seed 0.
 
-    Over `REPEATS` samples of the rows, or `REPEATS_OF_MANY` for more than `MANY` rows. What is left out as in
-    `kendall`; None (NULL) where that is NULL.
+    Over `REPEATS` samples of the rows, or `REPEATS_OF_MANY` for more than `MANY` rows.
     """
     from zcsr import ranking
 
@@ -88,10 +72,7 @@ def kendall_interval(x: Values, y: Values) -> list[float] | None:
 
 
 def mean_interval(x: Values) -> list[float] | None:
-    """The ends [low, high] of the 95% interval of Student's t for the mean of the values, NULL and NaN left out.
-
-    None (NULL) when the list is NULL and when fewer than two values are left.
-    """
+    """The ends [low, high] of the 95% interval of Student's t for the mean of the values."""
     from zcsr.ranking import mean_interval as interval
 
     vectors = _complete(x)
@@ -100,44 +81,17 @@ def mean_interval(x: Values) -> list[float] | None:
     return list(interval(vectors[0]))
 
 
-_LIST = "DOUBLE[]"
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function in Python with the SQL types of its arguments and of what it returns, and what that is."""
-
-    call: Callable[..., Any]
-    arguments: tuple[str, ...]
-    returned: str
-    meaning: str
-
-
-FUNCTIONS: Mapping[str, Function] = {
-    "kendall": Function(kendall, (_LIST, _LIST), "DOUBLE", "Kendall's tau-b, -1..1"),
-    "spearman": Function(spearman, (_LIST, _LIST), "DOUBLE", "Spearman's rho, -1..1"),
-    "kendall_interval": Function(
-        kendall_interval,
-        (_LIST, _LIST),
-        _LIST,
-        "the ends of the 95% bootstrap interval of Kendall's tau-b, as a list",
-    ),
-    "kendall_of_top": Function(
-        kendall_of_top,
-        (_LIST, _LIST, "DOUBLE"),
-        "DOUBLE",
-        "Kendall's tau-b among the highest `fraction` of y",
-    ),
-    "partial_spearman": Function(
-        partial_spearman,
-        (_LIST, _LIST, _LIST),
-        "DOUBLE",
-        "Spearman's rho that is left once the ranks of `control` are regressed out",
-    ),
-    "mean_interval": Function(
-        mean_interval, (_LIST,), _LIST, "the ends of the 95% interval of Student's t for the mean, as a list"
-    ),
+FUNCTIONS: Mapping[Callable[..., Any], str] = {
+    kendall: "Kendall's tau-b, -1..1",
+    spearman: "Spearman's rho, -1..1",
+    kendall_interval: "the ends of the 95% bootstrap interval of Kendall's tau-b, as a list",
+    kendall_of_top: "Kendall's tau-b among the highest `fraction` of y",
+    partial_spearman: "Spearman's rho that is left once the ranks of `control` are regressed out",
+    mean_interval: "the ends of the 95% interval of Student's t for the mean, as a list",
 }
+"""What the functions give that bear their own names in SQL; their annotations say the types."""
+
+_SQL_TYPES = {"Values": "DOUBLE[]", "list[float] | None": "DOUBLE[]", "float | None": "DOUBLE"}
 
 AGGREGATES: Mapping[str, str] = {"tau": "kendall", "rho": "spearman"}
 """Functions of score, accuracy and arch over the rows of a group whose score is finite, each with its base."""
@@ -148,8 +102,8 @@ CHOICES: Mapping[str, tuple[str, str]] = {"chosen_run": ("runs", "run"), "chosen
 
 def documented() -> Iterator[tuple[str, tuple[str, ...], str]]:
     """Every function, with the names of its arguments and what it gives."""
-    for name, one in FUNCTIONS.items():
-        yield name, tuple(signature(one.call).parameters), one.meaning
+    for call, meaning in FUNCTIONS.items():
+        yield call.__name__, tuple(signature(call).parameters), meaning
     for name, base in AGGREGATES.items():
         yield name, ("score", "accuracy", "arch"), f"`{base}` over the rows of a group whose score is finite"
     for name, (_, column) in CHOICES.items():
@@ -158,8 +112,9 @@ def documented() -> Iterator[tuple[str, tuple[str, ...], str]]:
 
 def register(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the functions known to a connection to an index, which must be closed before the interpreter ends."""
-    for name, one in FUNCTIONS.items():
-        _create(connection, name, one.call, one.arguments, one.returned)
+    for call in FUNCTIONS:
+        *arguments, returned = (_SQL_TYPES[kind] for kind in call.__annotations__.values())
+        _create(connection, call.__name__, call, arguments, returned)
     for name, base in AGGREGATES.items():
         finite = (f"list({column} ORDER BY arch) FILTER (isfinite(score))" for column in ("score", "accuracy"))
         connection.execute(f"CREATE MACRO {name}(score, accuracy, arch) AS {base}({', '.join(finite)})")
@@ -182,11 +137,14 @@ def _chosen(known: Sequence[str], name: str | None) -> str | None:
     return next((one for one in known if name in ("latest", one)), None)
 
 
-def _correlation(correlate: Callable[..., float], *lists: Values) -> float | None:
+def _correlation(name: str, *lists: Values, **options: float) -> float | None:
+    """That of `zcsr.ranking` by that name."""
+    from zcsr import ranking  # not before it is needed: scipy takes longer to load than most queries do
+
     vectors = _complete(*lists)
     if vectors is None:
         return None
-    coefficient = correlate(*vectors)
+    coefficient = getattr(ranking, name)(*vectors, **options)
     return None if math.isnan(coefficient) else coefficient
 
 

@@ -50,12 +50,12 @@ def check_reads_only(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
     Nothing is run. The message says what the statement is where it would write.
     """
-    kind = _only_statement(connection, sql)
-    if kind == "EXPLAIN":
-        _check_explained(connection, sql)
-        return
-    if kind != "SELECT":
-        raise InputError(f"{kind} would write; {_ONLY_READS}")
+    if _only_statement(connection, sql) == "EXPLAIN":
+        # EXPLAIN ANALYZE runs what it explains, so that must only read, too.
+        prefix = _EXPLAIN.match(sql)
+        sql = sql[prefix.end() :] if prefix else ""
+        if _only_statement(connection, sql) != "SELECT":
+            raise InputError(f"only statements that read can be explained; {_ONLY_READS}")
     _check_tree(_parsed(connection, sql))
 
 
@@ -67,7 +67,7 @@ def one_line(error: Exception) -> str:
 
 
 def _only_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """The type of the one statement of `sql`, such as SELECT."""
+    """The type of the one statement of `sql`: SELECT or EXPLAIN."""
     try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:
@@ -86,15 +86,6 @@ def _only_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
 def _name(kind: Any) -> str:
     name = str(getattr(kind, "name", kind)).rpartition(".")[2]
     return {"MULTI": "PIVOT as a statement", "CALL": "CALL or CHECKPOINT"}.get(name, name)
-
-
-def _check_explained(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """EXPLAIN ANALYZE runs what it explains, so that must read only, too."""
-    prefix = _EXPLAIN.match(sql)
-    explained = sql[prefix.end() :] if prefix else ""
-    if _only_statement(connection, explained) != "SELECT":
-        raise InputError(f"only statements that read can be explained; {_ONLY_READS}")
-    _check_tree(_parsed(connection, explained))
 
 
 def _parsed(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:

@@ -14,7 +14,7 @@ import glob
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
@@ -247,19 +247,15 @@ def _load_parquet(
                 "JOIN (SELECT place, file, run, generation FROM loading) AS l USING (place)",
                 {"places": [glob.escape(place) for place in places]},
             )
-        except duckdb.Error as error:
-            raise _blamed(places, feeds) or error from None
+        except duckdb.Error:
+            with duckdb.connect() as scratch:
+                for place in places:
+                    _check_parquet(scratch, place, feeds)
+            raise
 
 
-def _blamed(places: Iterable[str], feeds: Mapping[str, Source]) -> StoreError | None:
-    """The error for the first of the files that cannot be read by itself."""
-    with duckdb.connect() as connection:
-        problems = (_problem(connection, place, feeds) for place in places)
-        return next((StoreError(problem) for problem in problems if problem is not None), None)
-
-
-def _problem(connection: duckdb.DuckDBPyConnection, place: str, feeds: Mapping[str, Source]) -> str | None:
-    """Why the tables that a Parquet file feeds cannot be read from it, or None when they can."""
+def _check_parquet(connection: duckdb.DuckDBPyConnection, place: str, feeds: Mapping[str, Source]) -> None:
+    """Raise StoreError where a table that a Parquet file feeds cannot be read from it."""
     for table, source in feeds.items():
         try:
             connection.execute(
@@ -269,8 +265,7 @@ def _problem(connection: duckdb.DuckDBPyConnection, place: str, feeds: Mapping[s
                 {"place": glob.escape(place)},
             ).fetchall()
         except duckdb.Error as error:
-            return f"cannot read {place}: {one_line(error)}; restore the file or remove it"
-    return None
+            raise StoreError(f"cannot read {place}: {one_line(error)}; restore the file or remove it") from error
 
 
 def _load_record(connection: duckdb.DuckDBPyConnection, path: Path, number: int, file: File) -> None:
@@ -337,21 +332,13 @@ def _unreadable(store: Store, found: Found) -> Iterator[str]:
         _create_tables(connection)
         for file in found.files.values():
             path = store.root / file.path
-            problem = (
-                _record_problem(connection, path, file)
-                if _is_record(file.pattern)
-                else _problem(connection, str(path), FEEDS[file.pattern])
-            )
-            if problem is not None:
-                yield problem
-
-
-def _record_problem(connection: duckdb.DuckDBPyConnection, path: Path, file: File) -> str | None:
-    try:
-        _load_record(connection, path, 0, file)
-    except StoreError as error:
-        return str(error)
-    return None
+            try:
+                if _is_record(file.pattern):
+                    _load_record(connection, path, 0, file)
+                else:
+                    _check_parquet(connection, str(path), FEEDS[file.pattern])
+            except StoreError as error:
+                yield str(error)
 
 
 def _gaps(found: Found) -> Iterator[str]:

@@ -39,7 +39,13 @@ def _parameters(config: type) -> tuple[Column, ...]:
     )
 
 
-_KNOWN = {config.__name__: _parameters(config) for config in (EvolveConfig, StatisticsConfig, SearchConfig)} | {
+_KNOWN: dict[str, tuple[Column, ...]] = {
+    config.__name__: _parameters(config) for config in (EvolveConfig, StatisticsConfig, SearchConfig)
+}
+"""What a name alone stands for in the columns of a table: a column that means the same in most, or several."""
+
+_KNOWN |= {one.name: (one,) for one in _KNOWN["StatisticsConfig"] if one.name in ("batch_size", "pattern", "loss")}
+_KNOWN |= {
     column.name: (column,)
     for column in columns("""
         task VARCHAR space and dataset, as in `nasbench201:cifar10`
@@ -47,7 +53,9 @@ _KNOWN = {config.__name__: _parameters(config) for config in (EvolveConfig, Stat
         dataset VARCHAR the dataset
         metric VARCHAR what was measured: `test`, `validation`, ...
         arch VARCHAR the architecture, as the space writes it
+        accuracy DOUBLE percent, the mean over seeds and sources
         run VARCHAR the run
+        role VARCHAR `evolve` or `test`
         generation BIGINT the generation, from 0
         slot BIGINT place in the population, from 0
         role VARCHAR `evolve` or `test`
@@ -55,20 +63,33 @@ _KNOWN = {config.__name__: _parameters(config) for config in (EvolveConfig, Stat
         text VARCHAR the program as text
         size BIGINT nodes of its tree
         height BIGINT edges from its root to its deepest leaf
+        score DOUBLE higher should be better; NaN where the program gives none
         collection VARCHAR id of the collection
+        images VARCHAR the image set that the minibatch is drawn from
         search VARCHAR the search
+        started TIMESTAMP when it started, UTC
+        seconds DOUBLE wall-clock
+        command VARCHAR the command that started it
+        zcsr VARCHAR version of zcsr that started it
     """)
 }
-_KNOWN["conditions"] = (
-    *columns("images VARCHAR the image set; NULL where no record says"),
-    *(one for one in _KNOWN["StatisticsConfig"] if one.name in ("batch_size", "seed", "pattern", "loss")),
-    *columns("""
-        initialisation VARCHAR by whose rules weights are drawn; NULL where no record says
-        conditions VARCHAR equal for collections of one task that differ in batch size, seed, pattern and loss
-            at most
-    """),
+_KNOWN["what_scored"] = columns("""
+    program VARCHAR id of the program, or the known proxy's name
+    text VARCHAR the program as text, or the known proxy's name
+""")
+_KNOWN["score_or_none"] = columns("score DOUBLE higher should be better; NaN where there is none")
+_KNOWN["how_scored"] = columns(
+    """
+    images VARCHAR the image set; NULL where no record says
+    batch_size
+    seed BIGINT seed of the weights, the minibatch and the noise
+    pattern loss
+    initialisation VARCHAR by whose rules weights are drawn; NULL where no record says
+    conditions VARCHAR equal for collections of one task that differ in batch size, seed, pattern and loss at most
+    """,
+    _KNOWN,
 )
-"""What a name alone stands for in the columns of a table: a column that means the same in most, or several."""
+
 
 _TASK_OF_FILE = {"task": "r.space || ':' || r.dataset"}
 
@@ -85,21 +106,19 @@ def _of_itself(**given: str) -> tuple[Source, ...]:
     return (Source(f"{GENERATION}generation.parquet", given),)
 
 
-# Views that are more than what is stored ------------------------------------------------------------------------
+# Views that are more than what is stored; of what they give, a user sees the columns of the table ----------------
 
 _SCORED_COLLECTIONS = """
 SELECT
-    s.collection,
-    s.task,
-    c.images,
-    coalesce(c.batch_size, TRY_CAST(s.of_id.batch_size AS BIGINT)) AS batch_size,
-    coalesce(c.seed, TRY_CAST(s.of_id.seed AS BIGINT)) AS seed,
-    coalesce(c.pattern, nullif(s.of_id.pattern, '')) AS pattern,
-    coalesce(c.loss, nullif(s.of_id.loss, '')) AS loss,
-    c.initialisation,
+    * REPLACE (
+        coalesce(batch_size, TRY_CAST(of_id.batch_size AS BIGINT)) AS batch_size,
+        coalesce(seed, TRY_CAST(of_id.seed AS BIGINT)) AS seed,
+        coalesce(pattern, nullif(of_id.pattern, '')) AS pattern,
+        coalesce(loss, nullif(of_id.loss, '')) AS loss
+    ),
     CASE
         WHEN c.collection IS NULL THEN s.collection
-        ELSE concat_ws(' ', c.images, c.noise_variance, c.initialisation, c.dtype, c.separable)
+        ELSE concat_ws(' ', images, noise_variance, initialisation, dtype, separable)
     END AS conditions
 FROM (
     SELECT DISTINCT
@@ -117,28 +136,11 @@ LEFT JOIN collections AS c USING (collection)
 """What no record says is read from the collection's id, which tells neither `images` nor `initialisation`."""
 
 _SCORED_NETWORKS = """
-SELECT
-    s.collection,
-    s.task,
-    s.program,
-    s.text,
-    coalesce(n.name, s.text) AS name,
-    c.* EXCLUDE (collection, task),
-    s.arch,
-    s.score,
-    a.metric,
-    a.accuracy
-FROM network_scores AS s
-JOIN scored_collections AS c USING (collection, task)
-JOIN mean_accuracies AS a USING (task, arch)
-LEFT JOIN (SELECT program, min(name) AS name FROM named_programs GROUP BY program) AS n USING (program)
-"""
-
-_RUN_SCORES = """
-SELECT s.run, s.role, s.program, t.position, t.task, s.arch, s.score, a.accuracy
-FROM scores AS s
-JOIN tasks AS t USING (run, task)
-JOIN mean_accuracies AS a USING (task, metric, arch)
+SELECT * REPLACE (coalesce(name, text) AS name)
+FROM network_scores
+JOIN scored_collections USING (collection, task)
+JOIN mean_accuracies USING (task, arch)
+LEFT JOIN (SELECT program, min(name) AS name FROM named_programs GROUP BY program) USING (program)
 """
 
 _RUN_CORRELATIONS = """
@@ -156,14 +158,14 @@ GROUP BY run, role, program, task
 """
 
 _PROGRAMS = """
-SELECT * EXCLUDE (file) FROM stored.programs
+FROM stored.programs
 UNION ALL BY NAME
-SELECT DISTINCT ON (run, program) * EXCLUDE (file) FROM stored.tested AS t
+SELECT DISTINCT ON (run, program) * FROM stored.tested AS t
 WHERE NOT EXISTS (FROM stored.programs AS p WHERE p.run = t.run AND p.program = t.program)
 """
 
 _FINALISTS = """
-SELECT * EXCLUDE (file) FROM stored.finalists
+FROM stored.finalists
 UNION ALL BY NAME
 SELECT run, unnest(undecided_finalists(run), recursive := true) FROM stored.runs
 WHERE run NOT IN (SELECT run FROM stored.finalists)
@@ -189,8 +191,7 @@ TABLES: tuple[Table, ...] = (
         "mean_accuracies",
         "The accuracy of a network: the mean over its seeds and sources. Reports and queries rank by this.",
         _columns("""
-            task metric arch
-            accuracy DOUBLE percent, the mean over seeds and sources
+            task metric arch accuracy
         """),
         view="SELECT task, metric, arch, avg(accuracy) AS accuracy FROM accuracies GROUP BY task, metric, arch",
     ),
@@ -200,10 +201,9 @@ TABLES: tuple[Table, ...] = (
         _columns("""
             run
             status VARCHAR `running`, `finished` or `interrupted`; a killed run stays `running`
-            started TIMESTAMP when it started, UTC
+            started
             seconds DOUBLE wall-clock, all sessions
-            command VARCHAR the command that started it
-            zcsr VARCHAR version of zcsr that started it
+            command zcsr
             torch VARCHAR version
             numpy VARCHAR version
             deap VARCHAR version
@@ -220,8 +220,7 @@ TABLES: tuple[Table, ...] = (
             position BIGINT the order of the tasks, from 0
             task space dataset
             metric VARCHAR the accuracies that it ranks by
-            images VARCHAR the image set that the minibatch is drawn from
-            collection
+            images collection
             evolve_networks BIGINT networks kept for evolution
             test_networks BIGINT networks kept for the test
         """),
@@ -241,8 +240,7 @@ TABLES: tuple[Table, ...] = (
         "generations",
         "A generation of a run.",
         _columns("""
-            run generation
-            seconds DOUBLE wall-clock
+            run generation seconds
         """),
         _of_itself(seconds="list_filter(r.seconds, lambda one: one.part = 'total')[1].seconds"),
     ),
@@ -264,7 +262,7 @@ TABLES: tuple[Table, ...] = (
         _columns("""
             run generation
             part VARCHAR `probe`, `recognise`, `score`, `rank`, `vary`, or `total`
-            seconds DOUBLE wall-clock
+            seconds
         """),
         _of_itself(part="unnest(r.seconds).part", seconds="unnest(r.seconds).seconds"),
     ),
@@ -356,8 +354,7 @@ TABLES: tuple[Table, ...] = (
         _columns("""
             run role
             generation BIGINT the generation that computed it; NULL for the test
-            program task arch
-            score DOUBLE higher should be better; NaN where the program gives none
+            program task arch score
         """),
         (
             Source(f"{GENERATION}scores.parquet", {"role": "'evolve'"}),
@@ -371,11 +368,9 @@ TABLES: tuple[Table, ...] = (
         _columns("""
             run role program
             position BIGINT the order of the tasks of the run, from 0
-            task arch
-            score DOUBLE higher should be better; NaN where the program gives none
-            accuracy DOUBLE percent, the mean over seeds and sources
+            task arch score accuracy
         """),
-        view=_RUN_SCORES,
+        view="FROM scores JOIN tasks USING (run, task) JOIN mean_accuracies USING (task, metric, arch)",
     ),
     Table(
         "run_correlations",
@@ -409,15 +404,13 @@ TABLES: tuple[Table, ...] = (
         "A way of computing statistics or scores (`zcsr collect`, `zcsr evolve`, `zcsr test --task`): all that "
         "they depend on, besides the network.",
         _columns("""
-            collection space dataset
-            images VARCHAR the image set that the minibatch is drawn from
-            StatisticsConfig
+            collection space dataset images StatisticsConfig
         """),
         tuple(
             Source(f"{folder}/{{collection}}/collection.json", rows=records.collection)
             for folder in ("statistics", "scores")
         ),
-        view="SELECT DISTINCT ON (collection) * EXCLUDE (file) FROM stored.collections",
+        view="SELECT DISTINCT ON (collection) * FROM stored.collections",
     ),
     Table(
         "summaries",
@@ -447,20 +440,16 @@ TABLES: tuple[Table, ...] = (
         "network_scores",
         "The score of a program or known proxy on a network, apart from any run (`zcsr test --task`).",
         _columns("""
-            task collection space dataset
-            program VARCHAR id of the program, or the known proxy's name
-            text VARCHAR the program as text, or the known proxy's name
-            arch
-            score DOUBLE higher should be better; NaN where there is none
+            task collection space dataset what_scored arch score_or_none
         """),
         (Source(NETWORK_SCORES, _TASK_OF_FILE),),
-        view="SELECT DISTINCT ON (collection, program, arch) * EXCLUDE (file) FROM stored.network_scores",
+        view="SELECT DISTINCT ON (collection, program, arch) * FROM stored.network_scores",
     ),
     Table(
         "scored_collections",
         "A collection that `network_scores` has scores of, and how these came about.",
         _columns("""
-            collection task conditions
+            collection task how_scored
         """),
         view=_SCORED_COLLECTIONS,
     ),
@@ -469,15 +458,9 @@ TABLES: tuple[Table, ...] = (
         "A score in `network_scores` beside the network's mean accuracy, once for each metric. Networks without "
         "an accuracy are left out.",
         _columns("""
-            collection task
-            program VARCHAR id of the program, or the known proxy's name
-            text VARCHAR the program as text, or the known proxy's name
+            collection task what_scored
             name VARCHAR the program's name where it has one, else its text
-            conditions
-            arch
-            score DOUBLE higher should be better; NaN where there is none
-            metric
-            accuracy DOUBLE percent, the mean over seeds and sources
+            how_scored arch score_or_none metric accuracy
         """),
         view=_SCORED_NETWORKS,
     ),
@@ -499,15 +482,11 @@ TABLES: tuple[Table, ...] = (
         "searches",
         "A search of `zcsr search`, with its parameters.",
         _columns("""
-            search
-            started TIMESTAMP when it started, UTC
-            task space dataset
+            search started task space dataset
             metric VARCHAR the accuracies that guide it
             architectures BIGINT how many it searches among
             target DOUBLE test accuracy to reach, percent
-            SearchConfig
-            zcsr VARCHAR version of zcsr that started it
-            command VARCHAR the command that started it
+            SearchConfig zcsr command
         """),
         (Source(_RECORD_OF_SEARCH, rows=records.search, head=True),),
     ),

@@ -40,7 +40,12 @@ def read_frame(path: Path, schema: pl.Schema) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise StoreError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"cannot read {path}: {first_line(error)}") from error
     if dict(frame.schema) != dict(schema):
         raise StoreError(f"cannot read {path}: expected the columns {', '.join(schema)}, found {frame.schema}")
     return frame
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, where the first line says enough."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -12,7 +12,9 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 Type: TypeAlias = Literal["VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "TIMESTAMP", "VARCHAR[]", "DOUBLE[]"]
 Rows: TypeAlias = Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]]
 
-_PART = re.compile(r"(\{\w+\}|\*)")
+_PART = re.compile(r"\\{(\w+)\\}|\\\*")  # of an escaped pattern
+_LIKE = {"generation": r"\d+"}
+"""What the values of columns look like in paths, where that is not any name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +61,28 @@ class Source:
     @property
     def said(self) -> tuple[str, ...]:
         """The columns whose values the path says."""
-        return tuple(part.strip("{}") for part in _PART.findall(self.pattern) if part != "*")
+        return tuple(expression(self.pattern).groupindex)
 
 
 @cache
 def expression(pattern: str) -> re.Pattern[str]:
-    """What paths of a pattern, or a part of one, look like; a group is what stands for a part in it."""
-    parts = {"*": "([^/]+)", "{generation}": r"(\d+)"}
-    literals_and_parts = _PART.split(pattern)
-    return re.compile(
-        "".join(
-            parts.get(one, parts["*"]) if _PART.fullmatch(one) else re.escape(one) for one in literals_and_parts
-        )
-    )
+    """What paths of a pattern, or a part of one, look like; a group of a column's name is what says its value."""
+
+    def group(part: re.Match[str]) -> str:
+        return f"(?P<{part[1]}>{_LIKE.get(part[1], '[^/]+')})" if part[1] else "[^/]+"
+
+    return re.compile(_PART.sub(group, re.escape(pattern)))
+
+
+def mute(pattern: str) -> str:
+    """The pattern that matches the same paths and has names only for what does not look like any name."""
+    return re.sub(r"\{(\w+)\}", lambda part: part[0] if part[1] in _LIKE else "*", pattern)
 
 
 def said(pattern: str, path: str) -> dict[str, str]:
     """What a path of that pattern says of columns, by their names."""
     match = expression(pattern).fullmatch(path)
-    parts = zip(_PART.findall(pattern), match.groups() if match else (), strict=True)
-    return {part.strip("{}"): value for part, value in parts if part != "*"}
+    return match.groupdict() if match else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,14 +36,15 @@ MADE_BY = re.compile(r"^Made by `queries/(\w+)\.sql`: `(.+)`$", re.MULTILINE)
 def score_finalists(store: Store, run: str) -> None:
     """Give the finalists scores on the test networks, each of them one that is not finite."""
     opened = open_run(store, run)
-    assert tuple(opened.split()) == TASKS
-    missing = (TASKS[0], opened.split()[TASKS[0]].test[0])
+    tasks = opened.tasks()
+    assert tuple(one.task for one in tasks) == TASKS
+    missing = (TASKS[0], tasks[0].test[0])
     generator = random.Random(run)
     rows = [
         TestScore(finalist.program, task, arch, math.nan if (task, arch) == missing else generator.gauss(0, 1))
         for finalist in finalists(opened.generations())
-        for task, parts in opened.split().items()
-        for arch in parts.test
+        for task, archs in ((one.task, one.test) for one in tasks)
+        for arch in archs
     ]
     opened.write_test_scores(rows)
     opened.set_status("finished", 12.0)

@@ -23,8 +23,7 @@ from zcsr.store.importers.pickle_reader import PickleReader, load_plain
 from zcsr.store.jobs.experiment import embedded_requests
 from zcsr.store.kept.accuracies import accuracies, write_accuracies
 from zcsr.store.kept.images import (
-    Embedded,
-    embedded,
+    embedded_images,
     embedded_tasks,
     image_names,
     images_hash,
@@ -137,7 +136,7 @@ def test_bad_npz(store: Store, tmp_path: Path, arrays: dict[str, Any], message: 
     np.savez(tmp_path / "x.npz", **arrays)
     with pytest.raises(InputError, match=message):
         import_images(store, tmp_path / "x.npz", name="mine")
-    assert image_names(store, data=tmp_path) == ()
+    assert image_names(store) == embedded_images()
 
 
 BAD_PARQUET: list[tuple[dict[str, Any], str]] = [
@@ -201,7 +200,7 @@ def test_an_interrupted_replacement_leaves_no_mixture(
         with pytest.raises(KeyboardInterrupt):
             import_images(store, path, name="mine")
     with pytest.raises(InputError, match="no image set 'mine'"):
-        load_images(store, "mine", data=tmp_path)
+        load_images(store, "mine")
     assert same(import_images(store, path, name="mine"), load_images(store, "mine"))
 
 
@@ -235,7 +234,7 @@ def test_hash_covers_everything_that_batches_depend_on() -> None:
     assert images_hash(ImageSet("b", pixels(), LABELS, 3, (0.5,) * 3, (0.5,) * 3)) == images_hash(base)
 
 
-def test_embedded_data(store: Store, tmp_path: Path) -> None:
+def test_embedded_data(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = Store.open(tmp_path / "other", create=True)
     expected = import_images(other, parquet(tmp_path / "x.parquet", pixels()), name="tiny")
     data = tmp_path / "data"
@@ -246,31 +245,32 @@ def test_embedded_data(store: Store, tmp_path: Path) -> None:
     row = {"space": "nasbench201-mini", "dataset": "fashion-mnist", "metric": "test", "arch": arch, "seed": 0}
     pl.DataFrame([{**row, "accuracy": 10.0, "source": "mini"}]).write_parquet(data / "accuracies-mini.parquet")
 
-    assert embedded(data) == Embedded(images=("tiny",), accuracies=("mini",))
-    assert image_names(store, data=data) == ("tiny",)
-    assert same(load_images(store, "tiny", data=data), expected)
+    monkeypatch.setattr("zcsr.store.kept.images._package_data", lambda: data)
+    assert embedded_images() == ("tiny",)
+    assert image_names(store) == ("tiny",)
+    assert same(load_images(store, "tiny"), expected)
     task = ("nasbench201-mini", "fashion-mnist")
-    assert embedded_tasks(data=data) == {task}
+    assert embedded_tasks() == {task}
     fresh = Store.open(tmp_path / "fresh", create=True)
-    assert install_missing(fresh, [("darts-mini", "fashion-mnist")], data=data) == ()
+    assert install_missing(fresh, [("darts-mini", "fashion-mnist")]) == ()
     assert not fresh.accuracies_dir.exists()
-    assert install_missing(fresh, [task, task, ("nasbench201", "cifar10")], data=data) == (task,)
+    assert install_missing(fresh, [task, task, ("nasbench201", "cifar10")]) == (task,)
     assert accuracies(fresh, *task).accuracies.tolist() == [10.0]
     (file,) = fresh.accuracies_dir.rglob("*.parquet")
     stamp = file.stat().st_mtime_ns
-    assert install_missing(fresh, [task], data=data) == ()
+    assert install_missing(fresh, [task]) == ()
     assert file.stat().st_mtime_ns == stamp
 
     own = Store.open(tmp_path / "own", create=True)
     write_accuracies(own, [{**row, "metric": "valid", "accuracy": 20.0}], source="own")
-    assert install_missing(own, [task], data=data) == (task,)  # of the tests there was none
+    assert install_missing(own, [task]) == (task,)  # of the tests there was none
     other = Store.open(tmp_path / "tested", create=True)
     write_accuracies(other, [{**row, "seed": 1, "accuracy": 30.0}], source="own")
-    assert install_missing(other, [task], data=data) == ()
+    assert install_missing(other, [task]) == ()
     assert accuracies(other, *task).accuracies.tolist() == [30.0]
 
     mine = import_images(store, parquet(tmp_path / "x.parquet", pixels(seed=3)), name="tiny")
-    assert same(load_images(store, "tiny", data=data), mine)
+    assert same(load_images(store, "tiny"), mine)
 
 
 def test_the_embedded_benchmark_does_not_mix_with_accuracies_of_ones_own(store: Store) -> None:
@@ -284,9 +284,9 @@ def test_the_embedded_benchmark_does_not_mix_with_accuracies_of_ones_own(store: 
 
 
 def test_embedded_data_of_the_package_can_be_listed(store: Store) -> None:
-    for name in embedded().images:
+    assert embedded_images() == image_names(store) != ()
+    for name in embedded_images():
         assert len(load_images(store, name)) > 0
-    assert set(embedded().images) <= set(image_names(store))
 
 
 def test_the_real_images(store: Store, shared: Path) -> None:

@@ -356,10 +356,10 @@ def test_a_reader_keeps_its_answers_while_others_refresh(store: Store) -> None:
     with connect(store) as early:
         open_run(store, "first").append(samples.generation(3))
         with connect(store) as late:
-            assert late.execute(last).fetchall() == [(3,)]
-            assert early.execute(last).fetchall() == [(2,)]
+            assert late.frame(last).item() == 3
+            assert early.frame(last).item() == 2
             rebuild(store)
-            assert early.execute(last).fetchall() == [(2,)]
+            assert early.frame(last).item() == 2
 
 
 CONCURRENT = """
@@ -532,7 +532,7 @@ def test_sql_that_would_write_is_refused_and_writes_nothing(kept: Store, sql: st
     inside = next(kept.statistics_dir.iterdir()) / "written"
     before, index = tree(kept.root), kept.index_path.read_bytes()
     with connect(kept) as connection, pytest.raises(InputError) as caught:
-        connection.execute(sql.replace("{file}", str(inside)))
+        connection.frame(sql.replace("{file}", str(inside)))
     assert "\n" not in str(caught.value)
     assert tree(kept.root) == before
     assert kept.index_path.read_bytes() == index
@@ -662,25 +662,21 @@ def test_parameters_by_name_and_by_place(kept: Store) -> None:
         query(kept, "SELECT $x", {"x": 1, "y": 2})
 
 
-def test_a_connection_is_a_cursor_that_can_be_closed(kept: Store) -> None:
+def test_a_connection_can_be_closed(kept: Store) -> None:
     connection = connect(kept)
-    result = connection.execute("SELECT range AS n FROM range(3)")
-    assert result.columns == ("n",)
-    assert result.fetchone() == (0,)
-    assert result.fetchall() == [(1,), (2,)]
-    assert result.fetchone() is None
+    assert connection.frame("SELECT range AS n FROM range(3)").to_dict(as_series=False) == {"n": [0, 1, 2]}
     connection.close()
     connection.close()
     with pytest.raises(InputError, match="closed"):
-        connection.execute("SELECT 1")
+        connection.frame("SELECT 1")
 
 
 def test_a_connection_goes_on_after_an_error(kept: Store) -> None:
     with connect(kept) as connection:
         for _ in range(3):
             with pytest.raises(InputError):
-                connection.execute("SELECT 'x'::INTEGER")
-            assert connection.execute("SELECT 1").fetchall() == [(1,)]
+                connection.frame("SELECT 'x'::INTEGER")
+            assert connection.frame("SELECT 1").item() == 1
 
 
 def test_named_queries_refuse_what_there_is_not(kept: Store) -> None:
@@ -700,7 +696,7 @@ ENDINGS = {
     "open": "c = connect(store); c.frame('SELECT kendall([1, 2], [2, 1]), * FROM runs')",
     "failed": "c = connect(store)\ntry: c.frame('SELECT kendall([1], [2, 1])')\nexcept InputError as e: kept = e",
     "exit": "c = connect(store); c.frame('FROM runs'); raise SystemExit(0)",
-    "kept": "c = connect(store); c.execute('SELECT kendall([1, 2], [2, 1])'); kept = c.execute('FROM scores')",
+    "kept": "c = connect(store); c.frame('SELECT kendall([1, 2], [2, 1])'); kept = c.frame('FROM scores')",
 }
 
 
@@ -725,9 +721,9 @@ def test_rank_correlations_agree_with_scipy_ties_included(kept: Store, seed: int
     x = generator.integers(0, max(2, count // 3), count).astype(float)
     y = generator.integers(0, max(2, count // 2), count).astype(float)
     with connect(kept) as connection:
-        row = connection.execute(
-            "SELECT kendall($x, $y), spearman($x, $y)", {"x": x.tolist(), "y": y.tolist()}
-        ).fetchone()
+        row = connection.frame(
+            "SELECT kendall($x, $y) AS tau, spearman($x, $y) AS rho", {"x": x.tolist(), "y": y.tolist()}
+        ).row(0)
     constant = len(set(x)) == 1 or len(set(y)) == 1
     expected = (None, None) if constant else (stats.kendalltau(x, y).statistic, stats.spearmanr(x, y).statistic)
     assert row == pytest.approx(expected, abs=1e-12)

@@ -153,9 +153,9 @@ def test_sweep_removes_only_old_temporary_things(tmp_path: Path) -> None:
     past = time.time() - 7200
     for path in (old_file, old_folder, tmp_path / "kept"):
         os.utime(path, (past, past))
-    assert set(sweep_temporary(tmp_path)) == {old_file, old_folder}
+    sweep_temporary(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {".tmp-1-young", "kept"}
-    assert sweep_temporary(tmp_path / "missing") == []
+    sweep_temporary(tmp_path / "missing")
 
 
 def _append_slowly(folder: Path) -> None:
