@@ -31,18 +31,14 @@ scored AS (
         accuracy
     FROM parted
 ),
-several AS (
-    SELECT task, conditions, batch_size, seed, loss, root, count(DISTINCT way) AS ways
+counted AS (
+    SELECT
+        *,
+        count(DISTINCT way) OVER (PARTITION BY task, conditions, batch_size, seed, loss, root) AS ways,
+        count(DISTINCT way) OVER (
+            PARTITION BY task, conditions, batch_size, seed, loss, root, arch
+        ) AS ways_of_network
     FROM scored
-    GROUP BY task, conditions, batch_size, seed, loss, root
-    HAVING ways > 1
-),
-shared AS (
-    SELECT task, conditions, batch_size, seed, loss, root, arch
-    FROM scored
-    JOIN several AS v USING (task, conditions, batch_size, seed, loss, root)
-    GROUP BY task, conditions, batch_size, seed, loss, root, arch
-    HAVING count(DISTINCT way) = max(v.ways)
 ),
 names AS (
     SELECT text AS root, min(name) AS name FROM named_programs GROUP BY text
@@ -60,9 +56,9 @@ SELECT
     tau(s.score, s.accuracy, s.arch) AS kendall,
     rho(s.score, s.accuracy, s.arch) AS spearman,
     count(*) FILTER (isfinite(s.score)) AS networks
-FROM scored AS s
-JOIN shared USING (task, conditions, batch_size, seed, loss, root, arch)
+FROM counted AS s
 LEFT JOIN names AS n USING (root)
+WHERE s.ways > 1 AND s.ways_of_network = s.ways
 GROUP BY s.task, s.conditions, s.images, s.batch_size, s.seed, s.loss, s.root, n.name, s.way
 ORDER BY
     s.task,

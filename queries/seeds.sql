@@ -5,28 +5,20 @@
 -- these are not the same. `networks` is the count of finite scores with the seed that has the fewest.
 -- parameter: task TEXT 'all' the task, or 'all'
 -- parameter: metric TEXT 'test' the accuracies to rank by
-WITH scored AS (
-    FROM scored_networks WHERE metric = $metric AND $task IN ('all', task)
-),
-several AS (
-    SELECT task, program, conditions, batch_size, pattern, loss, count(DISTINCT seed) AS seeds
-    FROM scored
-    GROUP BY task, program, conditions, batch_size, pattern, loss
-    HAVING seeds > 1
-),
-shared AS (
-    SELECT task, program, conditions, batch_size, pattern, loss, arch
-    FROM scored
-    JOIN several AS v USING (task, program, conditions, batch_size, pattern, loss)
-    GROUP BY task, program, conditions, batch_size, pattern, loss, arch
-    HAVING count(DISTINCT seed) = max(v.seeds)
+WITH counted AS (
+    SELECT
+        *,
+        count(DISTINCT seed) OVER (PARTITION BY task, program, conditions, batch_size, pattern, loss) AS all_seeds,
+        count(DISTINCT seed) OVER (
+            PARTITION BY task, program, conditions, batch_size, pattern, loss, arch
+        ) AS seeds_of_network
+    FROM scored_networks
+    WHERE metric = $metric AND $task IN ('all', task)
 ),
 sorted AS (
-    SELECT 'common' AS kind, s.* FROM scored AS s
-    JOIN shared USING (task, program, conditions, batch_size, pattern, loss, arch)
-    UNION ALL
-    SELECT 'own' AS kind, s.* FROM scored AS s
-    JOIN several USING (task, program, conditions, batch_size, pattern, loss)
+    SELECT *, unnest(CASE seeds_of_network WHEN all_seeds THEN ['common', 'own'] ELSE ['own'] END) AS kind
+    FROM counted
+    WHERE all_seeds > 1
 ),
 taus AS (
     SELECT
