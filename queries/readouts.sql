@@ -5,31 +5,18 @@
 -- these ways; `networks` says how many of them have a finite score in this one.
 -- parameter: task TEXT 'all' the task, or 'all'
 -- parameter: metric TEXT 'test' the accuracies to rank by
-WITH parted AS (
+WITH scored AS (
     SELECT
         *,
-        regexp_extract(text, '^(.*?)(?: -> ([a-z0-9]+) -> ([a-z]+))?$', ['root', 'to_scalar', 'aggregation']) AS parts
-    FROM scored_networks
-    WHERE metric = $metric AND $task IN ('all', task) AND program <> text
-),
-scored AS (
-    SELECT
-        task,
-        conditions,
-        images,
-        batch_size,
-        seed,
-        loss,
-        parts.root AS root,
+        regexp_extract(text, '^(.*?)(?: -> ([a-z0-9]+) -> ([a-z]+))?$', ['root', 'to_scalar', 'aggregation']) AS parts,
+        parts['root'] AS root,
         {
             'pattern': pattern,
-            'to_scalar': coalesce(nullif(parts.to_scalar, ''), 'mean'),
-            'aggregation': coalesce(nullif(parts.aggregation, ''), 'mean')
-        } AS way,
-        arch,
-        score,
-        accuracy
-    FROM parted
+            'to_scalar': coalesce(nullif(parts['to_scalar'], ''), 'mean'),
+            'aggregation': coalesce(nullif(parts['aggregation'], ''), 'mean')
+        } AS way
+    FROM scored_networks
+    WHERE metric = $metric AND $task IN ('all', task) AND program <> text
 ),
 counted AS (
     SELECT

@@ -60,23 +60,23 @@ over_seeds AS (
     GROUP BY kind, task, program, name, conditions, images, batch_size, pattern, loss
 )
 SELECT
-    o.task,
-    o.name,
-    o.images,
-    o.batch_size,
-    o.pattern,
-    o.loss,
-    o.kind,
-    o.seeds,
-    o.networks,
-    o.kendall_mean,
-    o.kendall_deviation,
-    o.kendall_lowest,
-    o.kendall_highest
-FROM over_seeds AS o
-LEFT JOIN over_seeds AS c
-    ON c.kind = 'common'
-    AND (c.task, c.program, c.conditions, c.batch_size, c.pattern, c.loss)
-    = (o.task, o.program, o.conditions, o.batch_size, o.pattern, o.loss)
-WHERE o.seeds > 1 AND (o.kind = 'common' OR o.scored > coalesce(c.scored, 0))
-ORDER BY o.task, o.images, o.batch_size, o.pattern, o.loss, o.name, o.conditions, o.kind
+    task,
+    name,
+    images,
+    batch_size,
+    pattern,
+    loss,
+    kind,
+    seeds,
+    networks,
+    kendall_mean,
+    kendall_deviation,
+    kendall_lowest,
+    kendall_highest
+FROM over_seeds
+QUALIFY
+    seeds > 1
+    AND (kind = 'common' OR scored > coalesce(max(scored) FILTER (kind = 'common') OVER (
+        PARTITION BY task, program, conditions, batch_size, pattern, loss
+    ), 0))
+ORDER BY task, images, batch_size, pattern, loss, name, conditions, kind
