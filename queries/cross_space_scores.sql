@@ -9,7 +9,8 @@ WITH listed AS MATERIALIZED (
         batch_size,
         task,
         collection,
-        list({'score': score, 'accuracy': accuracy}) FILTER (isfinite(score)) AS networks
+        list(score ORDER BY arch) FILTER (isfinite(score)) AS scores,
+        list(accuracy ORDER BY arch) FILTER (isfinite(score)) AS accuracies
     FROM scored_networks
     WHERE metric = $metric
     GROUP BY collection, task, program, name, batch_size, pattern, loss, seed
@@ -17,13 +18,6 @@ WITH listed AS MATERIALIZED (
         PARTITION BY task, program, batch_size
         ORDER BY count(*) FILTER (isfinite(score)) DESC, pattern DESC, loss DESC, seed, collection
     )
-),
-split AS MATERIALIZED (
-    SELECT
-        * EXCLUDE (networks),
-        [network.score FOR network IN networks] AS scores,
-        [network.accuracy FOR network IN networks] AS accuracies
-    FROM listed
 )
 SELECT
     name,
@@ -33,5 +27,5 @@ SELECT
     spearman(scores, accuracies) AS spearman,
     coalesce(len(scores), 0) AS networks,
     collection
-FROM split
+FROM listed
 ORDER BY name, batch_size, task

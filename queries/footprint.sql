@@ -12,58 +12,28 @@
 -- parameter: watts_per_gb DOUBLE 0.3725 what a GB of memory draws, W
 -- parameter: pue DOUBLE 1.67 what the computing centre draws for each watt that reaches the computer
 -- parameter: carbon_intensity DOUBLE 475 grams of CO2e for a kWh of electricity
-WITH chosen AS (
-    SELECT
-        session,
-        run,
-        search,
-        program,
-        kind,
-        array_to_string(tasks, ' ') AS tasks,
-        started,
-        seconds / 3600 AS hours,
-        cpu_seconds / 3600 AS cpu_hours,
-        peak_gb AS gb,
-        metered_kwh
-    FROM costs
-    WHERE
-        $kind IN ('all', kind)
-        AND $program IN ('all', coalesce(program, ''))
-        AND ($run IN ('all', coalesce(run, '')) OR ($run = 'latest' AND run = chosen_run('latest')))
-        AND ($search IN ('all', coalesce(search, '')) OR ($search = 'latest' AND search = chosen_search('latest')))
-),
-spent AS (
-    SELECT
-        run,
-        search,
-        program,
-        kind,
-        tasks,
-        min(started) AS started,
-        count(*) AS sessions,
-        sum(hours ORDER BY session) AS hours,
-        sum(cpu_hours ORDER BY session) AS cpu_hours,
-        max(gb) AS gb,
-        sum(
-            (cpu_hours * $watts_per_core + hours * coalesce(gb, 0) * $watts_per_gb) * $pue / 1000 ORDER BY session
-        ) AS kwh,
-        sum(metered_kwh ORDER BY session) AS metered_kwh
-    FROM chosen
-    GROUP BY run, search, program, kind, tasks
-)
 SELECT
     run,
     search,
     program,
     kind,
-    tasks,
-    sessions,
-    hours,
-    cpu_hours,
-    gb,
-    kwh,
+    array_to_string(tasks, ' ') AS tasks,
+    count(*) AS sessions,
+    sum(seconds / 3600 ORDER BY session) AS hours,
+    sum(cpu_seconds / 3600 ORDER BY session) AS cpu_hours,
+    max(peak_gb) AS gb,
+    sum(
+        (cpu_seconds / 3600 * $watts_per_core + seconds / 3600 * coalesce(peak_gb, 0) * $watts_per_gb) * $pue / 1000
+        ORDER BY session
+    ) AS kwh,
     kwh * $carbon_intensity AS grams,
     kwh * $carbon_intensity / 358.6 AS share_of_paper,
-    metered_kwh
-FROM spent
-ORDER BY started, run, search, program, kind, tasks
+    sum(metered_kwh ORDER BY session) AS metered_kwh
+FROM costs
+WHERE
+    $kind IN ('all', kind)
+    AND $program IN ('all', coalesce(program, ''))
+    AND ($run IN ('all', coalesce(run, '')) OR ($run = 'latest' AND run = chosen_run('latest')))
+    AND ($search IN ('all', coalesce(search, '')) OR ($search = 'latest' AND search = chosen_search('latest')))
+GROUP BY ALL
+ORDER BY min(started), run, search, program, kind, tasks

@@ -11,15 +11,7 @@ WITH asked AS (
     SELECT DISTINCT trim(unnest(string_split($proxies, ','))) AS program
 ),
 scored AS (
-    SELECT
-        s.task,
-        s.collection,
-        s.batch_size,
-        s.seed,
-        s.arch,
-        s.program,
-        s.accuracy,
-        CASE WHEN isfinite(s.score) THEN s.score ELSE '-infinity'::DOUBLE END AS score
+    SELECT s.* REPLACE (CASE WHEN isfinite(s.score) THEN s.score ELSE '-infinity'::DOUBLE END AS score)
     FROM scored_networks AS s
     JOIN asked USING (program)
     WHERE s.metric = $metric AND $collection IN ('all', s.collection) AND $task IN ('all', s.task)

@@ -5,44 +5,27 @@
 -- these ways; `networks` says how many of them have a finite score in this one.
 -- parameter: task TEXT 'all' the task, or 'all'
 -- parameter: metric TEXT 'test' the accuracies to rank by
-WITH parted AS (
+WITH scored AS (
     SELECT
         *,
-        regexp_extract(text, '^(.*?)(?: -> ([a-z0-9]+) -> ([a-z]+))?$', ['root', 'to_scalar', 'aggregation']) AS parts
+        regexp_extract(text, '^(.*?)(?: -> ([a-z0-9]+) -> ([a-z]+))?$', ['root', 'to_scalar', 'aggregation']) AS parts,
+        parts['root'] AS root,
+        {
+            'pattern': pattern,
+            'to_scalar': coalesce(nullif(parts['to_scalar'], ''), 'mean'),
+            'aggregation': coalesce(nullif(parts['aggregation'], ''), 'mean')
+        } AS way
     FROM scored_networks
     WHERE metric = $metric AND $task IN ('all', task) AND program <> text
 ),
-scored AS (
+counted AS (
     SELECT
-        task,
-        conditions,
-        images,
-        batch_size,
-        seed,
-        loss,
-        parts.root AS root,
-        {
-            'pattern': pattern,
-            'to_scalar': coalesce(nullif(parts.to_scalar, ''), 'mean'),
-            'aggregation': coalesce(nullif(parts.aggregation, ''), 'mean')
-        } AS way,
-        arch,
-        score,
-        accuracy
-    FROM parted
-),
-several AS (
-    SELECT task, conditions, batch_size, seed, loss, root, count(DISTINCT way) AS ways
+        *,
+        count(DISTINCT way) OVER (PARTITION BY task, conditions, batch_size, seed, loss, root) AS ways,
+        count(DISTINCT way) OVER (
+            PARTITION BY task, conditions, batch_size, seed, loss, root, arch
+        ) AS ways_of_network
     FROM scored
-    GROUP BY task, conditions, batch_size, seed, loss, root
-    HAVING ways > 1
-),
-shared AS (
-    SELECT task, conditions, batch_size, seed, loss, root, arch
-    FROM scored
-    JOIN several AS v USING (task, conditions, batch_size, seed, loss, root)
-    GROUP BY task, conditions, batch_size, seed, loss, root, arch
-    HAVING count(DISTINCT way) = max(v.ways)
 ),
 names AS (
     SELECT text AS root, min(name) AS name FROM named_programs GROUP BY text
@@ -60,9 +43,9 @@ SELECT
     tau(s.score, s.accuracy, s.arch) AS kendall,
     rho(s.score, s.accuracy, s.arch) AS spearman,
     count(*) FILTER (isfinite(s.score)) AS networks
-FROM scored AS s
-JOIN shared USING (task, conditions, batch_size, seed, loss, root, arch)
+FROM counted AS s
 LEFT JOIN names AS n USING (root)
+WHERE s.ways > 1 AND s.ways_of_network = s.ways
 GROUP BY s.task, s.conditions, s.images, s.batch_size, s.seed, s.loss, s.root, n.name, s.way
 ORDER BY
     s.task,

@@ -13,26 +13,17 @@ WITH trained AS (
     WHERE metric = $metric AND $task IN ('all', task)
     GROUP BY task, arch, seed
 ),
-seeds AS (
+kept AS (
     SELECT
         task,
-        seed,
-        row_number() OVER (PARTITION BY task ORDER BY seed) AS place,
-        count(*) OVER (PARTITION BY task) AS seeds
-    FROM (SELECT DISTINCT task, seed FROM trained)
-),
-complete AS (
-    SELECT t.task, t.arch
-    FROM trained AS t
-    JOIN seeds AS s USING (task, seed)
-    GROUP BY t.task, t.arch
-    HAVING count(*) = max(s.seeds) AND avg(t.accuracy) >= $least
-),
-kept AS (
-    SELECT t.task, t.arch, t.accuracy, s.place, s.seeds
-    FROM trained AS t
-    JOIN complete AS c USING (task, arch)
-    JOIN seeds AS s USING (task, seed)
+        arch,
+        accuracy,
+        dense_rank() OVER (PARTITION BY task ORDER BY seed) AS place,
+        count(DISTINCT seed) OVER (PARTITION BY task) AS seeds
+    FROM trained
+    QUALIFY
+        count(*) OVER (PARTITION BY task, arch) = seeds
+        AND avg(accuracy) OVER (PARTITION BY task, arch) >= $least
 ),
 pairs AS (
     SELECT a.task, tau(a.accuracy, b.accuracy, a.arch) AS tau

@@ -12,9 +12,7 @@ WITH chosen AS (
     WHERE $runs = '' OR list_contains(list_transform(string_split($runs, ','), lambda one: trim(one)), run)
 ),
 counted AS (
-    SELECT run, sum(value) FILTER (counter = 'proposed')::BIGINT AS proposed
-    FROM counters
-    GROUP BY run
+    SELECT run, sum(value)::BIGINT AS proposed FROM counters WHERE counter = 'proposed' GROUP BY run
 ),
 spent AS (
     SELECT run, count(*) AS generations, sum(seconds) AS seconds FROM generations GROUP BY run
@@ -30,9 +28,6 @@ population AS (
     FROM individuals AS i
     LEFT JOIN genotypes AS g ON g.run = i.run AND g.generation = i.generation AND g.slot = i.slot
     GROUP BY i.run
-),
-sizes AS (
-    SELECT run, avg(size) AS nodes FROM programs WHERE generation IS NOT NULL GROUP BY run
 ),
 refused AS (
     SELECT DISTINCT p.run, p.program FROM programs AS p JOIN rejections AS r USING (run, text)
@@ -61,7 +56,7 @@ SELECT
     n.proposed,
     p.individuals / nullif(n.proposed, 0) AS valid_share,
     p.recognised / nullif(p.individuals, 0) AS recognised_share,
-    z.nodes,
+    (SELECT avg(z.size) FROM programs AS z WHERE z.run = c.run AND z.generation IS NOT NULL) AS nodes,
     p.instructions,
     p.reaching_share,
     s.seconds
@@ -69,6 +64,5 @@ FROM chosen AS c
 LEFT JOIN spent AS s USING (run)
 LEFT JOIN counted AS n USING (run)
 LEFT JOIN population AS p USING (run)
-LEFT JOIN sizes AS z USING (run)
 LEFT JOIN fittest AS f USING (run)
 ORDER BY c.representation DESC, c.seed, c.started, c.run

@@ -3,9 +3,6 @@
 -- instances, the loss, by whose rules the weights were drawn (NULL where no record says), how many programs and known
 -- proxies were scored, on how many networks, and how many of these have an accuracy.
 -- parameter: metric TEXT 'test' the accuracies to count
-WITH trained AS (
-    SELECT task, arch FROM mean_accuracies WHERE metric = $metric
-)
 SELECT
     c.task,
     c.collection,
@@ -21,6 +18,6 @@ SELECT
     count(DISTINCT s.arch) FILTER (t.arch IS NOT NULL) AS trained
 FROM scored_collections AS c
 JOIN network_scores AS s USING (collection, task)
-LEFT JOIN trained AS t USING (task, arch)
+LEFT JOIN mean_accuracies AS t ON t.metric = $metric AND t.task = s.task AND t.arch = s.arch
 GROUP BY c.task, c.collection, c.images, c.batch_size, c.seed, c.pattern, c.loss, c.initialisation
 ORDER BY c.task, c.batch_size, c.seed, c.pattern, c.collection

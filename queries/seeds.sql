@@ -5,28 +5,20 @@
 -- these are not the same. `networks` is the count of finite scores with the seed that has the fewest.
 -- parameter: task TEXT 'all' the task, or 'all'
 -- parameter: metric TEXT 'test' the accuracies to rank by
-WITH scored AS (
-    FROM scored_networks WHERE metric = $metric AND $task IN ('all', task)
-),
-several AS (
-    SELECT task, program, conditions, batch_size, pattern, loss, count(DISTINCT seed) AS seeds
-    FROM scored
-    GROUP BY task, program, conditions, batch_size, pattern, loss
-    HAVING seeds > 1
-),
-shared AS (
-    SELECT task, program, conditions, batch_size, pattern, loss, arch
-    FROM scored
-    JOIN several AS v USING (task, program, conditions, batch_size, pattern, loss)
-    GROUP BY task, program, conditions, batch_size, pattern, loss, arch
-    HAVING count(DISTINCT seed) = max(v.seeds)
+WITH counted AS (
+    SELECT
+        *,
+        count(DISTINCT seed) OVER (PARTITION BY task, program, conditions, batch_size, pattern, loss) AS all_seeds,
+        count(DISTINCT seed) OVER (
+            PARTITION BY task, program, conditions, batch_size, pattern, loss, arch
+        ) AS seeds_of_network
+    FROM scored_networks
+    WHERE metric = $metric AND $task IN ('all', task)
 ),
 sorted AS (
-    SELECT 'common' AS kind, s.* FROM scored AS s
-    JOIN shared USING (task, program, conditions, batch_size, pattern, loss, arch)
-    UNION ALL
-    SELECT 'own' AS kind, s.* FROM scored AS s
-    JOIN several USING (task, program, conditions, batch_size, pattern, loss)
+    SELECT *, unnest(CASE seeds_of_network WHEN all_seeds THEN ['common', 'own'] ELSE ['own'] END) AS kind
+    FROM counted
+    WHERE all_seeds > 1
 ),
 taus AS (
     SELECT
@@ -68,23 +60,23 @@ over_seeds AS (
     GROUP BY kind, task, program, name, conditions, images, batch_size, pattern, loss
 )
 SELECT
-    o.task,
-    o.name,
-    o.images,
-    o.batch_size,
-    o.pattern,
-    o.loss,
-    o.kind,
-    o.seeds,
-    o.networks,
-    o.kendall_mean,
-    o.kendall_deviation,
-    o.kendall_lowest,
-    o.kendall_highest
-FROM over_seeds AS o
-LEFT JOIN over_seeds AS c
-    ON c.kind = 'common'
-    AND (c.task, c.program, c.conditions, c.batch_size, c.pattern, c.loss)
-    = (o.task, o.program, o.conditions, o.batch_size, o.pattern, o.loss)
-WHERE o.seeds > 1 AND (o.kind = 'common' OR o.scored > coalesce(c.scored, 0))
-ORDER BY o.task, o.images, o.batch_size, o.pattern, o.loss, o.name, o.conditions, o.kind
+    task,
+    name,
+    images,
+    batch_size,
+    pattern,
+    loss,
+    kind,
+    seeds,
+    networks,
+    kendall_mean,
+    kendall_deviation,
+    kendall_lowest,
+    kendall_highest
+FROM over_seeds
+QUALIFY
+    seeds > 1
+    AND (kind = 'common' OR scored > coalesce(max(scored) FILTER (kind = 'common') OVER (
+        PARTITION BY task, program, conditions, batch_size, pattern, loss
+    ), 0))
+ORDER BY task, images, batch_size, pattern, loss, name, conditions, kind

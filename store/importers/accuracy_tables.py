@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from zcsr.errors import InputError
 from zcsr.spaces import SearchSpace, dataset_shape, get_space
-from zcsr.store.importers.user_tables import Cell, ImportReport, check_column, number, read_table, taken_cells
+from zcsr.store.importers.user_tables import (
+    Cell,
+    ImportReport,
+    check_column,
+    number,
+    read_table,
+    source_name,
+    taken_cells,
+)
 from zcsr.store.kept.accuracies import EMPTY, check_name, replace_accuracies, why_refused
 from zcsr.store.kept.store import Store
 
@@ -49,7 +56,7 @@ def import_accuracies(
     good, skipped = taken_cells(table, cells, "rows", EMPTY, skip_bad)
     if not good:
         raise InputError(f"{table} has no accuracy to import in column {accuracy_column!r} ({len(cells)} rows)")
-    source = re.sub(r"[^A-Za-z0-9_.-]+", "_", table.stem).lstrip(".") or "table"
+    source = source_name(table.stem, otherwise="table")
     rows = [(space, dataset, metric, cell.arch, cell.key, cell.value, source) for cell in good]
     replace_accuracies(store, rows, source)
     return ImportReport(len(good), skipped)

@@ -7,20 +7,17 @@ arch, score (NaN and infinities as published). Importing the same file again cha
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, get_args
-
-import polars as pl
 
 from zcsr.engine.job import Progress, silent
 from zcsr.errors import InputError
 from zcsr.spaces import get_space
 from zcsr.store.importers import nats_files, nds_files, suitezero_files
 from zcsr.store.importers.nats_files import Trial
-from zcsr.store.importers.user_tables import ImportReport
+from zcsr.store.importers.user_tables import ImportReport, source_name
 from zcsr.store.kept import accuracies
 from zcsr.store.kept.accuracies import install_accuracies
 from zcsr.store.kept.atomic import write_parquet
@@ -83,7 +80,7 @@ def _kind(path: Path, kind: str) -> str:
 
 def _found_kind(path: Path) -> str | None:
     if path.is_dir():
-        return "nats" if nats_files.is_folder(path) else None
+        return "nats" if (path / nats_files.META).is_file() else None
     if path.suffix.lower() == ".pth":
         return "nasbench201"
     if path.suffix.lower() == ".json":
@@ -128,7 +125,9 @@ def _import_trials(store: Store, path: Path, space: str, trials: Iterable[Trial]
             skipped[problem] += 1
     if not taken:
         raise InputError(f"{path} has no accuracy to import{_reasons(skipped)}")
-    install_accuracies(store, _frame(space, taken, source_of(path)), source_of(path))
+    source = _source(path)
+    rows = [(space, *key, accuracy, source) for key, accuracy in taken.items()]
+    install_accuracies(store, frame_of(accuracies.SCHEMA, rows), source)
     return ImportReport(len(taken), dict(skipped))
 
 
@@ -162,13 +161,8 @@ def _reasons(skipped: Counter[str]) -> str:
     return "".join(f"; {count} skipped: {reason}" for reason, count in skipped.most_common(3))
 
 
-def _frame(space: str, taken: dict[tuple[str, str, str, int], float], source: str) -> pl.DataFrame:
-    rows = [(space, *key, accuracy, source) for key, accuracy in taken.items()]
-    return frame_of(accuracies.SCHEMA, rows)
-
-
 def _import_proxies(store: Store, path: Path) -> ImportReport:
-    source = source_of(path)
+    source = _source(path)
     taken = []
     skipped: Counter[str] = Counter()
     for dataset, proxy, arch, score, problem in suitezero_files.read(path):
@@ -185,7 +179,5 @@ def _import_proxies(store: Store, path: Path) -> ImportReport:
     return ImportReport(len(taken), dict(skipped))
 
 
-def source_of(path: Path) -> str:
-    """What the store calls the origin of a file's rows."""
-    name = path.resolve().name if path.is_dir() else path.stem
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip(".") or "benchmark"
+def _source(path: Path) -> str:
+    return source_name(path.resolve().name if path.is_dir() else path.stem, otherwise="benchmark")

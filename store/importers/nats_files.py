@@ -54,11 +54,6 @@ class Trial:
     problem: str | None = None
 
 
-def is_folder(path: Path) -> bool:
-    """Whether a folder is one of NATS-Bench."""
-    return (path / META).is_file()
-
-
 def read_folder(path: Path, epochs: int | None, progress: Progress) -> Iterator[Trial]:
     """The trials of a folder of NATS-Bench, one file in memory at a time; InputError for another form."""
     archs = _archs(_unpacked(path / META), path / META)
@@ -151,7 +146,8 @@ def _trials(arch: str, records: Any, epochs: int | None, file: Path) -> Iterator
         raise InputError(f"{file} has no record of a training of {arch!r}, under its number of epochs")
     wanted = max(lengths) if epochs is None else epochs
     if wanted not in lengths:
-        yield Trial(arch, "", "", 0, 0.0, f"{NO_RECORD}: its lengths are {_listed(lengths)} epochs")
+        listed = ", ".join(map(str, sorted(lengths)))
+        yield Trial(arch, "", "", 0, 0.0, f"{NO_RECORD}: its lengths are {listed} epochs")
         return
     suffix = "" if epochs is None or epochs == max(lengths) else f"_{epochs}"
     for key, trial in _dict(lengths[wanted], "all_results", file).items():
@@ -161,8 +157,7 @@ def _trials(arch: str, records: Any, epochs: int | None, file: Path) -> Iterator
         last = (ran if type(ran) is int else wanted) - 1
         for (theirs, images), (dataset, metric) in _TAKEN.items():
             if theirs == key[0]:
-                accuracy = accuracies.get(f"{images}@{last}")
-                value = _percent(accuracy)
+                value = _percent(accuracies.get(f"{images}@{last}"))
                 problem = NO_ACCURACY if value is None else None
                 yield Trial(arch, dataset, metric + suffix, key[1], value or 0.0, problem)
 
@@ -178,10 +173,6 @@ def _length(key: object) -> int | None:
     if isinstance(key, str):
         return _OLD_LENGTHS.get(key) or (int(key) if key.isascii() and key.isdigit() and len(key) < 6 else None)
     return None
-
-
-def _listed(lengths: Mapping[int, Any]) -> str:
-    return ", ".join(map(str, sorted(lengths)))
 
 
 def _dict(parent: Any, key: str, file: Path) -> dict[Any, Any]:
@@ -222,8 +213,6 @@ def _split(key: Any) -> tuple[str, int]:
 
 _SHRINKING: Mapping[str, Shrink] = {
     "eval_acc1es": _last_epoch_only,
-    **dict.fromkeys(
-        ("train_acc1es", "train_acc5es", "train_losses", "train_times", "eval_losses", "eval_times"), _cleared
-    ),
-    **dict.fromkeys(("latency", "arch_config"), _cleared),
+    **dict.fromkeys(("train_acc1es", "train_acc5es", "train_losses", "train_times"), _cleared),
+    **dict.fromkeys(("eval_losses", "eval_times", "latency", "arch_config"), _cleared),
 }

@@ -9,10 +9,12 @@ nothing of the file is ever called.
 from __future__ import annotations
 
 import codecs
+import io
 import math
-import struct
+import pickletools
 from array import array
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
 from typing import Any
@@ -26,13 +28,8 @@ from zcsr.errors import InputError
 Shrink = Callable[[Any], None]
 """Takes out of a container, in place, what is not needed of it."""
 
-_FLOAT = struct.Struct(">d").unpack_from
-_INT = struct.Struct("<i").unpack_from
-_SHORT = struct.Struct("<H").unpack_from
-_LENGTH = struct.Struct("<I").unpack_from
-_LONG_LENGTH = struct.Struct("<Q").unpack_from
 _NUMBERS = frozenset({"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"})
-_NO_TEXT = -1
+_KEYS = frozenset({str, int, float, bool, bytes, type(None)})
 _NOTHING = -(1 << 62)
 _MOST_NUMBERED_AHEAD = 1 << 20
 """Objects whose numbers may be missing, as in pickles that were made smaller; each takes eight bytes."""
@@ -45,31 +42,26 @@ class _Refused(Exception):
     """The pickle asks for something that is not admitted."""
 
 
+@dataclass(slots=True)
 class _Name:
     """One of the few names that a pickle may bring up; what they do is `_reduced`."""
 
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
+    name: str
 
 
+@dataclass(slots=True)
 class _Dtype:
     """A number type under construction."""
 
-    __slots__ = ("code", "order")
-
-    def __init__(self, code: str) -> None:
-        self.code, self.order = code, "<"
+    code: str
+    order: str = "<"
 
 
+@dataclass(slots=True)
 class _Array:
     """An array under construction."""
 
-    __slots__ = ("array",)
-
-    def __init__(self) -> None:
-        self.array: npt.NDArray[Any] | None = None
+    array: npt.NDArray[Any] | None = None
 
 
 _ALWAYS: Mapping[tuple[str, str], str] = {("numpy", "dtype"): "dtype", ("_codecs", "encode"): "encode"}
@@ -120,170 +112,81 @@ class PickleReader:
         arrays: bool = False,
         progress: Progress = silent,
     ) -> None:
-        self.position = position
         self._data, self._name, self._progress = data, name, progress
+        self._stream: Any = io.BytesIO(data) if isinstance(data, bytes) else data
+        self._stream.seek(position)
         self._arrays = arrays
         self._shrinking = shrinking or {}
 
     def read(self) -> Any:
         """The next value; InputError when it is no readable pickle or asks for anything but plain data."""
+        self._stack: list[Any] = []
+        self._marks: list[int] = []  # how much lies on the stack below each
+        self._memo = array("q")  # where a text begins, or -1 - n for the n-th of `kept`
+        self._kept: list[Any] = []
         try:
             value = self._run()
             return _finished(value, {}, 0) if self._arrays else value
         except _Refused as error:
             kinds = "text, numbers and arrays of numbers" if self._arrays else "text and numbers"
             raise InputError(f"{self._name} is not read: {error}; only plain containers, {kinds} are") from error
-        except (IndexError, struct.error, TypeError, ValueError, OverflowError) as error:
+        except (IndexError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{self._name} is no readable pickle: {error or type(error).__name__}") from error
 
-    def _run(self) -> Any:  # one loop, because a call for each of a billion instructions takes hours
-        data, at, end = self._data, self.position, len(self._data)
-        stack: list[Any] = []
-        marks: list[int] = []
-        memo = array("q")  # where a text begins, or -1 - n for the n-th of `kept`
-        kept: list[Any] = []
-        text_at = _NO_TEXT
-        reported = at
-        while True:
-            code = data[at]
-            at += 1
-            if code == 0x47:  # BINFLOAT
-                stack.append(_FLOAT(data, at)[0])
-                at += 8
-            elif code == 0x4B:  # BININT1
-                stack.append(data[at])
-                at += 1
-            elif code in _TEXTS:
-                text_at = at - 1
-                value, at = _text(data, text_at)
-                stack.append(value)
-            elif code in (0x71, 0x72, 0x94, 0x70):  # BINPUT, LONG_BINPUT, MEMOIZE, PUT
-                if code == 0x71:
-                    index, at = data[at], at + 1
-                elif code == 0x72:
-                    index, at = _LENGTH(data, at)[0], at + 4
-                elif code == 0x94:
-                    index = len(memo)
-                else:
-                    line, at = _line(data, at)
-                    index = int(line)
-                if text_at == _NO_TEXT:
-                    where = -1 - len(kept)
-                    kept.append(stack[-1])
-                else:
-                    where = text_at
-                _put(memo, index, where)
-            elif code in (0x68, 0x6A, 0x67):  # BINGET, LONG_BINGET, GET
-                if code == 0x68:
-                    index, at = data[at], at + 1
-                elif code == 0x6A:
-                    index, at = _LENGTH(data, at)[0], at + 4
-                else:
-                    line, at = _line(data, at)
-                    index = int(line)
-                where = memo[index]
-                stack.append(kept[-1 - where] if where < 0 else _text(data, where)[0])
-            elif code == 0x28:  # MARK
-                marks.append(len(stack))
-            elif code in (0x75, 0x73, 0x64):  # SETITEMS, SETITEM, DICT
-                begin = len(stack) - 2 if code == 0x73 else marks.pop()
-                if code == 0x64:
-                    stack.insert(begin, {})
-                    begin += 1
-                self._set_items(stack, begin)
-                if at - reported > 1 << 22:
-                    reported = at
-                    self._progress(at, end)
-            elif code == 0x2E:  # STOP
-                self.position = at
-                return stack.pop()
+    def _run(self) -> Any:  # does what it can without a call: there are a billion instructions in a file
+        stream, read, push = self._stream, self._stream.read, self._stack.append
+        self._previous = at = reported = stream.tell()
+        while code := read(1):
+            if code == b".":
+                return self._stack.pop()
+            name, argument, is_value = _INSTRUCTIONS.get(code) or (repr(code.decode("latin-1")), None, False)
+            value = argument(stream) if argument else None
+            if is_value:
+                push(value)
             else:
-                at = self._step(code, at, stack, marks)
-            if code not in _TEXTS:
-                text_at = _NO_TEXT
+                self._carry_out(name, value)
+            self._previous, at = at, stream.tell()
+            if at - reported > 1 << 22:
+                reported = at
+                self._progress(at, len(self._data))
+        raise ValueError("it ends too early")
 
-    def _set_items(self, stack: list[Any], begin: int) -> None:
-        target = _of_type(stack[begin - 1], dict)
-        items = stack[begin:]
-        del stack[begin:]
+    def _popped(self, count: int | None = None) -> list[Any]:
+        """So many values from the top of the stack, or all above the last mark, which goes with them."""
+        begin = self._marks.pop() if count is None else len(self._stack) - count
+        if begin < 0:
+            raise ValueError("it takes more values than there are")
+        values = self._stack[begin:]
+        del self._stack[begin:]
+        return values
+
+    def _put(self, index: int) -> None:
+        memo, there = self._memo, len(self._memo)
+        if not 0 <= index <= max(there + 1, _MOST_NUMBERED_AHEAD):  # Python 2 counts from 1
+            raise _Refused("it numbers its objects beyond their count")
+        memo.extend([_NOTHING] * (index + 1 - there))
+        if self._data[self._previous] in _TEXTS:
+            memo[index] = self._previous
+        else:
+            memo[index] = -1 - len(self._kept)
+            self._kept.append(self._stack[-1])
+
+    def _got(self, index: int) -> Any:
+        where = self._memo[index]
+        if where < 0:
+            return self._kept[-1 - where]
+        here = self._stream.tell()
+        self._stream.seek(where + 1)
+        text = _TEXTS[self._data[where]](self._stream)
+        self._stream.seek(here)
+        return text
+
+    def _set_items(self, items: list[Any]) -> None:
+        target = _of_type(self._stack[-1], dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) is str and key in self._shrinking:
                 self._shrinking[key](value)
             target[key if type(key) is str or type(key) is int else _plain_key(key)] = value
-
-    def _step(self, code: int, at: int, stack: list[Any], marks: list[int]) -> int:
-        """Carry out an instruction that is rarer than those of `_run`; returns where the next one is."""
-        data = self._data
-        if code in _CONSTANTS:
-            stack.append(_CONSTANTS[code])
-        elif code in _EMPTY:
-            stack.append(_EMPTY[code]())
-        elif code == 0x4A:  # BININT
-            stack.append(_INT(data, at)[0])
-            at += 4
-        elif code == 0x4D:  # BININT2
-            stack.append(_SHORT(data, at)[0])
-            at += 2
-        elif code in (0x8A, 0x8B):  # LONG1, LONG4
-            size, at = _size(data, at, 1 if code == 0x8A else 4)
-            stack.append(int.from_bytes(_slice(data, at, size), "little", signed=True))
-            at += size
-        elif code in _BYTES:
-            size, at = _size(data, at, _BYTES[code])
-            content = _slice(data, at, size)
-            stack.append(bytearray(content) if code == 0x96 else content)
-            at += size
-        elif code in _LINES:
-            line, at = _line(data, at)
-            stack.append(_LINES[code](line))
-        elif code == 0x30:  # POP
-            (marks if marks and marks[-1] == len(stack) else stack).pop()
-        elif code == 0x31:  # POP_MARK
-            del stack[marks.pop() :]
-        elif code == 0x32:  # DUP
-            stack.append(stack[-1])
-        elif code in (0x85, 0x86, 0x87):  # TUPLE1, TUPLE2, TUPLE3
-            _close(stack, len(stack) - (code - 0x84), tuple)
-        elif code == 0x74:  # TUPLE
-            _close(stack, marks.pop(), tuple)
-        elif code == 0x6C:  # LIST
-            _close(stack, marks.pop(), list)
-        elif code == 0x91:  # FROZENSET
-            _close(stack, marks.pop(), lambda items: frozenset(map(_plain_key, items)))
-        elif code in (0x61, 0x65):  # APPEND, APPENDS
-            begin = marks.pop() if code == 0x65 else len(stack) - 1
-            items = stack[begin:]
-            del stack[begin:]
-            _of_type(stack[-1], list).extend(items)
-        elif code == 0x90:  # ADDITEMS
-            begin = marks.pop()
-            items = stack[begin:]
-            del stack[begin:]
-            _of_type(stack[-1], set).update(map(_plain_key, items))
-        elif code == 0x80:  # PROTO
-            if data[at] > 5:
-                raise _Refused(f"it is written in protocol {data[at]}")
-            at += 1
-        elif code == 0x95:  # FRAME
-            at += 8
-        elif code == 0x63:  # GLOBAL
-            module, at = _line(data, at)
-            name, at = _line(data, at)
-            stack.append(self._named(module, name))
-        elif code == 0x93:  # STACK_GLOBAL
-            module, name = stack[-2:]
-            stack[-2:] = [self._named(module, name)]
-        elif code == 0x52:  # REDUCE
-            arguments = stack.pop()
-            stack[-1] = _reduced(stack[-1], arguments)
-        elif code == 0x62:  # BUILD
-            state = stack.pop()
-            _build(stack[-1], state)
-        elif code in (0x50, 0x51):  # PERSID, BINPERSID
-            raise _Refused("it refers to something outside of it, as trained weights do")
-        else:
-            raise _Refused(f"it has the instruction {chr(code)!r}")
-        return at
 
     def _named(self, module: Any, name: Any) -> _Name:
         admitted = _ADMITTED_WITH_ARRAYS if self._arrays else _ADMITTED
@@ -292,76 +195,100 @@ class PickleReader:
             raise _Refused(f"it asks for {module}.{name}")
         return _Name(found)
 
+    def _carry_out(self, name: str, value: Any) -> None:
+        """Carry out an instruction that does more than to push what is read with it."""
+        match name:
+            case "MARK":
+                self._marks.append(len(self._stack))
+            case "PUT" | "BINPUT" | "LONG_BINPUT":
+                self._put(value)
+            case "MEMOIZE":
+                self._put(len(self._memo))
+            case "GET" | "BINGET" | "LONG_BINGET":
+                self._stack.append(self._got(value))
+            case "SETITEM":
+                self._set_items(self._popped(2))
+            case "SETITEMS":
+                self._set_items(self._popped())
+            case "DICT":
+                items = self._popped()
+                self._stack.append({})
+                self._set_items(items)
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                self._stack.append(tuple(self._popped(int(name[-1]))))
+            case "TUPLE":
+                self._stack.append(tuple(self._popped()))
+            case "LIST":
+                self._stack.append(self._popped())
+            case "FROZENSET":
+                self._stack.append(frozenset(map(_plain_key, self._popped())))
+            case "APPEND" | "APPENDS":
+                items = self._popped(1 if name == "APPEND" else None)
+                _of_type(self._stack[-1], list).extend(items)
+            case "ADDITEMS":
+                items = self._popped()
+                _of_type(self._stack[-1], set).update(map(_plain_key, items))
+            case "POP":
+                (self._marks if self._marks and self._marks[-1] == len(self._stack) else self._stack).pop()
+            case "POP_MARK":
+                self._popped()
+            case "DUP":
+                self._stack.append(self._stack[-1])
+            case "GLOBAL":
+                self._stack.append(self._named(*value.split(" ", 1)))
+            case "STACK_GLOBAL":
+                self._stack.append(self._named(*self._popped(2)))
+            case "REDUCE":
+                self._stack.append(_reduced(*self._popped(2)))
+            case "BUILD":
+                (state,) = self._popped(1)
+                _build(self._stack[-1], state)
+            case "PROTO" if value > 5:
+                raise _Refused(f"it is written in protocol {value}")
+            case "PROTO" | "FRAME":
+                pass
+            case "PERSID" | "BINPERSID":
+                raise _Refused("it refers to something outside of it, as trained weights do")
+            case _:
+                raise _Refused(f"it has the instruction {name}")
 
-_CONSTANTS: Mapping[int, Any] = {0x4E: None, 0x88: True, 0x89: False, 0x29: ()}
-_EMPTY: Mapping[int, Callable[[], Any]] = {0x5D: list, 0x7D: dict, 0x8F: set}
-_KEYS = frozenset({str, int, float, bool, bytes, type(None)})
-# Instructions that carry text or bytes, and how many bytes say how long these are.
-_TEXTS: Mapping[int, int] = {0x58: 4, 0x8C: 1, 0x8D: 8}
-_BYTES: Mapping[int, int] = {0x42: 4, 0x43: 1, 0x8E: 8, 0x54: 4, 0x55: 1, 0x96: 8}
 
+_Reader = Callable[[Any], Any]
 
-def _text(data: bytes | mmap, at: int) -> tuple[str, int]:
-    """The text whose instruction is at a position, and the position after it."""
-    size, begin = _size(data, at + 1, _TEXTS[data[at]])
-    return _slice(data, begin, size).decode("utf-8", "surrogatepass"), begin + size
-
-
-def _size(data: bytes | mmap, at: int, width: int) -> tuple[int, int]:
-    if width == 1:
-        return data[at], at + 1
-    return (_LENGTH if width == 4 else _LONG_LENGTH)(data, at)[0], at + width
-
-
-def _slice(data: bytes | mmap, begin: int, size: int) -> bytes:
-    if begin + size > len(data):
-        raise ValueError("it ends too early")
-    return data[begin : begin + size]
-
-
-def _line(data: bytes | mmap, at: int) -> tuple[str, int]:
-    end = data.find(b"\n", at)
-    if end < 0:
-        raise ValueError("it has a line without an end")
-    return data[at:end].decode("latin-1"), end + 1
-
-
-def _whole(line: str) -> int | bool:
-    return line == "01" if line in ("00", "01") else int(line, 0)
-
-
-def _quoted(line: str) -> bytes:
-    if len(line) < 2 or line[0] != line[-1] or line[0] not in "'\"":
-        raise ValueError("it has a text without quotes")
-    return codecs.escape_decode(line[1:-1].encode("latin-1"))[0]
-
-
-def _unicode(line: str) -> str:
-    return line.encode("latin-1").decode("raw-unicode-escape")
-
-
-# Instructions of the oldest protocol, whose value is a line of text: INT, LONG, FLOAT, STRING, UNICODE.
-_LINES: Mapping[int, Callable[[str], Any]] = {
-    0x49: _whole,
-    0x4C: lambda line: int(line.removesuffix("L"), 0),
-    0x46: float,
-    0x53: _quoted,
-    0x56: _unicode,
+_OWN_READERS: Mapping[str, _Reader] = {
+    "NONE": lambda _: None,
+    "NEWTRUE": lambda _: True,
+    "NEWFALSE": lambda _: False,
+    "EMPTY_TUPLE": lambda _: (),
+    "EMPTY_LIST": lambda _: [],
+    "EMPTY_DICT": lambda _: {},
+    "EMPTY_SET": lambda _: set(),
+    # Text written by Python 2, of which pickletools makes str
+    "STRING": lambda stream: codecs.escape_decode(pickletools.read_stringnl(stream, decode=False))[0],
+    "BINSTRING": pickletools.read_bytes4,
+    "SHORT_BINSTRING": pickletools.read_bytes1,
 }
+_VALUES = {
+    *_OWN_READERS,
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+}
+_INSTRUCTIONS: Mapping[bytes, tuple[str, _Reader | None, bool]] = {
+    one.code.encode("latin-1"): (
+        one.name,
+        _OWN_READERS.get(one.name, one.arg.reader if one.arg else None),
+        one.name in _VALUES,
+    )
+    for one in pickletools.opcodes
+}
+"""By its byte, the name of an instruction, what reads its argument, and whether it only pushes that."""
 
-
-def _put(memo: array[int], index: int, where: int) -> None:
-    if not 0 <= index <= max(len(memo) + 1, _MOST_NUMBERED_AHEAD):  # Python 2 counts from 1
-        raise _Refused("it numbers its objects beyond their count")
-    while len(memo) <= index:
-        memo.append(_NOTHING)
-    memo[index] = where
-
-
-def _close(stack: list[Any], begin: int, container: Callable[[list[Any]], Any]) -> None:
-    if begin < 0:
-        raise ValueError("it takes more values than there are")
-    stack[begin:] = [container(stack[begin:])]
+_TEXTS: Mapping[int, _Reader] = {
+    ord("X"): pickletools.read_unicodestring4,
+    0x8C: pickletools.read_unicodestring1,
+    0x8D: pickletools.read_unicodestring8,
+}
 
 
 def _plain_key(key: Any) -> Any:

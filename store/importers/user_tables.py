@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,11 @@ def check_column(table: Path, frame: pl.DataFrame, column: str) -> None:
         return
     suggestion = nearest(column, frame.columns)
     raise InputError(f"{table} has no column {column!r}: it has {', '.join(frame.columns)}{suggestion}")
+
+
+def source_name(name: str, otherwise: str) -> str:
+    """What the store calls the origin of rows from a file of that name; `otherwise` where nothing of it is left."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip(".") or otherwise
 
 
 def number(value: Any) -> float | None:
