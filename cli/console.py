@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rich import progress as rich_progress
 from rich.console import Console
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from zcsr.engine.job import Progress
+from zcsr.engine.job import Progress
 
 PLAIN_EVERY_SECONDS = 5.0
 NEVER_WRAP = 100_000

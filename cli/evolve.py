@@ -16,12 +16,12 @@ from zcsr.cli.groups import Later, option, with_options
 from zcsr.cli.options import Conditions, ImagesOption, Place, Work, parse_task
 from zcsr.cli.query import print_named
 from zcsr.cli.resume import check_same_search, space_flags
+from zcsr.cost.meter import Meter
 from zcsr.evolve.config import EvolveConfig
+from zcsr.store import Store
 
 if TYPE_CHECKING:
-    from zcsr.cost.meter import Meter
     from zcsr.store.jobs.experiment import Experiment, TaskRequest
-    from zcsr.store.kept.store import Store
 
 
 @with_options

@@ -12,16 +12,17 @@ from zcsr.cli.console import data, progress, say
 from zcsr.cli.costs import measured
 from zcsr.cli.failures import interruptible, writing
 from zcsr.cli.groups import option, with_options
-from zcsr.cli.options import FootprintOption, ImagesOption, Place, WorkersOption, parse_task, worker_count
+from zcsr.cli.options import FootprintOption, ImagesOption, Place, WorkersOption, parse_task
 from zcsr.cli.programs import ProgramArgument, read_program
 from zcsr.cli.tables import print_rows
 from zcsr.cost.footprint import Footprint
+from zcsr.engine.workers import available_workers
+from zcsr.store import Store, default_root
 
 if TYPE_CHECKING:
     from zcsr.insight.readings import NetworkReading
     from zcsr.language.program import Program
     from zcsr.reports.program_page import Explanation
-    from zcsr.store import Store
 
 NETWORKS = 20
 
@@ -52,9 +53,9 @@ def explain(
     if task is None or opened is None:
         explanation = explain_program(given, opened, None, command)
     else:
-        cost = measured(opened, "explain", program=given.id, tasks=[task], workers=worker_count(workers))
-        with cost:
-            reading = _reading(opened, given, task, images, networks, workers)
+        count = workers or available_workers()
+        with measured(opened, "explain", program=given.id, tasks=[task], workers=count):
+            reading = _reading(opened, given, task, images, networks, count)
             explanation = explain_program(given, opened, reading, command)
         explanation = replace(explanation, cost=read_cost(opened, reckoned, program=given.id))
     if out is None:
@@ -66,8 +67,6 @@ def explain(
 
 def _store(place: Place, needed: bool) -> Store | None:
     """The store; None, with a word about it, where no one named it and there is none."""
-    from zcsr.store import default_root
-
     if needed:
         return place.open(create=True)
     if place.store is None and not default_root().exists():
@@ -77,15 +76,13 @@ def _store(place: Place, needed: bool) -> Store | None:
 
 
 def _reading(
-    store: Store, program: Program, task: str, images: str | None, networks: int, workers: int | None
+    store: Store, program: Program, task: str, images: str | None, networks: int, workers: int
 ) -> NetworkReading:
     from zcsr.store.jobs.explaining import networks_of_task
 
     space, dataset = parse_task(task)
     with interruptible("nothing is kept of it"), progress("looking at", "networks") as tell:
-        return networks_of_task(
-            store, program, space, dataset, images or dataset, networks, worker_count(workers), tell
-        )
+        return networks_of_task(store, program, space, dataset, images or dataset, networks, workers, tell)
 
 
 def _command(

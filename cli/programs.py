@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,8 +33,9 @@ class MeasureOptions:
         return [read_program(text, store) for text in self.program or ()]
 
     def proxies(self) -> tuple[str, ...]:
-        """Return the names of the known proxies."""
-        return proxies_named(self.proxy or ())
+        """Return the names of the known proxies, each once; all of them for "all"."""
+        given = self.proxy or ()
+        return tuple(dict.fromkeys(proxy_names() if "all" in given else given))
 
 
 def read_program(given: str, store: Path | None) -> Program:
@@ -55,14 +55,8 @@ def read_program(given: str, store: Path | None) -> Program:
     return from_json(text) if text.lstrip().startswith(("{", "[")) else _found(text, store)
 
 
-def proxies_named(given: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the known proxies that an option names, each once; all of them for "all"."""
-    return tuple(dict.fromkeys(proxy_names() if "all" in given else given))
-
-
 def _found(text: str, store: Path | None) -> Program:
     from zcsr.language.named_programs import UnknownId, find_program
-    from zcsr.proxies import proxy_names
 
     try:
         return find_program(text, proxy_names())
