@@ -21,7 +21,6 @@ from zcsr.cli.train import train
 
 app = typer.Typer(
     name="zcsr",
-    help="Discover zero-cost proxies: formulas that rank untrained networks by how accurate they will be.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

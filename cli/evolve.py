@@ -90,8 +90,11 @@ def _run(experiment: Experiment, meter: Meter | None) -> None:
     """Do what the run still lacks."""
     with _interruptible(experiment), measured_run(experiment, "evolve", meter):
         _announce(experiment)
+        with progress("collecting", "networks") as tell:
+            experiment.collect(tell)
         _search(experiment)
-        _test(experiment)
+        with progress("testing", "networks") as tell:
+            experiment.test([finalist.program for finalist in experiment.finalists()], tell)
         experiment.finish()
 
 
@@ -117,17 +120,9 @@ def _announce(experiment: Experiment) -> None:
 def _search(experiment: Experiment) -> None:
     from zcsr.cli.display import EvolveDisplay
 
-    with progress("collecting", "networks") as tell:
-        experiment.collect(tell)
     with EvolveDisplay(talk(), experiment.config, experiment.run.name, experiment.known()) as display:
         for generation in experiment.generations(display.observe):
             display.update(generation)
-
-
-def _test(experiment: Experiment) -> None:
-    programs = [finalist.program for finalist in experiment.finalists()]
-    with progress("testing", "networks") as tell:
-        experiment.test(programs, tell)
 
 
 def _show(experiment: Experiment, written: bool) -> None:

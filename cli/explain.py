@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+from rich.text import Text
 
 from zcsr.cli.console import data, progress, say
 from zcsr.cli.costs import measured
@@ -20,6 +22,8 @@ from zcsr.engine.workers import available_workers
 from zcsr.store import Store, default_root
 
 if TYPE_CHECKING:
+    import polars
+
     from zcsr.insight.readings import NetworkReading
     from zcsr.language.program import Program
     from zcsr.reports.program_page import Explanation
@@ -99,49 +103,36 @@ def _command(
 
 
 def _print(explanation: Explanation) -> None:
-    from rich.text import Text
+    console = data()
+    for heading, shown in _sections(explanation):
+        if heading:
+            console.print(Text(f"\n{heading}", style="bold"))
+        for one in shown:
+            if isinstance(one, str):
+                console.print(Text(one))
+            else:
+                print_rows(one)
 
+
+def _sections(explanation: Explanation) -> Iterator[tuple[str, Iterable[str | polars.DataFrame]]]:
+    """Headings with the lines and tables below them; first what stands above all of them."""
     from zcsr.reports import program_page as parts
 
-    console = data()
-
-    def head(text: str) -> None:
-        console.print(Text(f"\n{text}", style="bold"))
-
-    def line(text: str) -> None:
-        console.print(Text(text))
-
-    formula = explanation.formula
-    line(str(formula.program))
-    if formula.simplified != formula.program:
-        line(f"= {formula.simplified}")
-        for rule in formula.rules:
-            line(f"  because {rule}")
-    line(f"  {formula.program.to_scalar} of the value an instance, {formula.program.aggregation} over instances")
-    head("Tree")
-    for one in formula.tree:
-        line(one)
-    head("LaTeX")
-    line(formula.latex)
-    head("Tensors")
-    print_rows(console, parts.tensors_table(formula))
-    line(parts.inputs_line(formula))
-    head("The same by another name")
-    for twin in explanation.named:
-        line(f"{twin.name}: {twin.reason}")
-    if explanation.archived is not None and not explanation.archived.frame.is_empty():
-        print_rows(console, explanation.archived.frame.head(parts.SHOWN_TWINS))
-    elif not explanation.named:
-        line("none known")
-    head("For standard normal tensors")
-    for trend in parts.trend_lines(explanation.responses):
-        line(trend)
+    formula, networks, archived = explanation.formula, explanation.networks, explanation.archived
+    shorter = [f"= {formula.simplified}", *(f"  because {rule}" for rule in formula.rules)]
+    steps = f"  {formula.program.to_scalar} of the value an instance, {formula.program.aggregation} over instances"
+    yield "", [str(formula.program), *(shorter if formula.simplified != formula.program else []), steps]
+    yield "Tree", formula.tree
+    yield "LaTeX", [formula.latex]
+    yield "Tensors", [parts.tensors_table(formula), parts.inputs_line(formula)]
+    named = [f"{twin.name}: {twin.reason}" for twin in explanation.named]
+    if archived is not None and not archived.frame.is_empty():
+        yield "The same by another name", [*named, archived.frame.head(parts.SHOWN_TWINS)]
+    else:
+        yield "The same by another name", named or ["none known"]
     frame = parts.responses_table(explanation.responses)
-    if not frame.is_empty():
-        line("")
-        print_rows(console, frame)
-    if explanation.networks is not None:
-        head(f"On {len(explanation.networks.archs)} networks of {explanation.networks.space}")
-        print_rows(console, parts.agreements_table(explanation.networks))
-        line("")
-        print_rows(console, parts.depth_table(explanation.networks))
+    trends = parts.trend_lines(explanation.responses)
+    yield "For standard normal tensors", trends if frame.is_empty() else [*trends, "", frame]
+    if networks is not None:
+        tables = [parts.agreements_table(networks), "", parts.depth_table(networks)]
+        yield f"On {len(networks.archs)} networks of {networks.space}", tables

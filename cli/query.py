@@ -123,7 +123,7 @@ def print_as(output_format: str, frame: polars.DataFrame, limit: int) -> None:
     if output_format != "table":
         sys.stdout.write(_text(frame, output_format))
         return
-    print_rows(data(), frame.head(limit))
+    print_rows(frame.head(limit))
     if frame.height > limit:
         say(f"{limit} of {frame.height:,} rows shown; --limit shows more, --format csv all")
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from zcsr import proxies as known
 from zcsr.cli.console import data
 from zcsr.cli.options import Place, SpaceFileOption
-from zcsr.cli.tables import Column, layout
+from zcsr.cli.tables import Column, print_columns
 from zcsr.spaces import SearchSpace, get_space, space_names, space_size
 
 
@@ -63,6 +63,5 @@ def proxies() -> None:
 
 
 def _print(names: tuple[str, ...], rows: Iterable[tuple[str, ...]], numeric: Collection[str] = ()) -> None:
-    console = data()
     cells = zip(names, zip(*rows, strict=True), strict=True)
-    console.print(layout([Column(name, texts, name in numeric) for name, texts in cells], console.width))
+    print_columns([Column(name, texts, name in numeric) for name, texts in cells])

@@ -272,7 +272,5 @@ def evolve_correlations(page: RunPage) -> str:
 def cross_space(page: RunPage) -> str:
     """Kendall's tau of every tested program, a row each, on every task, a column each."""
     answer = page.ask("cross_space")
-    if answer.frame.is_empty():
-        return answer.shown()
     matrix = answer.frame.pivot("tested_on", index=["evolved_on", "program", "text"], values="kendall")
     return answer.showing(matrix).shown(SHORT | dict.fromkeys(page.tasks, decimals(3)))
