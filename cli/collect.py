@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from zcsr.cli.archs import Networks
 from zcsr.cli.console import data, progress, say
 from zcsr.cli.costs import measured
 from zcsr.cli.failures import interruptible
+from zcsr.cli.given import Networks
 from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import Conditions, DatasetArgument, ImagesOption, Place, SpaceArgument, WorkersOption
 from zcsr.engine.workers import available_workers

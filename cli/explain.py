@@ -13,9 +13,9 @@ from rich.text import Text
 from zcsr.cli.console import data, progress, say
 from zcsr.cli.costs import measured
 from zcsr.cli.failures import interruptible, writing
+from zcsr.cli.given import ProgramArgument, read_program
 from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import FootprintOption, ImagesOption, Place, WorkersOption, parse_task
-from zcsr.cli.programs import ProgramArgument, read_program
 from zcsr.cli.tables import print_rows
 from zcsr.cost.footprint import Footprint
 from zcsr.engine.workers import available_workers

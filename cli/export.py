@@ -6,9 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from zcsr.cli.failures import writing
+from zcsr.cli.given import ProgramArgument, read_program
 from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import OutFileOption, StoreOption, chosen_format
-from zcsr.cli.programs import ProgramArgument, read_program
 from zcsr.errors import InputError
 
 if TYPE_CHECKING:

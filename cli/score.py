@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zcsr.cli.console import say
+from zcsr.cli.given import MeasureOptions, read_program
 from zcsr.cli.groups import REQUIRED, option, with_options
 from zcsr.cli.options import Conditions, StoreOption, chosen_format, open_store
-from zcsr.cli.programs import MeasureOptions, read_program
 from zcsr.cli.query import print_as
 from zcsr.errors import InputError
 from zcsr.proxies import get_proxy

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zcsr.cli.archs import Networks
 from zcsr.cli.console import progress, say
 from zcsr.cli.costs import measured, measured_run
 from zcsr.cli.failures import interruptible
+from zcsr.cli.given import MeasureOptions, Networks
 from zcsr.cli.groups import Later, option, with_options
 from zcsr.cli.options import ImagesOption, Place, Work, parse_task
-from zcsr.cli.programs import MeasureOptions
 from zcsr.cli.query import print_named
 from zcsr.cost.meter import Meter
 from zcsr.errors import InputError

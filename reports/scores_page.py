@@ -267,15 +267,11 @@ def _comparison_table(answer: Answer) -> str:
         "networks",
         pl.col("non_finite").alias("not finite"),
     )
-    kept = [name for name in shown.columns if name in _ALWAYS or _says_something(shown[name])]
+    kept = [name for name in shown.columns if name in _ALWAYS or any(shown[name].drop_nulls() != 0)]
     return answer.showing(shown.select(kept)).shown(_NAMES | _COMPARED)
 
 
 _ALWAYS = ("name", "kendall", "95% interval", "top tenth", "spearman", "networks")
-
-
-def _says_something(column: pl.Series) -> bool:
-    return any(value not in (None, 0) for value in column)
 
 
 def _as_published(value: float | None) -> str:

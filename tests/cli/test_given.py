@@ -13,8 +13,7 @@ import pytest
 import store_samples as samples
 from commands import zcsr
 
-from zcsr.cli.archs import Networks
-from zcsr.cli.programs import MeasureOptions, read_program
+from zcsr.cli.given import MeasureOptions, Networks, read_program
 from zcsr.errors import InputError, nearest
 from zcsr.language.named_programs import find_program
 from zcsr.language.text import parse
