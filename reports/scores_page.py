@@ -267,7 +267,9 @@ def _comparison_table(answer: Answer) -> str:
         "networks",
         pl.col("non_finite").alias("not finite"),
     )
-    kept = [name for name in shown.columns if name in _ALWAYS or any(shown[name].drop_nulls() != 0)]
+    kept = [
+        name for name in shown.columns if name in _ALWAYS or any(value not in (None, 0) for value in shown[name])
+    ]
     return answer.showing(shown.select(kept)).shown(_NAMES | _COMPARED)
 
 
