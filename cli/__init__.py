@@ -26,10 +26,10 @@ def main() -> None:
 def _run() -> int:
     """Run the application and return the exit code, after one line on stderr where something went wrong."""
     from zcsr.cli.app import app
-    from zcsr.cli.failures import Failure, failure_of
+    from zcsr.cli.failures import failure_of
 
     try:
-        failure = Failure("interrupted", INTERRUPTED) if app(standalone_mode=False) == INTERRUPTED else None
+        failure = ("interrupted", INTERRUPTED) if app(standalone_mode=False) == INTERRUPTED else None
         sys.stdout.flush()
     except Exception as error:
         failure = failure_of(error)
@@ -37,8 +37,9 @@ def _run() -> int:
             raise
     if failure is None:
         return 0
-    print(f"zcsr: {failure.line}", file=sys.stderr)
-    return failure.exit_code
+    line, code = failure
+    print(f"zcsr: {line}", file=sys.stderr)
+    return code
 
 
 def _quiet_pipe() -> int:

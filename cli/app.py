@@ -11,35 +11,24 @@ from zcsr.cli.collect import collect
 from zcsr.cli.evolve import evolve
 from zcsr.cli.explain import explain
 from zcsr.cli.export import export
-from zcsr.cli.proxies import proxies
 from zcsr.cli.query import query
 from zcsr.cli.report import report
 from zcsr.cli.score import score
 from zcsr.cli.search import search
-from zcsr.cli.show import operations, spaces
+from zcsr.cli.show import operations, proxies, spaces
 from zcsr.cli.test import test
 from zcsr.cli.train import train
 
 app = typer.Typer(
     name="zcsr",
-    help="Discover zero-cost proxies: formulas that rank untrained networks by how accurate they will be.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(evolve)
-app.command()(collect)
-app.command()(test)
-app.command()(score)
-app.command()(search)
-app.command()(explain)
-app.command()(export)
-app.command()(train)
-app.command()(query)
-app.command()(report)
-app.command()(spaces)
-app.command()(operations)
-app.command()(proxies)
+for computing in (evolve, collect, test, score, search, explain, export, train):
+    app.command()(computing)
+for showing in (query, report, spaces, operations, proxies):
+    app.command()(showing)
 app.add_typer(imports.app, name="import")
 app.add_typer(store.app, name="store")
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from zcsr.cli.archs import Networks
 from zcsr.cli.console import data, progress, say
 from zcsr.cli.costs import measured
 from zcsr.cli.failures import interruptible
+from zcsr.cli.given import Networks
 from zcsr.cli.groups import option, with_options
-from zcsr.cli.options import (
-    Conditions,
-    DatasetArgument,
-    ImagesOption,
-    Place,
-    SpaceArgument,
-    WorkersOption,
-    worker_count,
-)
+from zcsr.cli.options import Conditions, DatasetArgument, ImagesOption, Place, SpaceArgument, WorkersOption
+from zcsr.engine.workers import available_workers
 from zcsr.spaces import get_space
 
 
@@ -44,7 +37,7 @@ def collect(
     )
     collection = Collection.of(space, dataset, images or dataset, statistics)
     opened = place.open_for([(space, dataset)], create=True)
-    count = worker_count(workers)
+    count = workers or available_workers()
     kept = interruptible("what is collected is kept, and the same command goes on with it")
     cost = measured(opened, "collect", tasks=[f"{space}:{dataset}"], collections=[collection.id], workers=count)
     with kept, cost, progress(f"collecting {space}:{dataset}", "networks") as tell:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rich import progress as rich_progress
 from rich.console import Console
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from zcsr.engine.job import Progress
+from zcsr.engine.job import Progress
 
 PLAIN_EVERY_SECONDS = 5.0
 NEVER_WRAP = 100_000
@@ -56,7 +54,7 @@ def progress(what: str, unit: str) -> Iterator[Progress]:
         with _bar(console, what, pace) as tell:
             yield tell
     else:
-        yield _Lines(console, what, pace)
+        yield _lines(console, what, pace)
 
 
 class Pace:
@@ -117,16 +115,15 @@ class _PaceColumn(rich_progress.ProgressColumn):
         return Text(self._pace.words(int(task.completed), total), no_wrap=True)
 
 
-class _Lines:
-    """Prints the first, the last, and between them one line every few seconds."""
+def _lines(console: Console, what: str, pace: Pace) -> Progress:
+    """What prints the first, the last, and between them one line every few seconds."""
+    last = -PLAIN_EVERY_SECONDS
 
-    def __init__(self, console: Console, what: str, pace: Pace) -> None:
-        self._console, self._what, self._pace = console, what, pace
-        self._last = -PLAIN_EVERY_SECONDS
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        words = pace.words(done, total)
+        if done >= total or pace.elapsed - last >= PLAIN_EVERY_SECONDS:
+            last = pace.elapsed
+            console.print(Text(f"{what}: {words}"))
 
-    def __call__(self, done: int, total: int) -> None:
-        words = self._pace.words(done, total)
-        if done < total and self._pace.elapsed - self._last < PLAIN_EVERY_SECONDS:
-            return
-        self._last = self._pace.elapsed
-        self._console.print(Text(f"{self._what}: {words}"))
+    return tell

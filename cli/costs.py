@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from zcsr.cost.meter import Meter
+from zcsr.store import Store
+from zcsr.store.kept.costs import Session, Work
+
 if TYPE_CHECKING:
-    from zcsr.cost.meter import Meter
-    from zcsr.store import Store
     from zcsr.store.jobs.experiment import Experiment
-    from zcsr.store.kept.costs import Session
 
 
 def measured(
@@ -26,8 +27,6 @@ def measured(
     meter: Meter | None = None,
 ) -> Session:
     """Return a context manager that keeps what its body costs as a session of the command `kind`."""
-    from zcsr.store.kept.costs import Session, Work
-
     words = ("zcsr", *sys.argv[1:])
     work = Work(kind, words, run, search, program, tuple(tasks), tuple(collections), workers)
     return Session(store, work, meter)

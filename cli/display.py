@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -20,12 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 from zcsr.cli.console import duration, is_live
-
-if TYPE_CHECKING:
-    from zcsr.evolve.config import EvolveConfig
-    from zcsr.evolve.ledger import GenerationProgress
-    from zcsr.evolve.records import Generation, Individual
-    from zcsr.language.program import Program
+from zcsr.evolve.config import EvolveConfig
+from zcsr.evolve.ledger import GenerationProgress
+from zcsr.evolve.records import Generation, Individual
+from zcsr.language.program import Program
+from zcsr.sameness import normal_form
 
 BARS = "▁▂▃▄▅▆▇█"
 STAGES = ("text", "normal_form", "sympy", "fingerprint")
@@ -124,9 +121,7 @@ class EvolveDisplay:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
 
@@ -178,9 +173,7 @@ class EvolveDisplay:
 @lru_cache(maxsize=64)
 def simplified(program: Program) -> str:
     """Return the shorter of the program's text and its normal form."""
-    from zcsr.sameness.normal_form import simplified as shorter
-
-    return str(shorter(program))
+    return str(normal_form.simplified(program))
 
 
 def leader_of(generation: Generation) -> Individual:
@@ -233,16 +226,13 @@ def _fitnesses(standing: Standing, generation: Generation) -> Table:
 
 def _formulas(standing: Standing, generation: Generation) -> list[RenderableType]:
     leader, champion = leader_of(generation), standing.champion
-    shown = [_formula("best of this generation", leader)]
+    shown = {"best of this generation": leader}
     if champion is not None and champion.program != leader.program:
-        shown.append(_formula("best seen", champion))
-    return shown
-
-
-def _formula(label: str, individual: Individual) -> RenderableType:
-    return Text.assemble(
-        (f"{label} {_number(individual.fitness)}  ", "dim"), simplified(individual.program), overflow="fold"
-    )
+        shown["best seen"] = champion
+    return [
+        Text.assemble((f"{label} {_number(one.fitness)}  ", "dim"), simplified(one.program), overflow="fold")
+        for label, one in shown.items()
+    ]
 
 
 def _counts(standing: Standing) -> Table:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,16 +12,17 @@ import typer
 from zcsr.cli.console import data, progress, say, talk
 from zcsr.cli.costs import measured_run
 from zcsr.cli.failures import Interrupted
-from zcsr.cli.groups import Later, option, with_options
+from zcsr.cli.groups import Later, option, spelled_by, with_options
 from zcsr.cli.options import Conditions, ImagesOption, Place, Work, parse_task
 from zcsr.cli.query import print_named
-from zcsr.cli.resume import check_same_search, space_flags
+from zcsr.cost.meter import Meter
+from zcsr.errors import InputError
 from zcsr.evolve.config import EvolveConfig
+from zcsr.store import Store
 
 if TYPE_CHECKING:
-    from zcsr.cost.meter import Meter
     from zcsr.store.jobs.experiment import Experiment, TaskRequest
-    from zcsr.store.kept.store import Store
+    from zcsr.store.kept.runs import RunStore
 
 
 @with_options
@@ -58,7 +59,7 @@ def evolve(
     opened = place.open() if resume else place.open_for(pairs, create=True)
     if resume:
         experiment = Experiment.resume(opened, run or "latest", workers=work.count())
-        check_same_search(context, experiment)
+        _check_same_search(context, experiment)
     else:
         experiment = Experiment.plan(
             opened,
@@ -87,22 +88,19 @@ def _requests(store: Store, tasks: Sequence[tuple[str, str]], images: str | None
 
 
 def _run(experiment: Experiment, meter: Meter | None) -> None:
-    """Do what the run still lacks."""
-    with _interruptible(experiment), measured_run(experiment, "evolve", meter):
-        _announce(experiment)
-        _search(experiment)
-        _test(experiment)
-        experiment.finish()
-
-
-@contextmanager
-def _interruptible(experiment: Experiment) -> Iterator[None]:
-    """On Ctrl-C, mark the run and say how to go on with it."""
+    """Do what the run still lacks; on Ctrl-C, mark it and say how to go on with it."""
     try:
-        yield
+        with measured_run(experiment, "evolve", meter):
+            _announce(experiment)
+            with progress("collecting", "networks") as tell:
+                experiment.collect(tell)
+            _search(experiment)
+            with progress("testing", "networks") as tell:
+                experiment.test([finalist.program for finalist in experiment.finalists()], tell)
+            experiment.finish()
     except KeyboardInterrupt:
         experiment.interrupt()
-        again = f"zcsr evolve --resume --run {experiment.run.name}{space_flags(experiment.run)}"
+        again = f"zcsr evolve --resume --run {experiment.run.name}{_space_flags(experiment.run)}"
         raise Interrupted(f"interrupted; everything finished is kept. To go on: {again}") from None
 
 
@@ -117,17 +115,9 @@ def _announce(experiment: Experiment) -> None:
 def _search(experiment: Experiment) -> None:
     from zcsr.cli.display import EvolveDisplay
 
-    with progress("collecting", "networks") as tell:
-        experiment.collect(tell)
     with EvolveDisplay(talk(), experiment.config, experiment.run.name, experiment.known()) as display:
         for generation in experiment.generations(display.observe):
             display.update(generation)
-
-
-def _test(experiment: Experiment) -> None:
-    programs = [finalist.program for finalist in experiment.finalists()]
-    with progress("testing", "networks") as tell:
-        experiment.test(programs, tell)
 
 
 def _show(experiment: Experiment, written: bool) -> None:
@@ -141,3 +131,52 @@ def _show(experiment: Experiment, written: bool) -> None:
         path = render_run(experiment.store, experiment.run.name, folder)
     say("report:")
     data().print(str(path), highlight=False, markup=False, soft_wrap=True)
+
+
+# To go on with a run ------------------------------------------------------------------------------------------
+
+
+def _check_same_search(context: typer.Context, experiment: Experiment) -> None:
+    """Raise InputError where a flag on the command line says other than the run was started with."""
+    flags = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    for name, decided in _decided(experiment).items():
+        given = _given(context, name)
+        if given not in (None, decided):
+            raise InputError(
+                f"run {experiment.run.name} was started with {flags[name]} {decided}, not {given}; to go on with "
+                "it, leave that flag out, or start a new run without --resume"
+            )
+
+
+def _space_flags(run: RunStore) -> str:
+    """The flags that name the files of a run's spaces again, after a blank each; "" when it has none."""
+    files = dict.fromkeys(origin.where for origin in run.spaces().values() if origin.kind == "file")
+    return "".join(f" --space-file {shlex.quote(file)}" for file in files)
+
+
+def _given(context: typer.Context, name: str) -> str | None:
+    """What the command line itself says for a parameter, spelled as it is there."""
+    source = context.get_parameter_source(name)
+    return _spelled(context.params[name]) if source is not None and source.name == "COMMANDLINE" else None
+
+
+def _decided(experiment: Experiment) -> Mapping[str, str]:
+    """What the run was started with, as the command line's parameters spell it; all others belong to a session."""
+    tasks = experiment.tasks
+    return {
+        "task": _spelled([task.task for task in tasks]),
+        "images": _one_of(task.images for task in tasks),
+        "metric": _one_of(task.metric for task in tasks),
+        **spelled_by("config", experiment.config),
+        "test_networks": _one_of(len(task.test) for task in tasks),
+        **spelled_by("statistics", tasks[0].collection.config),
+    }
+
+
+def _spelled(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
+
+
+def _one_of(values: Iterable[object]) -> str:
+    """The value that all have in common, or all of them."""
+    return " and ".join(dict.fromkeys(map(str, values)))

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+from rich.text import Text
 
 from zcsr.cli.console import data, progress, say
 from zcsr.cli.costs import measured
 from zcsr.cli.failures import interruptible, writing
+from zcsr.cli.given import ProgramArgument, read_program
 from zcsr.cli.groups import option, with_options
-from zcsr.cli.options import FootprintOption, ImagesOption, Place, WorkersOption, parse_task, worker_count
-from zcsr.cli.programs import ProgramArgument, read_program
+from zcsr.cli.options import FootprintOption, ImagesOption, Place, WorkersOption, parse_task
 from zcsr.cli.tables import print_rows
 from zcsr.cost.footprint import Footprint
+from zcsr.engine.workers import available_workers
+from zcsr.store import Store, default_root
 
 if TYPE_CHECKING:
+    import polars
+
     from zcsr.insight.readings import NetworkReading
     from zcsr.language.program import Program
     from zcsr.reports.program_page import Explanation
-    from zcsr.store import Store
 
 NETWORKS = 20
 
@@ -52,9 +57,9 @@ def explain(
     if task is None or opened is None:
         explanation = explain_program(given, opened, None, command)
     else:
-        cost = measured(opened, "explain", program=given.id, tasks=[task], workers=worker_count(workers))
-        with cost:
-            reading = _reading(opened, given, task, images, networks, workers)
+        count = workers or available_workers()
+        with measured(opened, "explain", program=given.id, tasks=[task], workers=count):
+            reading = _reading(opened, given, task, images, networks, count)
             explanation = explain_program(given, opened, reading, command)
         explanation = replace(explanation, cost=read_cost(opened, reckoned, program=given.id))
     if out is None:
@@ -66,8 +71,6 @@ def explain(
 
 def _store(place: Place, needed: bool) -> Store | None:
     """The store; None, with a word about it, where no one named it and there is none."""
-    from zcsr.store import default_root
-
     if needed:
         return place.open(create=True)
     if place.store is None and not default_root().exists():
@@ -77,15 +80,13 @@ def _store(place: Place, needed: bool) -> Store | None:
 
 
 def _reading(
-    store: Store, program: Program, task: str, images: str | None, networks: int, workers: int | None
+    store: Store, program: Program, task: str, images: str | None, networks: int, workers: int
 ) -> NetworkReading:
     from zcsr.store.jobs.explaining import networks_of_task
 
     space, dataset = parse_task(task)
     with interruptible("nothing is kept of it"), progress("looking at", "networks") as tell:
-        return networks_of_task(
-            store, program, space, dataset, images or dataset, networks, worker_count(workers), tell
-        )
+        return networks_of_task(store, program, space, dataset, images or dataset, networks, workers, tell)
 
 
 def _command(
@@ -102,49 +103,36 @@ def _command(
 
 
 def _print(explanation: Explanation) -> None:
-    from rich.text import Text
+    console = data()
+    for heading, shown in _sections(explanation):
+        if heading:
+            console.print(Text(f"\n{heading}", style="bold"))
+        for one in shown:
+            if isinstance(one, str):
+                console.print(Text(one))
+            else:
+                print_rows(one)
 
+
+def _sections(explanation: Explanation) -> Iterator[tuple[str, Iterable[str | polars.DataFrame]]]:
+    """Headings with the lines and tables below them; first what stands above all of them."""
     from zcsr.reports import program_page as parts
 
-    console = data()
-
-    def head(text: str) -> None:
-        console.print(Text(f"\n{text}", style="bold"))
-
-    def line(text: str) -> None:
-        console.print(Text(text))
-
-    formula = explanation.formula
-    line(str(formula.program))
-    if formula.simplified != formula.program:
-        line(f"= {formula.simplified}")
-        for rule in formula.rules:
-            line(f"  because {rule}")
-    line(f"  {formula.program.to_scalar} of the value an instance, {formula.program.aggregation} over instances")
-    head("Tree")
-    for one in formula.tree:
-        line(one)
-    head("LaTeX")
-    line(formula.latex)
-    head("Tensors")
-    print_rows(console, parts.tensors_table(formula))
-    line(parts.inputs_line(formula))
-    head("The same by another name")
-    for twin in explanation.named:
-        line(f"{twin.name}: {twin.reason}")
-    if explanation.archived is not None and not explanation.archived.frame.is_empty():
-        print_rows(console, explanation.archived.frame.head(parts.SHOWN_TWINS))
-    elif not explanation.named:
-        line("none known")
-    head("For standard normal tensors")
-    for trend in parts.trend_lines(explanation.responses):
-        line(trend)
+    formula, networks, archived = explanation.formula, explanation.networks, explanation.archived
+    shorter = [f"= {formula.simplified}", *(f"  because {rule}" for rule in formula.rules)]
+    steps = f"  {formula.program.to_scalar} of the value an instance, {formula.program.aggregation} over instances"
+    yield "", [str(formula.program), *(shorter if formula.simplified != formula.program else []), steps]
+    yield "Tree", formula.tree
+    yield "LaTeX", [formula.latex]
+    yield "Tensors", [parts.tensors_table(formula), parts.inputs_line(formula)]
+    named = [f"{twin.name}: {twin.reason}" for twin in explanation.named]
+    if archived is not None and not archived.frame.is_empty():
+        yield "The same by another name", [*named, archived.frame.head(parts.SHOWN_TWINS)]
+    else:
+        yield "The same by another name", named or ["none known"]
     frame = parts.responses_table(explanation.responses)
-    if not frame.is_empty():
-        line("")
-        print_rows(console, frame)
-    if explanation.networks is not None:
-        head(f"On {len(explanation.networks.archs)} networks of {explanation.networks.space}")
-        print_rows(console, parts.agreements_table(explanation.networks))
-        line("")
-        print_rows(console, parts.depth_table(explanation.networks))
+    trends = parts.trend_lines(explanation.responses)
+    yield "For standard normal tensors", trends if frame.is_empty() else [*trends, "", frame]
+    if networks is not None:
+        tables = [parts.agreements_table(networks), "", parts.depth_table(networks)]
+        yield f"On {len(networks.archs)} networks of {networks.space}", tables

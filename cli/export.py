@@ -6,9 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from zcsr.cli.failures import writing
+from zcsr.cli.given import ProgramArgument, read_program
 from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import OutFileOption, StoreOption, chosen_format
-from zcsr.cli.programs import ProgramArgument, read_program
 from zcsr.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,13 +50,6 @@ def _text(program: Program, chosen: str) -> str:
     from zcsr.export.python_file import to_python, to_sympy
     from zcsr.sameness.sympy_form import to_latex
 
-    match chosen:
-        case "python":
-            return to_python(program)
-        case "json":
-            return to_json(program)
-        case "sympy":
-            return to_sympy(program) + "\n"
-        case "latex":
-            return to_latex(program) + "\n"
-    return f"{program}\n"
+    forms = {"python": to_python, "json": to_json, "sympy": to_sympy, "latex": to_latex, "text": str}
+    text = forms[chosen](program)
+    return text if text.endswith("\n") else f"{text}\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import typer
 
@@ -20,25 +19,17 @@ class Interrupted(ZcsrError):
     exit_code = 130
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The line to print after the program's name, and the exit code."""
-
-    line: str
-    exit_code: int
-
-
-def failure_of(error: Exception) -> Failure | None:
-    """Return how to report an error; None for one that nobody has foreseen."""
+def failure_of(error: Exception) -> tuple[str, int] | None:
+    """Return the line that reports an error and the exit code; None for one that nobody has foreseen."""
     if isinstance(error, ZcsrError):
-        return Failure(_one_line(str(error)), error.exit_code)
+        return _one_line(str(error)), error.exit_code
     if isinstance(error, typer.Abort):
-        return Failure("interrupted", Interrupted.exit_code)
+        return "interrupted", Interrupted.exit_code
     if isinstance(error, _UsageError):
-        return Failure(_usage(error), InputError.exit_code)
+        return _usage(error), InputError.exit_code
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
         # What the user names for output is checked where it is written, so this is about the store.
-        return Failure(_of_system(error), StoreError.exit_code)
+        return _of_system(error), StoreError.exit_code
     return None
 
 

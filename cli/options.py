@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from zcsr.cli.console import say
 from zcsr.cli.groups import Without, option
 from zcsr.cost.meter import Meter, open_meter
+from zcsr.engine.workers import available_workers
 from zcsr.errors import InputError
 from zcsr.networks.config import StatisticsConfig
-
-if TYPE_CHECKING:
-    from zcsr.store import Store
+from zcsr.store import Store, default_root
 
 StoreOption = Annotated[
     Path | None,
@@ -70,7 +69,9 @@ class Place:
 
     def use_spaces(self) -> None:
         """Run the Python files, and know the spaces they define."""
-        use_spaces(self.space_file)
+        from zcsr.store.jobs.space_files import use_spaces_of
+
+        use_spaces_of(self.space_file or ())
 
     def open(self, create: bool = False) -> Store:
         """Return the store, or the default one."""
@@ -99,24 +100,15 @@ class Work:
 
     def count(self) -> int:
         """Return the number of processes."""
-        return worker_count(self.workers)
+        return self.workers or available_workers()
 
     def opened_meter(self) -> Meter | None:
         """Return the meter of electricity, where one is named."""
         return None if self.meter is None else open_meter(self.meter)
 
 
-def use_spaces(files: Sequence[Path] | None) -> None:
-    """Run the Python files that an option names, and know the spaces they define."""
-    from zcsr.store.jobs.space_files import use_spaces_of
-
-    use_spaces_of(files or ())
-
-
 def open_store(path: Path | None, create: bool = False) -> Store:
     """Return the store an option names, or the default one."""
-    from zcsr.store import Store, default_root
-
     return Store.open(path or default_root(), create=create)
 
 
@@ -126,13 +118,6 @@ def parse_task(task: str) -> tuple[str, str]:
     if not (space and colon and dataset):
         raise InputError(f"--task takes SPACE:DATASET, such as nasbench201:cifar10, not '{task}'")
     return space, dataset
-
-
-def worker_count(workers: int | None) -> int:
-    """Return the number of processes an option asks for."""
-    from zcsr.engine.workers import available_workers
-
-    return workers or available_workers()
 
 
 def chosen_format(

@@ -18,12 +18,11 @@ from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import OutFileOption, StoreOption, chosen_format, open_store
 from zcsr.cli.tables import print_rows
 from zcsr.errors import InputError
+from zcsr.store import Store
+from zcsr.store.kept.atomic import write_parquet
 
 if TYPE_CHECKING:
     import polars
-
-    from zcsr.queries import Query
-    from zcsr.store import Store
 
 FORMATS = ("table", "csv", "json", "markdown", "parquet")
 SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".parquet": "parquet"}
@@ -55,12 +54,17 @@ def query(
         chosen = chosen_format(output_format, out, FORMATS, SUFFIXES, "table")
         if chosen == "parquet" and out is None:
             raise InputError("--format parquet needs a file to write to: --out FILE")
-        _write(_rows(open_store(store), sql, _parse_parameters(parameter or [])), chosen, out, limit)
+        rows = _rows(open_store(store), sql, _parse_parameters(parameter or []))
+        if out is None:
+            print_as(chosen, rows, limit)
+        else:
+            with writing():
+                _write(rows, chosen, out)
 
 
 def print_named(store: Store, name: str, parameters: dict[str, str]) -> None:
     """Print the rows of a named query as a table."""
-    _print_table(_rows(store, name, parameters), SHOWN)
+    print_as("table", _rows(store, name, parameters), SHOWN)
 
 
 def _rows(store: Store, query: str, parameters: dict[str, str]) -> polars.DataFrame:
@@ -83,7 +87,7 @@ def _list_queries() -> None:
     say("\nzcsr query NAME runs one, -p NAME=VALUE sets a parameter, --describe says all about it")
 
 
-def _in_brief(entry: Query, width: int) -> str:
+def _in_brief(entry: queries.Query, width: int) -> str:
     """The first sentence of what a row means, or as much of it as two lines take."""
     return textwrap.shorten(entry.doc.partition(". ")[0], width, placeholder=" …")
 
@@ -114,32 +118,24 @@ def _parse_parameters(pairs: list[str]) -> dict[str, str]:
     return values
 
 
-def _write(frame: polars.DataFrame, output_format: str, out: Path | None, limit: int) -> None:
-    if out is None and output_format == "table":
-        _print_table(frame, limit)
-    elif out is None:
-        sys.stdout.write(text_of(frame, output_format))
-    else:
-        with writing():
-            _write_file(frame, output_format, out)
-
-
-def _write_file(frame: polars.DataFrame, output_format: str, out: Path) -> None:
-    if output_format == "parquet":
-        from zcsr.store.kept.atomic import write_parquet
-
-        write_parquet(frame, out)
-    else:
-        out.write_text(text_of(frame, output_format), encoding="utf-8")
-
-
-def _print_table(frame: polars.DataFrame, limit: int) -> None:
-    print_rows(data(), frame.head(limit))
+def print_as(output_format: str, frame: polars.DataFrame, limit: int) -> None:
+    """Print rows, in a table at most `limit` of them."""
+    if output_format != "table":
+        sys.stdout.write(_text(frame, output_format))
+        return
+    print_rows(frame.head(limit))
     if frame.height > limit:
         say(f"{limit} of {frame.height:,} rows shown; --limit shows more, --format csv all")
 
 
-def text_of(frame: polars.DataFrame, output_format: str) -> str:
+def _write(frame: polars.DataFrame, output_format: str, out: Path) -> None:
+    if output_format == "parquet":
+        write_parquet(frame, out)
+    else:
+        out.write_text(_text(frame, output_format), encoding="utf-8")
+
+
+def _text(frame: polars.DataFrame, output_format: str) -> str:
     """The rows as csv, json or markdown; a table in a file is one of markdown."""
     if output_format == "csv":
         return _flat(frame).write_csv()

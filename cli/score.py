@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zcsr import proxies as known
-from zcsr.cli.console import data, say
+from zcsr.cli.console import say
+from zcsr.cli.given import MeasureOptions, read_program
 from zcsr.cli.groups import REQUIRED, option, with_options
 from zcsr.cli.options import Conditions, StoreOption, chosen_format, open_store
-from zcsr.cli.programs import MeasureOptions, read_program
-from zcsr.cli.query import text_of
-from zcsr.cli.tables import print_rows
+from zcsr.cli.query import print_as
 from zcsr.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     import polars
 
     from zcsr.evaluation.one_network import Score
@@ -70,7 +67,7 @@ def score(
             loss=statistics.loss,
         )
     _say_what_is_not_finite(list(chosen), found)
-    _print(_frame(list(chosen), found), output_format)
+    print_as(output_format, _frame(list(chosen), found), len(found))
 
 
 def _chosen(measures: MeasureOptions, store: Path | None) -> dict[str, Program | Proxy]:
@@ -99,17 +96,6 @@ def _frame(names: Sequence[str], found: Sequence[Score]) -> polars.DataFrame:
         (name, one.value, one.instances or None, " ".join(one.tensors))
         for name, one in zip(names, found, strict=True)
     ]
-    schema = {
-        "program": polars.String,
-        "score": polars.Float64,
-        "instances": polars.Int64,
-        "tensors": polars.String,
-    }
+    text = polars.String
+    schema = {"program": text, "score": polars.Float64, "instances": polars.Int64, "tensors": text}
     return polars.DataFrame(rows, schema=schema, orient="row")
-
-
-def _print(frame: polars.DataFrame, output_format: str) -> None:
-    if output_format == "table":
-        print_rows(data(), frame)
-    else:
-        sys.stdout.write(text_of(frame, output_format))

@@ -7,9 +7,9 @@ import sys
 from zcsr.cli.console import progress, say
 from zcsr.cli.costs import measured
 from zcsr.cli.failures import interruptible
+from zcsr.cli.given import MeasureOptions
 from zcsr.cli.groups import REQUIRED, option, with_options
 from zcsr.cli.options import Place, parse_task
-from zcsr.cli.programs import MeasureOptions
 from zcsr.cli.query import print_named
 from zcsr.nas.config import SearchConfig
 

@@ -1,19 +1,22 @@
-"""`zcsr spaces` and `zcsr operations`: what there is to choose from."""
+"""`zcsr spaces`, `zcsr operations` and `zcsr proxies`: what there is to choose from."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Iterable
 
 from rich.table import Table
 from rich.text import Text
 
+from zcsr import proxies as known
 from zcsr.cli.console import data
-from zcsr.cli.options import SpaceFileOption, use_spaces
-from zcsr.cli.tables import Column, layout
+from zcsr.cli.options import Place, SpaceFileOption
+from zcsr.cli.tables import Column, print_columns
 from zcsr.spaces import SearchSpace, get_space, space_names, space_size
 
 
 def spaces(space_file: SpaceFileOption = None) -> None:
     """List the search spaces with their datasets."""
-    use_spaces(space_file)
+    Place(space_file).use_spaces()
     rows = [
         (name, _count(space), dataset, str(shape.classes), f"{shape.channels}x{shape.height}x{shape.width}")
         for name in space_names()
@@ -21,10 +24,7 @@ def spaces(space_file: SpaceFileOption = None) -> None:
         for dataset, shape in space.datasets.items()
     ]
     names = ("space", "architectures", "dataset", "classes", "image")
-    numeric = (False, True, False, True, False)
-    columns = [Column(*column) for column in zip(names, zip(*rows, strict=True), numeric, strict=True)]
-    console = data()
-    console.print(layout(columns, console.width))
+    _print(names, rows, numeric=("architectures", "classes"))
 
 
 def _count(space: SearchSpace) -> str:
@@ -47,3 +47,21 @@ def operations() -> None:
     table.add_row()
     table.add_row("", "tensors", Text(" ".join(tensor.name for tensor in EZNAS.tensors)))
     data().print(table)
+
+
+def proxies() -> None:
+    """List the known proxies and the programs that have a name."""
+    from zcsr.language.named_programs import named_programs
+
+    every = [known.get_proxy(name) for name in known.proxy_names()]
+    _print(("proxy", "measures", "source"), ((proxy.name, proxy.measures, proxy.source) for proxy in every))
+    data().print()
+    _print(
+        ("program", "text", "reading"),
+        ((named.name, str(named.program), named.reading) for named in named_programs()),
+    )
+
+
+def _print(names: tuple[str, ...], rows: Iterable[tuple[str, ...]], numeric: Collection[str] = ()) -> None:
+    cells = zip(names, zip(*rows, strict=True), strict=True)
+    print_columns([Column(name, texts, name in numeric) for name, texts in cells])

@@ -9,9 +9,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from zcsr.cli.console import data
 
 if TYPE_CHECKING:
     import polars
@@ -57,14 +59,6 @@ class Column:
         return len(self.cells) > 1 and len(set(self.cells)) == 1
 
 
-def columns_of(frame: polars.DataFrame) -> list[Column]:
-    """Return the columns of a data frame, as text for people."""
-    return [
-        Column(name, tuple(cell(value) for value in frame[name].to_list()), kind.is_numeric())
-        for name, kind in frame.schema.items()
-    ]
-
-
 def cell(value: object) -> str:
     """Return a value as text of one line: four significant digits, times to the second, nothing for NULL."""
     if value is None:
@@ -90,9 +84,20 @@ def layout(columns: Sequence[Column], width: int) -> RenderableType:
     return Group(*head, _rest(varying, width))
 
 
-def print_rows(console: Console, frame: polars.DataFrame) -> None:
+def print_rows(frame: polars.DataFrame) -> None:
     """Print a data frame's rows."""
-    console.print(layout(columns_of(frame), console.width))
+    print_columns(
+        [
+            Column(name, tuple(map(cell, frame[name].to_list())), kind.is_numeric())
+            for name, kind in frame.schema.items()
+        ]
+    )
+
+
+def print_columns(columns: Sequence[Column]) -> None:
+    """Print rows that are given by their columns."""
+    console = data()
+    console.print(layout(columns, console.width))
 
 
 def _fits(columns: Sequence[Column], width: int) -> bool:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zcsr.cli.archs import Networks
 from zcsr.cli.console import progress, say
 from zcsr.cli.costs import measured, measured_run
 from zcsr.cli.failures import interruptible
+from zcsr.cli.given import MeasureOptions, Networks
 from zcsr.cli.groups import Later, option, with_options
 from zcsr.cli.options import ImagesOption, Place, Work, parse_task
-from zcsr.cli.programs import MeasureOptions
 from zcsr.cli.query import print_named
+from zcsr.cost.meter import Meter
 from zcsr.errors import InputError
 from zcsr.networks.config import StatisticsConfig
 from zcsr.spaces import get_space
+from zcsr.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from zcsr.cost.meter import Meter
     from zcsr.evaluation.many_networks import Measures
     from zcsr.language.program import Program
-    from zcsr.store import Collection, Store
+    from zcsr.store import Collection
 
 
 @with_options

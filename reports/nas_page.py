@@ -166,13 +166,9 @@ def _curves(frame: pl.DataFrame) -> list[Series]:
 def curve_table(page: SearchPage) -> str:
     """The means with half the width of their intervals, a row a strategy, a column a number of networks."""
     answer = page.ask("search_curve", every=max(1, page.row["budget"] // CURVE_COLUMNS))
-    if answer.frame.is_empty():
-        return answer.shown()
-    rows: dict[tuple[str, str | None], dict[str, str | None]] = {}
-    for row in answer.frame.iter_rows(named=True):
-        of = rows.setdefault((row["strategy"], row["proxy"]), {"strategy": row["strategy"], "proxy": row["proxy"]})
-        of[str(row["networks"])] = _with_reach(row)
-    return answer.showing(pl.DataFrame(list(rows.values()))).shown(_SHOWN)
+    means = pl.Series("mean", map(_with_reach, answer.frame.iter_rows(named=True)), dtype=pl.String)
+    curves = answer.frame.with_columns(means).pivot("networks", index=["strategy", "proxy"], values="mean")
+    return answer.showing(curves).shown(_SHOWN)
 
 
 def _with_reach(row: Row) -> str:

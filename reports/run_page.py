@@ -41,8 +41,6 @@ SHORT: dict[str, Formatter] = dict.fromkeys(("text", "example"), shortened_code)
 WHOLE = ("parameters", "versions", "tasks", "duplicates", "evaluations", "timings")
 """Queries whose answers are shown as they are, each in the part of its name."""
 
-PERCENTAGES = ("lowest", "median", "highest")
-
 
 @dataclass(frozen=True)
 class RunPage(StorePage):
@@ -60,7 +58,7 @@ class RunPage(StorePage):
             "summary": summary(self),
             "caveats": bullets(caveats(self)),
             **{name: self.table(name) for name in WHOLE},
-            "split": self.table("split", dict.fromkeys(PERCENTAGES, decimals(2))),
+            "split": self.table("split", dict.fromkeys(("lowest", "median", "highest"), decimals(2))),
             "split_command": split_command(self.info.name),
             "rank_measure": kind.measure,
             "draw": str(self.info.config.draw),
@@ -272,7 +270,5 @@ def evolve_correlations(page: RunPage) -> str:
 def cross_space(page: RunPage) -> str:
     """Kendall's tau of every tested program, a row each, on every task, a column each."""
     answer = page.ask("cross_space")
-    if answer.frame.is_empty():
-        return answer.shown()
     matrix = answer.frame.pivot("tested_on", index=["evolved_on", "program", "text"], values="kendall")
     return answer.showing(matrix).shown(SHORT | dict.fromkeys(page.tasks, decimals(3)))

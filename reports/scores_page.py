@@ -267,15 +267,13 @@ def _comparison_table(answer: Answer) -> str:
         "networks",
         pl.col("non_finite").alias("not finite"),
     )
-    kept = [name for name in shown.columns if name in _ALWAYS or _says_something(shown[name])]
+    kept = [
+        name for name in shown.columns if name in _ALWAYS or any(value not in (None, 0) for value in shown[name])
+    ]
     return answer.showing(shown.select(kept)).shown(_NAMES | _COMPARED)
 
 
 _ALWAYS = ("name", "kendall", "95% interval", "top tenth", "spearman", "networks")
-
-
-def _says_something(column: pl.Series) -> bool:
-    return any(value not in (None, 0) for value in column)
 
 
 def _as_published(value: float | None) -> str:
@@ -370,11 +368,9 @@ def _draw_readouts(path: Path, frame: pl.DataFrame) -> None:
 
 def cross_space(page: ScoresPage) -> str:
     """Figure 11: tau of every program and proxy, a row each, on every task, a column each."""
-    frame = page.ask("cross_space_scores").frame
-    tasks = sorted(frame["tested_on"].unique())
-    several = frame.filter(pl.len().over("name", "batch_size") > 1)
-    if several.is_empty():
-        return ""
+    answer = page.ask("cross_space_scores")
+    tasks = sorted(answer.frame["tested_on"].unique())
+    several = answer.frame.filter(pl.len().over("name", "batch_size") > 1)
     matrix = several.pivot("tested_on", index=["name", "batch_size"], values="kendall").sort("name", "batch_size")
     matrix = matrix.select("name", "batch_size", *(task for task in tasks if task in matrix.columns))
 
@@ -388,24 +384,22 @@ def cross_space(page: ScoresPage) -> str:
         matrix_figure(path, rows, values.columns, values.to_numpy().astype(np.float64), TAU)
 
     formats = dict.fromkeys(tasks, decimals(3))
-    return _section(page, "cross_space", "cross_space_scores", matrix, draw, formats=formats)
+    return _section(page, "cross_space", answer.showing(matrix), draw, formats=formats)
 
 
 def _section(
     page: ScoresPage,
     key: str,
-    query: str = "",
-    frame: pl.DataFrame | None = None,
+    answer: Answer | None = None,
     draw: Callable[[Path, pl.DataFrame], None] | None = None,
     more: str = "",
     formats: Mapping[str, Formatter] | None = None,
 ) -> str:
-    """A section with its title, words, picture and table; empty where the query has no rows.
+    """A section with its title, words, picture and table of an answer, or else of the query of the name `key`.
 
-    The query is that of the name `key` unless another is named, and `frame` is what is shown in place of its rows.
+    Empty where there are no rows.
     """
-    answer = page.ask(query or key)
-    shown = answer if frame is None else answer.showing(frame)
+    shown = answer or page.ask(key)
     if shown.frame.is_empty():
         return ""
     parts = [f"## {phrase(f'title_{key}')}", phrase(key), *filter(None, [more])]

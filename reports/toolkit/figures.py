@@ -1,4 +1,7 @@
-"""The pictures of a report: PNG, 800 pixels wide, the same bytes for the same numbers."""
+"""The pictures of a report: PNG, 800 pixels wide, the same bytes for the same numbers.
+
+`label` names the axis of the values throughout.
+"""
 
 from __future__ import annotations
 
@@ -102,8 +105,7 @@ def bands_figure(
 ) -> None:
     """Draws each panel's means as lines in a shade from the lowest to the highest, side by side.
 
-    The place of a band's name among `names` decides its colour and marker. `label` names the axis of the values,
-    which for a `share` are percent and begin at 0.
+    The place of a band's name among `names` decides its colour and marker. A `share` is in percent and begins at 0.
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -124,8 +126,8 @@ def search_figure(path: Path, panels: Sequence[Panel], target: float, label: str
     """Draws the curves of each panel, two panels in a row, over a logarithmic number of networks.
 
     A curve is drawn as steps with its interval as a shade, and has the same colour in every panel. The first few
-    networks lie far below all that follows, so the axis of the values, which `label` names, begins where the lowest
-    curve is after the square root of all networks. A dotted line is drawn at `target`.
+    networks lie far below all that follows, so the axis of the values begins where the lowest curve is after the
+    square root of all networks. A dotted line is drawn at `target`.
     """
     from matplotlib.ticker import NullFormatter, ScalarFormatter
 
@@ -162,7 +164,7 @@ def search_figure(path: Path, panels: Sequence[Panel], target: float, label: str
 def dots_figure(path: Path, panels: Sequence[Panel], label: str) -> None:
     """Draws each panel's values as dots on a line a label, from top to bottom, with bars from low to high.
 
-    A series has the same colour and marker in every panel. `label` names the axis of the values.
+    A series has the same colour and marker in every panel.
     """
     names = _names(panels)
     heights = [0.9 + len(panel.labels) * _row_height(panel) for panel in panels]
@@ -188,8 +190,7 @@ def dots_figure(path: Path, panels: Sequence[Panel], label: str) -> None:
 def lines_figure(path: Path, panels: Sequence[Panel], label: str) -> None:
     """Draws the lines of each panel, two panels in a row, over its labels evenly apart.
 
-    A name has the same colour, marker and line in every panel, and stands in one legend below them all. `label`
-    names the axis of the values.
+    A name has the same colour, marker and line in every panel, and stands in one legend below them all.
     """
     names = _names(panels)
 
@@ -206,10 +207,7 @@ def lines_figure(path: Path, panels: Sequence[Panel], label: str) -> None:
 
 
 def curves_figure(path: Path, panels: Sequence[Panel], label: str) -> None:
-    """Draws the values of each panel's one series over its labels evenly apart, on an axis of its own.
-
-    `label` names the axes of the values.
-    """
+    """Draws the values of each panel's one series over its labels evenly apart, on an axis of its own."""
 
     def draw(axes: Axes, panel: Panel) -> None:
         (curve,) = panel.series
@@ -273,39 +271,32 @@ def fitness_figure(path: Path, frame: pl.DataFrame, label: str) -> None:
     fitness = {which: vector(frame, f"{which}_fitness") for which in ("lower", "upper", "median", "best")}
     low, high, middle, top = (np.where(np.isfinite(values), values, np.nan) for values in fitness.values())
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
+    def draw(axes: Axes, _: Panel) -> None:
         axes.fill_between(generations, low, high, color=BLUE, alpha=0.18, linewidth=0, label="quartiles")
         axes.plot(generations, middle, color=BLUE, marker="s", markersize=4, label="median")
         axes.plot(generations, top, color=VERMILION, marker="o", markersize=5, label="best")
-        axes.set_xlabel("generation")
-        axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(handles[::-1], labels[::-1], loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
 
-    save(path, draw, 4.2)
+    _panels(path, [Panel("", (), position="generation")], draw, label, height=4.2)
 
 
 def shares_figure(path: Path, shares: Sequence[float], position: str, label: str) -> None:
     """Draws shares (0..1) of a whole that is divided along `position` as bars."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
+    def draw(axes: Axes, _: Panel) -> None:
         edges = np.linspace(0, 1, len(shares) + 1)
         axes.bar(edges[:-1], shares, width=1 / len(shares), align="edge", color=BLUE, alpha=0.75, edgecolor="white")
         axes.axhline(1 / len(shares), color=VERMILION, linestyle="--", linewidth=1.2, label="even share")
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1.08 * max(shares))
-        axes.set_xlabel(position)
-        axes.set_ylabel(label)
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.grid(visible=False, axis="x")
-        _legend(figure, [axes], columns=1)
 
-    save(path, draw, 3.4)
+    _panels(path, [Panel("", (), position=position)], draw, label, height=3.4, legend=1)
 
 
 def short(name: str, width: int = LABEL_WIDTH) -> str:

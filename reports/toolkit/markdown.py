@@ -89,7 +89,7 @@ def cell(value: object, column: str = "") -> str:
     if isinstance(value, int):
         return str(value).replace("-", "−")
     if isinstance(value, float):
-        decimals = _decimals(column)
+        decimals = next((_DECIMALS[word] for word in column.lower().split("_") if word in _DECIMALS), None)
         return significant(value) if decimals is None else number(value, decimals)
     if isinstance(value, list | tuple):
         return ", ".join(cell(item, column) for item in value)
@@ -110,7 +110,3 @@ def table(frame: pl.DataFrame, formats: Mapping[str, Formatter] | None = None) -
     header = [escape(name.replace("_", " ")) for name in frame.columns]
     rule = ["---:" if kind.is_numeric() else "---" for kind in frame.dtypes]
     return "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *body])
-
-
-def _decimals(column: str) -> int | None:
-    return next((_DECIMALS[word] for word in column.lower().split("_") if word in _DECIMALS), None)

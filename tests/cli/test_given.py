@@ -13,8 +13,7 @@ import pytest
 import store_samples as samples
 from commands import zcsr
 
-from zcsr.cli.archs import Networks
-from zcsr.cli.programs import proxies_named, read_program
+from zcsr.cli.given import MeasureOptions, Networks, read_program
 from zcsr.errors import InputError, nearest
 from zcsr.language.named_programs import find_program
 from zcsr.language.text import parse
@@ -127,8 +126,8 @@ def test_without_a_store_an_id_is_told_from_a_misspelt_name() -> None:
 
 
 def test_all_stands_for_every_known_proxy() -> None:
-    assert proxies_named(["params", "all"]) == proxy_names()
-    assert proxies_named(["synflow", "params", "synflow"]) == ("synflow", "params")
+    assert MeasureOptions(proxy=["params", "all"]).proxies() == proxy_names()
+    assert MeasureOptions(proxy=["synflow", "params", "synflow"]).proxies() == ("synflow", "params")
 
 
 # Networks of a space ---------------------------------------------------------------------------------------------

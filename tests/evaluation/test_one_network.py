@@ -409,7 +409,7 @@ def test_a_file_that_cannot_be_run_is_one_line(tmp_path: Path) -> None:
 def test_the_list_of_proxies_and_named_programs(
     made_up: None, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    from zcsr.cli.proxies import proxies as command
+    from zcsr.cli.show import proxies as command
 
     command()
     first, second = capsys.readouterr().out.split("\n\n")
