@@ -10,7 +10,7 @@ import hashlib
 import sys
 import sysconfig
 import traceback
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -75,16 +75,19 @@ def use(files: Iterable[SpaceFile], taken: Collection[str]) -> None:
     sets no `SPACE` that is a search space, or gives a name that is taken.
     """
     spaces: dict[SpaceFile, OwnSpace] = {}
+    holders = dict.fromkeys(taken, "a space that comes with zcsr")
     for file in dict.fromkeys(files):
-        own = _in_use[file] if file in _in_use else _load(file)
-        _check_free(own, {**dict.fromkeys(taken, "a space that comes with zcsr"), **_holders(spaces)})
-        spaces[file] = own
+        own = spaces[file] = _in_use[file] if file in _in_use else _load(file)
+        name, where = own.space.name, own.origin.where
+        if name in holders:
+            raise InputError(f"{where} names its space {name!r}, which is {holders[name]}; give it another name")
+        holders[name] = f"that of {where} as well"
     _in_use.clear()
     _in_use.update(spaces)
 
 
-def files_in_use() -> tuple[SpaceFile, ...]:
-    """The files whose spaces are known, as `use` takes them: what a worker process has to be told."""
+def space_files() -> tuple[SpaceFile, ...]:
+    """The files whose spaces are known, as `use_space_files` takes them: what a worker process has to be told."""
     return tuple(_in_use)
 
 
@@ -143,7 +146,7 @@ def run_file(file: SpaceFile) -> ModuleType:
 
 def failure_in(what: str, error: Exception) -> InputError | None:
     """Return one line about an error of a user's code, with its place; None where zcsr's code alone raised it."""
-    if all(map(_is_ours, _frames(error))):
+    if all(map(_is_ours, traceback.extract_tb(error.__traceback__))):
         return None
     return InputError(f"{what} fails: {_described(error)}")
 
@@ -199,18 +202,6 @@ class _Content(SourceLoader):
         return self._file.source
 
 
-def _check_free(own: OwnSpace, taken: Mapping[str, str]) -> None:
-    name = own.space.name
-    if name in taken:
-        raise InputError(
-            f"{own.origin.where} names its space {name!r}, which is {taken[name]}; give it another name"
-        )
-
-
-def _holders(spaces: Mapping[SpaceFile, OwnSpace]) -> dict[str, str]:
-    return {own.space.name: f"that of {own.origin.where} as well" for own in spaces.values()}
-
-
 def _naming(file: SpaceFile, error: ZcsrError) -> str:
     return str(error) if file.path in str(error) else f"{file.path}: {error}"
 
@@ -226,12 +217,9 @@ def _described(error: BaseException) -> str:
 def _users_place(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return ""  # its message names the line
-    frames = [frame for frame in _frames(error) if not _is_ours(frame) and not _is_installed(frame)]
+    raised = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in raised if not _is_ours(frame) and not _is_installed(frame)]
     return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
-
-
-def _frames(error: BaseException) -> traceback.StackSummary:
-    return traceback.extract_tb(error.__traceback__)
 
 
 def _is_ours(frame: traceback.FrameSummary) -> bool:
