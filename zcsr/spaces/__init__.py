@@ -56,7 +56,10 @@ def get_space(name: str) -> SearchSpace:
         return built_in
     found = own.find(name)
     if found is None:
-        raise InputError(_unknown(name))
+        known = space_names()
+        own_file = "; a space of your own is known once its file is named with --space-file or ZCSR_SPACES"
+        suggestion = nearest(name, known, otherwise=own_file)
+        raise InputError(f"unknown search space {name!r}: the known ones are {', '.join(known)}{suggestion}")
     return found.space
 
 
@@ -73,10 +76,3 @@ def space_origin(name: str) -> Origin | None:
     """Where a space of a user's own comes from; None for one that comes with zcsr, or that nobody knows."""
     found = None if name in _MODULE_OF else own.find(name)
     return found.origin if found else None
-
-
-def _unknown(name: str) -> str:
-    known = space_names()
-    own_file = "; a space of your own is known once its file is named with --space-file or ZCSR_SPACES"
-    suggestion = nearest(name, known, otherwise=own_file)
-    return f"unknown search space {name!r}: the known ones are {', '.join(known)}{suggestion}"

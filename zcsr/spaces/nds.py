@@ -96,7 +96,7 @@ class CellSpace:
         or of 32 for ImageNet. Draws from torch's global generator, as all modules do.
         """
         network = self._parse(arch)
-        if self._has_large_images(classes):
+        if any(shape.classes == classes and shape.height > _SMALL_IMAGE for shape in self.datasets.values()):
             return CellNetwork(network, self.rules, classes, LargeStem(in_channels, network.width))
         return CellNetwork(network, self.rules, classes, SmallStem(in_channels, network.width, self.stem_stride))
 
@@ -110,7 +110,9 @@ class CellSpace:
             raise InputError(f"cannot sample {count} architectures: {self.name} draws from {population}")
         drawn: dict[str, None] = {}
         while len(drawn) < count:
-            drawn[self._draw(generator)] = None
+            normal, reduce = (generator.randrange(self.cells) for _ in range(2))
+            width, depth = generator.choice(self.sampled_widths), generator.choice(self.sampled_depths)
+            drawn[self._format(normal, reduce, width, depth)] = None
         return list(drawn)
 
     def neighbours(self, arch: str) -> list[str]:
@@ -147,14 +149,6 @@ class CellSpace:
 
     def _format(self, normal: int, reduce: int, width: int, depth: int) -> str:
         return format_network(Network(self._cell(normal), self._cell(reduce), width, depth), self.rules)
-
-    def _draw(self, generator: random.Random) -> str:
-        normal, reduce = (generator.randrange(self.cells) for _ in range(2))
-        width, depth = generator.choice(self.sampled_widths), generator.choice(self.sampled_depths)
-        return self._format(normal, reduce, width, depth)
-
-    def _has_large_images(self, classes: int) -> bool:
-        return any(s.classes == classes and s.height > _SMALL_IMAGE for s in self.datasets.values())
 
     def _number(self, cell: Cell) -> int:
         number = 0
@@ -246,41 +240,22 @@ _DARTS = (
     "dil_conv_3x3",
     "dil_conv_5x5",
 )
-_ENAS = ("skip_connect", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
-_AMOEBA = (
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "sep_conv_7x7",
-    "avg_pool_3x3",
-    "max_pool_3x3",
-    "dil_sep_conv_3x3",
-    "conv_7x1_1x7",
-)
-_PNAS = (
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "sep_conv_7x7",
-    "conv_7x1_1x7",
-    "skip_connect",
-    "avg_pool_3x3",
-    "max_pool_3x3",
-    "dil_conv_3x3",
-)
+_SEPARABLE = ("sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7")
+_POOLS = ("avg_pool_3x3", "max_pool_3x3")
+_ENAS = ("skip_connect", "sep_conv_3x3", "sep_conv_5x5", *_POOLS)
+_AMOEBA = ("skip_connect", *_SEPARABLE, *_POOLS, "dil_sep_conv_3x3", "conv_7x1_1x7")
+_PNAS = (*_SEPARABLE, "conv_7x1_1x7", "skip_connect", *_POOLS, "dil_conv_3x3")
 _NASNET = (
     "skip_connect",
     "conv_3x1_1x3",
     "conv_7x1_1x7",
     "dil_conv_3x3",
-    "avg_pool_3x3",
-    "max_pool_3x3",
+    *_POOLS,
     "max_pool_5x5",
     "max_pool_7x7",
     "conv_1x1",
     "conv_3x3",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "sep_conv_7x7",
+    *_SEPARABLE,
 )
 
 

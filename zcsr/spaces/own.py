@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.abc import SourceLoader
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
@@ -153,10 +153,9 @@ def failure_in(what: str, error: Exception) -> InputError | None:
 
 @cache
 def _installed(name: str) -> OwnSpace | None:
-    entries = list(entry_points(group=GROUP, name=name))
-    if not entries:
+    entry = next(iter(entry_points(group=GROUP, name=name)), None)
+    if entry is None:
         return None
-    entry = entries[0]
     where = f"entry point {entry.name} = {entry.value}"
     try:
         space = check_members(where, entry.load()())
@@ -166,11 +165,8 @@ def _installed(name: str) -> OwnSpace | None:
         raise InputError(f"{where} cannot be loaded: {_described(error)}") from error
     if space.name != name:
         raise InputError(f"{where} gives a space named {space.name!r}; both must have the same name")
-    return OwnSpace(space, Origin("entry point", where, _distribution(entry)))
-
-
-def _distribution(entry: EntryPoint) -> str:
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    definition = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    return OwnSpace(space, Origin("entry point", where, definition))
 
 
 def _load(file: SpaceFile) -> OwnSpace:
