@@ -25,7 +25,7 @@ class Parameter:
     meaning: in words, without a capital or a full stop
     least, most: its bounds, which are allowed; None where there is none, and then a default of None is no number
     choices: the texts that are allowed, or what returns them; empty where it is no choice
-    refusal: what a value that is not allowed is refused with, if not with `OUTSIDE` or `UNKNOWN`; may take the other
+    refusal: what a value that is not allowed is refused with, if not `OUTSIDE` or `UNKNOWN`; may take the other
         fields of this record, the `value` and the whole `config`
     flag: its option of the command line, and after a blank a short one; None where it has none
     ranged: whether the command line tells the bounds, and checks them before any computing

@@ -55,7 +55,7 @@ class ChoiceSpace(Listing, ABC, Generic[C]):
         return list(itertools.product(self.choices, repeat=self.places))
 
     @cached_property
-    def _archs(self) -> Sequence[str]:
+    def _archs(self) -> Sequence[str]:  # type: ignore[override]  # nobody sets it, and it takes its time
         return tuple(map(self._format, self._chosen))
 
     @cached_property
