@@ -6,14 +6,15 @@ The check of a configuration, the command line, the tables of the store and the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import Field, dataclass, field, fields
-from typing import Any, get_type_hints
+from dataclasses import KW_ONLY, Field, dataclass, field, fields, replace
+from typing import Any, ParamSpec, get_type_hints
 
 from zcsr.errors import InputError
 
 OUTSIDE = "{name} must be at least {least}; got {value}"
 UNKNOWN = "{name} must be one of {choices}; got {value}"
 
+P = ParamSpec("P")
 Choices = Sequence[str] | Callable[[], Sequence[str]]
 
 
@@ -21,31 +22,32 @@ Choices = Sequence[str] | Callable[[], Sequence[str]]
 class Parameter:
     """A parameter of a configuration.
 
-    name: of the field, and of the column in tables
-    kind: the type of its values; str where they are choices
     meaning: in words, without a capital or a full stop
     least, most: its bounds, which are allowed; None where there is none, and then a default of None is no number
     choices: the texts that are allowed, or what returns them; empty where it is no choice
-    refusal: what a value that is not allowed is refused with; may take the other fields of this record, the `value`
-        and the whole `config`
+    refusal: what a value that is not allowed is refused with, if not `OUTSIDE` or `UNKNOWN`; may take the other
+        fields of this record, the `value` and the whole `config`
     flag: its option of the command line, and after a blank a short one; None where it has none
     ranged: whether the command line tells the bounds, and checks them before any computing
     unset: what a default of None stands for
     only_for: the representation of programs that alone uses it; None where all do
+    name: of the field, and of the column in tables
+    kind: the type of its values; str where they are choices
     """
 
-    name: str
-    kind: Any
     default: Any
     meaning: str
-    least: float | None
-    most: float | None
-    choices: Choices
-    refusal: str
-    flag: str | None
-    ranged: bool
-    unset: str | None
-    only_for: str | None
+    _: KW_ONLY
+    least: float | None = None
+    most: float | None = None
+    choices: Choices = ()
+    refusal: str | None = None
+    flag: str | None = "--<name>"
+    ranged: bool = False
+    unset: str | None = None
+    only_for: str | None = None
+    name: str = ""
+    kind: Any = str
 
     @property
     def help(self) -> str:
@@ -63,32 +65,16 @@ class Parameter:
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
 
-def parameter(
-    default: Any,
-    meaning: str,
-    *,
-    least: float | None = None,
-    most: float | None = None,
-    choices: Choices = (),
-    refusal: str | None = None,
-    flag: str | None = "--<name>",
-    ranged: bool = False,
-    unset: str | None = None,
-    only_for: str | None = None,
-) -> Any:
-    """Return the field of a frozen dataclass that declares a parameter; see `Parameter` for what is said of it."""
-    said = {
-        "meaning": meaning,
-        "least": least,
-        "most": most,
-        "choices": choices,
-        "refusal": refusal or (UNKNOWN if choices else OUTSIDE),
-        "flag": flag,
-        "ranged": ranged,
-        "unset": unset,
-        "only_for": only_for,
-    }
-    return field(default=default, metadata=said)
+def _as_field(declare: Callable[P, Parameter]) -> Callable[P, Any]:
+    def parameter(*args: P.args, **said: P.kwargs) -> Any:
+        declared = declare(*args, **said)
+        return field(default=declared.default, metadata={"meaning": declared.meaning, "parameter": declared})
+
+    return parameter
+
+
+parameter = _as_field(Parameter)
+"""Returns the field of a frozen dataclass that declares a parameter, which says all but the name and the kind."""
 
 
 def parameters_of(config: type) -> tuple[Parameter, ...]:
@@ -103,13 +89,13 @@ def check(config: Any) -> None:
         value = getattr(config, one.name)
         if not one.allows(value):
             choices = ", ".join(one.texts())
+            refusal = one.refusal or (UNKNOWN if one.choices else OUTSIDE)
             words = {"name": one.name, "least": one.least, "choices": choices, "value": value, "config": config}
-            raise InputError(one.refusal.format(**words))
+            raise InputError(refusal.format(**words))
 
 
 def read_parameter(name: str, kind: Any, declared: Field[Any]) -> Parameter:
     """Return what a field made by `parameter` declares, for a name and the type of its values."""
-    flag, choices = declared.metadata["flag"], declared.metadata["choices"]
-    spelled = flag and flag.replace("<name>", name.strip("_").replace("_", "-"))
-    said = {**declared.metadata, "flag": spelled}
-    return Parameter(name, str if choices else kind, declared.default, **said)
+    said: Parameter = declared.metadata["parameter"]
+    flag = said.flag and said.flag.replace("<name>", name.strip("_").replace("_", "-"))
+    return replace(said, name=name, kind=str if said.choices else kind, flag=flag)

@@ -102,7 +102,8 @@ def kendall_of_top(scores: ArrayLike, accuracies: ArrayLike, fraction: float) ->
         raise InputError(f"fraction must be above 0 and at most 1, got {fraction}")
     if len(right) == 0 or np.isnan(right).any():
         return math.nan
-    taken = right >= _kth_largest(right, math.ceil(fraction * len(right)))
+    last = len(right) - math.ceil(fraction * len(right))
+    taken = right >= np.partition(right, last)[last]
     return kendall(left[taken], right[taken])
 
 
@@ -234,10 +235,6 @@ def _clipped(correlation: float) -> float:
 def _same_or_reversed(ranks: Vector, others: Vector) -> bool:
     # Ranks are multiples of a half, so this is exact where 1 - rho ** 2 would be lost in rounding.
     return np.array_equal(ranks, others) or np.array_equal(ranks, len(ranks) + 1 - others)
-
-
-def _kth_largest(values: Vector, k: int) -> float:
-    return float(np.partition(values, len(values) - k)[len(values) - k])
 
 
 def _is_unrankable(values: Vector) -> bool:

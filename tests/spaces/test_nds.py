@@ -23,15 +23,15 @@ from zcsr.errors import InputError
 from zcsr.networks.instances import draw_inputs, read_instances
 from zcsr.networks.training import Examples, TrainingConfig, train_network
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
-from zcsr.spaces import get_space, space_names
-from zcsr.spaces.nds import CellSpace, arch_of, darts_mini, nds_amoeba, nds_darts, nds_enas, nds_nasnet, nds_pnas
+from zcsr.spaces import get_space, nds, space_names
+from zcsr.spaces.nds import CellSpace, arch_of
 from zcsr.spaces.nds_genotype import Rules
 from zcsr.spaces.nds_operations import OPERATIONS, FactorisedReduction
 
-DARTS = nds_darts()
-MINI = darts_mini()
-NDS = [nds_darts(), nds_amoeba(), nds_enas(), nds_pnas(), nds_nasnet()]
-SPACES = [*NDS, MINI]
+DARTS, AMOEBA, ENAS, PNAS, NASNET, MINI = SPACES = [
+    nds.SPACES[name] for name in ("nds-darts", "nds-amoeba", "nds-enas", "nds-pnas", "nds-nasnet", "darts-mini")
+]
+NDS = SPACES[:-1]
 # Small enough to be listed: one node of two operations, four stacks.
 TINY = CellSpace(
     "tiny", {}, Rules(("none", "conv_1x1"), 1, "all", range(4, 6), range(2, 4)), range(4, 6), range(2, 4)
@@ -296,10 +296,10 @@ def test_loose_nodes_alone_are_concatenated() -> None:
         "reduce=avg_pool_3x3~0,sep_conv_3x3~1,max_pool_3x3~0,sep_conv_7x7~2,sep_conv_7x7~0,avg_pool_3x3~1,"
         "max_pool_3x3~0,max_pool_3x3~1,conv_7x1_1x7~0,sep_conv_3x3~5;reduce_concat=3,4,6;width=4;depth=3"
     )
-    network = nds_amoeba().build(arch, classes=10)
+    network = AMOEBA.build(arch, classes=10)
     assert cell_shapes(network, torch.randn(2, 3, 32, 32)) == [(12, 32, 32), (24, 16, 16), (24 * 2, 8, 8)]
     with pytest.raises(InputError, match=r"reduce_concat is 3,4,5; .* no other node takes, 3,4,6"):
-        nds_amoeba().index(arch.replace("reduce_concat=3,4,6", "reduce_concat=3,4,5"))
+        AMOEBA.index(arch.replace("reduce_concat=3,4,6", "reduce_concat=3,4,5"))
 
 
 def test_inputs_0_and_1_are_the_outputs_of_the_last_two_cells() -> None:
@@ -729,4 +729,4 @@ def test_an_entry_of_another_space_is_refused_by_the_space() -> None:
     cell, concat = [["none", 0]] * 10, [2, 3, 4, 5, 6]
     genotype = {"normal": cell, "normal_concat": concat, "reduce": cell, "reduce_concat": concat}
     with pytest.raises(InputError, match="'none' in normal is no operation"):
-        nds_pnas().index(arch_of(entry(genotype=genotype)))
+        PNAS.index(arch_of(entry(genotype=genotype)))

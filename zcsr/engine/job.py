@@ -18,10 +18,6 @@ def silent(_done: int, _total: int) -> None:
     """The progress that nobody looks at."""
 
 
-def _one(_result: object) -> int:
-    return 1
-
-
 @dataclass(frozen=True, slots=True)
 class JobReport:
     """Items done now and found already there; wall-clock seconds; bytes written, where the job counts them."""
@@ -39,7 +35,7 @@ def run_job(
     write: Callable[[Sequence[R]], object],
     *,
     together: int = 1,
-    size: Callable[[R], int] = _one,
+    size: Callable[[R], int] = lambda _: 1,
     progress: Progress = silent,
 ) -> JobReport:
     """Compute and write what is wanted and not there, `together` results at a time, the rest after Ctrl-C as well.

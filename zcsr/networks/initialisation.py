@@ -39,22 +39,19 @@ def initialise(model: nn.Module, generator: torch.Generator) -> None:
     comes from `generator`, module by module in the order of registration.
     """
     for module in model.modules():
-        _initialise_module(module, generator)
+        match module:
+            case nn.Conv2d():
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+                fill(module.bias, 0.0)
+            case nn.BatchNorm1d() | nn.BatchNorm2d() | nn.BatchNorm3d() | nn.SyncBatchNorm():
+                fill(module.weight, 1.0)
+                fill(module.bias, 0.0)
+            case nn.Linear():
+                nn.init.normal_(module.weight, mean=0.0, std=LINEAR_STD, generator=generator)
+                fill(module.bias, 0.0)
 
 
-def _initialise_module(module: nn.Module, generator: torch.Generator) -> None:
-    match module:
-        case nn.Conv2d():
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
-            _fill(module.bias, 0.0)
-        case nn.BatchNorm1d() | nn.BatchNorm2d() | nn.BatchNorm3d() | nn.SyncBatchNorm():
-            _fill(module.weight, 1.0)
-            _fill(module.bias, 0.0)
-        case nn.Linear():
-            nn.init.normal_(module.weight, mean=0.0, std=LINEAR_STD, generator=generator)
-            _fill(module.bias, 0.0)
-
-
-def _fill(parameter: torch.Tensor | None, value: float) -> None:
+def fill(parameter: torch.Tensor | None, value: float) -> None:
+    """Set all of a parameter, where a module has it."""
     if parameter is not None:  # bias=False, or affine=False
         nn.init.constant_(parameter, value)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -150,8 +151,8 @@ def read_instances(
     StatisticsConfig(pattern=pattern, loss=loss, separable=separable)  # refuses what it does not know
     _check_inputs(inputs)
     network, rules = Network(model), Rules(PATTERNS[pattern], separable)
-    objective = _Objective(loss, labels)
-    return _instances({which: one_pass(network, inputs[which], rules, objective.of) for which in passes})
+    objective = partial(_objective, loss, labels)
+    return _instances({which: one_pass(network, inputs[which], rules, objective) for which in passes})
 
 
 def _check_inputs(inputs: Mapping[str, Tensor]) -> None:
@@ -177,33 +178,26 @@ def noise(batch: Tensor, seed: int, purpose: str) -> Tensor:
     return torch.randn(batch.shape, generator=random_stream(seed, purpose), dtype=torch.float32).to(batch)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Objective:
-    loss: Loss
-    labels: Tensor | None
+def _objective(loss: Loss, labels: Tensor | None, logits: Tensor) -> Tensor:
+    """The scalar whose gradients are taken."""
+    if not isinstance(logits, Tensor) or not logits.is_floating_point():
+        seen = f"a {logits.dtype} tensor" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+        raise InputError(f"the network must return its logits, one floating-point tensor; it returns {seen}")
+    return logits.sum() if loss == "ones" else F.cross_entropy(logits, _checked(labels, logits))
 
-    def of(self, logits: Tensor) -> Tensor:
-        """The scalar whose gradients are taken."""
-        if not isinstance(logits, Tensor) or not logits.is_floating_point():
-            seen = f"a {logits.dtype} tensor" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-            raise InputError(f"the network must return its logits, one floating-point tensor; it returns {seen}")
-        return logits.sum() if self.loss == "ones" else F.cross_entropy(logits, self._checked_labels(logits))
 
-    def _checked_labels(self, logits: Tensor) -> Tensor:
-        if self.labels is None:
-            raise InputError('loss "cross_entropy" needs the labels of the images, int64 [b]; none are given')
-        fitting = logits.ndim == 2 and self.labels.shape == logits.shape[:1]
-        if not fitting or self.labels.dtype != torch.int64:
-            raise InputError(
-                f"cross-entropy takes logits [b, classes] and int64 labels [b]; these are {list(logits.shape)} "
-                f"and {self.labels.dtype} {list(self.labels.shape)}"
-            )
-        outside = self.labels[(self.labels < 0) | (self.labels >= logits.shape[1])]
-        if len(outside):
-            raise InputError(
-                f"labels must be in 0..{logits.shape[1] - 1}, as there are logits; one is {outside[0]}"
-            )
-        return self.labels
+def _checked(labels: Tensor | None, logits: Tensor) -> Tensor:
+    if labels is None:
+        raise InputError('loss "cross_entropy" needs the labels of the images, int64 [b]; none are given')
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or labels.dtype != torch.int64:
+        raise InputError(
+            f"cross-entropy takes logits [b, classes] and int64 labels [b]; these are {list(logits.shape)} "
+            f"and {labels.dtype} {list(labels.shape)}"
+        )
+    outside = labels[(labels < 0) | (labels >= logits.shape[1])]
+    if len(outside):
+        raise InputError(f"labels must be in 0..{logits.shape[1] - 1}, as there are logits; one is {outside[0]}")
+    return labels
 
 
 def _instances(passes: Mapping[str, list[Measured]]) -> tuple[Instance, ...]:

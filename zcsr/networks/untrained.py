@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from zcsr.networks.images import ImageSet
     from zcsr.spaces import DatasetShape, SearchSpace
 
-_PRECISIONS: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
-
 
 def network_statistics(
     space: SearchSpace,
@@ -81,7 +79,7 @@ def untrained(space: SearchSpace, arch: str, classes: int, images: ImageSet, con
         shape = _dataset_shape(space, classes)
         batch, labels = images.minibatch(config.batch_size, config.seed, shape.height, shape.width)
         inputs = draw_inputs(batch, config.seed, config.noise_variance)
-        dtype = _PRECISIONS[config.dtype]
+        dtype: torch.dtype = getattr(torch, config.dtype)
         model = _of_type(_build(space, arch, classes, batch.shape[1], config), dtype)
         typed = {which: tensor.to(dtype) for which, tensor in inputs.items()}
     return Untrained(space, arch, model, typed, labels, config)

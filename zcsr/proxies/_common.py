@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
+from zcsr.networks.initialisation import fill
 from zcsr.networks.trace import Watch
 
 _Norm = nn.modules.batchnorm._BatchNorm | nn.GroupNorm
@@ -79,34 +81,23 @@ def total(terms: Sequence[Tensor]) -> float:
     return sum(term.sum(dtype=torch.float64).item() for term in terms)
 
 
-def standard_normal(weight: Tensor) -> None:
-    """Draw from N(0, 1)."""
-    nn.init.normal_(weight)
-
-
-def he_fan_in(weight: Tensor) -> None:
-    """Draw from N(0, 2 / fan-in)."""
-    nn.init.kaiming_normal_(weight, mode="fan_in", nonlinearity="relu")
+he_fan_in = partial(nn.init.kaiming_normal_, mode="fan_in", nonlinearity="relu")
+"""Draws from N(0, 2 / fan-in)."""
 
 
 @torch.no_grad()
-def redraw(network: nn.Module, draw: Callable[[Tensor], None]) -> None:
+def redraw(network: nn.Module, draw: Callable[[Tensor], Tensor]) -> None:
     """Draw every weight of Conv2d and Linear layers anew, in place, from torch's own generator.
 
     Their biases become 0; BatchNorms and GroupNorms get weight 1 and bias 0. Other parameters stay as they are.
     """
     for layer in weighted_layers(network):
         draw(layer.weight)
-        _fill(layer.bias, 0.0)
+        fill(layer.bias, 0.0)
     for module in network.modules():
         if isinstance(module, _Norm):
-            _fill(module.weight, 1.0)
-            _fill(module.bias, 0.0)
-
-
-def _fill(parameter: Tensor | None, value: float) -> None:
-    if parameter is not None:  # bias=False, or affine=False
-        nn.init.constant_(parameter, value)
+            fill(module.weight, 1.0)
+            fill(module.bias, 0.0)
 
 
 RELUS: frozenset[Callable[..., Any]] = frozenset(
@@ -118,10 +109,15 @@ class UnitsOn(Watch):
     """Tells, while a network runs on `count` inputs, which units of each ReLU have inputs > 0: bool [count, units].
 
     A ReLU counts each time it is called, if its input has an entry for each of the network's. What counts as one
-    says `is_relu`, from a function and what it is called with.
+    says `is_relu`, from a function and what it is called with: without it, one of `RELUS`.
     """
 
-    def __init__(self, count: int, take: Callable[[Tensor], None], is_relu: Callable[..., bool]) -> None:
+    def __init__(
+        self,
+        count: int,
+        take: Callable[[Tensor], None],
+        is_relu: Callable[..., bool] = lambda func, *_: func in RELUS,
+    ) -> None:
         super().__init__()
         self._count, self._take, self._is_relu = count, take, is_relu
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -47,10 +47,7 @@ def az_trainability(network: nn.Module, images: Tensor, labels: Tensor) -> float
     return float(np.mean([_trainability(before, after) for before, after in pairwise(features)]))
 
 
-@proxy(measures="floating-point operations of the forward pass of one image", source=_SOURCE)
-def az_complexity(network: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Return what the proxy `flops` does."""
-    return flops.measure(network, images, labels)
+az_complexity = replace(flops, name="az_complexity", source=_SOURCE)
 
 
 def _entropies(network: nn.Module, images: Tensor) -> list[float]:
@@ -144,7 +141,8 @@ class _Recorder:
 
 def _blocks(network: nn.Module, images: Tensor) -> list[nn.Module]:
     giving_maps = _giving_maps(network, images)
-    for parent in _by_level(network):
+    modules = network.named_modules(remove_duplicate=False)
+    for _, parent in sorted(modules, key=lambda named: named[0].count(".")):  # the network itself is the first
         blocks = [child for child in parent.children() if child in giving_maps and any(child.children())]
         if len(blocks) >= _FEWEST_BLOCKS:
             return blocks
@@ -164,13 +162,6 @@ def _giving_maps(network: nn.Module, images: Tensor) -> set[nn.Module]:
     for hook in hooks:
         hook.remove()
     return found
-
-
-def _by_level(network: nn.Module) -> Iterator[nn.Module]:
-    level = [network]
-    while level:
-        yield from level
-        level = [child for module in level for child in module.children()]
 
 
 def _is_map(value: Any) -> bool:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.errors import InputError
-from zcsr.proxies._common import RELUS, UnitsOn, gradients, he_fan_in, redraw
+from zcsr.proxies._common import UnitsOn, gradients, he_fan_in, redraw
 from zcsr.proxies.proxy import proxy
 
 _SOURCE = "Chen et al., TE-NAS, ICLR 2021; on smaller images where its release takes narrower networks"
@@ -73,14 +70,10 @@ def te_nas_regions(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     for _ in range(_MINIBATCHES):
         inputs = _on_lines(like)
         units = [torch.zeros(len(inputs), 0, dtype=torch.bool)]
-        with torch.no_grad(), UnitsOn(len(inputs), units.append, _is_relu):
+        with torch.no_grad(), UnitsOn(len(inputs), units.append):
             network(inputs)
         codes |= {code.tobytes() for code in np.packbits(torch.cat(units, 1).numpy(), axis=1)}
     return float(len(codes))
-
-
-def _is_relu(func: Callable[..., Any], *_: Any) -> bool:
-    return func in RELUS
 
 
 def _on_lines(like: Tensor) -> Tensor:

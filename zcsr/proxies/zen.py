@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.networks.trace import Watch
-from zcsr.proxies._common import first_input, redraw, standard_normal
+from zcsr.proxies._common import first_input, redraw
 from zcsr.proxies.proxy import proxy
 
 _STEP = 0.01
@@ -34,7 +34,7 @@ def zen(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: A
     reshapings and dropouts that lead to it. A BatchNorm that sees no variance, in a dead part, is left out; the
     score is -inf where no change reaches the features.
     """
-    redraw(network, standard_normal)
+    redraw(network, nn.init.normal_)
     noise, change = torch.randn_like(images), torch.randn_like(images)
     with torch.no_grad():
         observed, moved = _observe(network, noise), _observe(network, noise + _STEP * change)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 
 from zcsr.errors import InputError, nearest
 from zcsr.spaces import own
 from zcsr.spaces.listed import ListedSpace
-from zcsr.spaces.own import Origin, SpaceFile
+from zcsr.spaces.own import Origin, SpaceFile, space_files
 from zcsr.spaces.protocol import DatasetShape, SearchSpace, dataset_shape, space_size
 
 __all__ = [
@@ -36,7 +35,7 @@ _MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "nds": ("nds-darts", "nds-amoeba", "nds-enas", "nds-pnas", "nds-nasnet", "darts-mini"),
     }
 )
-"""Each module of this package and the spaces that it holds, which functions of their names, with `_`, construct."""
+"""Each module of this package and the spaces in its `SPACES`; it is imported when one of them is asked for."""
 
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -53,10 +52,14 @@ def get_space(name: str) -> SearchSpace:
     entry points of the group `zcsr.spaces`, each a function without arguments that returns a space of that name.
     """
     if name in _MODULE_OF:
-        return _built_in(name)
+        built_in: SearchSpace = import_module(f"{__name__}.{_MODULE_OF[name]}").SPACES[name]
+        return built_in
     found = own.find(name)
     if found is None:
-        raise InputError(_unknown(name))
+        known = space_names()
+        own_file = "; a space of your own is known once its file is named with --space-file or ZCSR_SPACES"
+        suggestion = nearest(name, known, otherwise=own_file)
+        raise InputError(f"unknown search space {name!r}: the known ones are {', '.join(known)}{suggestion}")
     return found.space
 
 
@@ -69,25 +72,7 @@ def use_space_files(files: Iterable[SpaceFile]) -> None:
     own.use(files, _MODULE_OF)
 
 
-def space_files() -> tuple[SpaceFile, ...]:
-    """The files in use, as `use_space_files` takes them."""
-    return own.files_in_use()
-
-
 def space_origin(name: str) -> Origin | None:
     """Where a space of a user's own comes from; None for one that comes with zcsr, or that nobody knows."""
     found = None if name in _MODULE_OF else own.find(name)
     return found.origin if found else None
-
-
-@cache
-def _built_in(name: str) -> SearchSpace:
-    found: SearchSpace = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name.replace("-", "_"))()
-    return found
-
-
-def _unknown(name: str) -> str:
-    known = space_names()
-    own_file = "; a space of your own is known once its file is named with --space-file or ZCSR_SPACES"
-    suggestion = nearest(name, known, otherwise=own_file)
-    return f"unknown search space {name!r}: the known ones are {', '.join(known)}{suggestion}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from zcsr.errors import InputError, nearest
-from zcsr.spaces.protocol import DatasetShape, SearchSpace
+from zcsr.spaces.protocol import DatasetShape, Listing, SearchSpace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class ListedSpace:
+class ListedSpace(Listing):
     """The architectures of a list, in its order; none has neighbours, and each stands for itself alone.
 
     A subclass may override `neighbours` and `canonical` where it knows better.
@@ -47,15 +47,6 @@ class ListedSpace:
         check_datasets(name, datasets)
         self.datasets: Mapping[str, DatasetShape] = dict(datasets)
 
-    def __len__(self) -> int:
-        return len(self._archs)
-
-    def arch(self, index: int) -> str:
-        """The architecture at a 0-based position of the list; InputError outside of it."""
-        if not 0 <= index < len(self):
-            raise InputError(f"no architecture {index} in {self.name}: indices go from 0 to {len(self) - 1}")
-        return self._archs[index]
-
     def index(self, arch: str) -> int:
         """The 0-based position in the list; InputError, with the nearest one, for an unknown architecture."""
         if arch not in self._positions:
@@ -74,12 +65,6 @@ class ListedSpace:
                 f"{self.name}: build gives a {type(network).__name__} for {arch!r}, not a torch module"
             )
         return network
-
-    def sample(self, count: int, generator: random.Random) -> list[str]:
-        """Distinct architectures, uniformly at random; InputError where the list has fewer than `count`."""
-        if not 0 <= count <= len(self):
-            raise InputError(f"cannot sample {count} architectures: {self.name} has {len(self)}")
-        return generator.sample(self._archs, count)
 
     def neighbours(self, arch: str) -> list[str]:
         """None: a list does not say which of its architectures are one change apart."""
@@ -111,24 +96,21 @@ def check_datasets(space: str, datasets: object) -> None:
             raise InputError(
                 f"{space}: dataset {name!r} is {shape!r}; give DatasetShape(classes=, channels=, height=, width=)"
             )
-        sizes = (shape.classes, shape.channels, shape.height, shape.width)
-        if not all(isinstance(size, int) and size > 0 for size in sizes):
+        if not all(isinstance(size, int) and size > 0 for size in astuple(shape)):
             raise InputError(f"{space}: dataset {name!r} has the shape {shape}; all four are whole numbers above 0")
 
 
 def check_members(where: str, space: object) -> SearchSpace:
     """Return what was given as a space, or raise InputError where it lacks what every `SearchSpace` has."""
-    needed = ("name", "datasets", "arch", "index", "build", "sample", "neighbours", "canonical", "__len__")
-    missing = [member for member in needed if not hasattr(space, member)]
-    if missing or isinstance(space, type):
+    if isinstance(space, type) or not isinstance(space, SearchSpace):
         seen = f"the class {space.__name__}" if isinstance(space, type) else f"a {type(space).__name__}"
         raise InputError(
             f"{where} gives {seen}, which is no search space: make a zcsr.spaces.ListedSpace, or an object with "
             "all that zcsr.spaces.SearchSpace names"
         )
-    check_name("space", space.name)  # type: ignore[attr-defined]
-    check_datasets(space.name, space.datasets)  # type: ignore[attr-defined]
-    return space  # type: ignore[return-value]
+    check_name("space", space.name)
+    check_datasets(space.name, space.datasets)
+    return space
 
 
 def _check_archs(space: str, archs: tuple[object, ...]) -> None:

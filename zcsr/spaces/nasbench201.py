@@ -11,14 +11,14 @@ import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from types import MappingProxyType
+from functools import cached_property
 
 from torch import Tensor, nn
 
 from zcsr.errors import InputError, nearest
-from zcsr.spaces import DatasetShape
-from zcsr.spaces.blocks import ReluConvNorm
+from zcsr.spaces.blocks import ReluConvNorm, Zero
+from zcsr.spaces.choices import ChoiceSpace
+from zcsr.spaces.protocol import shapes_of
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NODES = 4
@@ -33,22 +33,6 @@ def format_arch(operations: Sequence[str]) -> str:
     remaining = iter(operations)
     nodes = ("".join(f"|{next(remaining)}~{source}" for source in range(target)) for target in range(1, NODES))
     return "+".join(f"{node}|" for node in nodes)
-
-
-def parse_arch(arch: str) -> tuple[str, ...]:
-    """The six operations of an architecture string in the order of `EDGES`.
-
-    Raises InputError that says which node or edge is wrong.
-    """
-    index = _positions().get(arch)
-    return _cells()[index] if index is not None else _parse_strictly(arch)
-
-
-def _parse_strictly(arch: str) -> tuple[str, ...]:
-    nodes = arch.split("+")
-    if len(nodes) != NODES - 1:
-        raise _malformed(arch, f"it has {len(nodes)} nodes joined by '+', a cell has {NODES - 1}")
-    return tuple(itertools.chain.from_iterable(_parse_node(arch, node, i + 1) for i, node in enumerate(nodes)))
 
 
 def _parse_node(arch: str, node: str, target: int) -> list[str]:
@@ -74,42 +58,13 @@ def _malformed(arch: str, problem: str) -> InputError:
     return InputError(f"{arch!r} is no NAS-Bench-201 architecture: {problem}")
 
 
-@cache
-def _cells() -> tuple[tuple[str, ...], ...]:
-    cells = list(itertools.product(OPERATIONS, repeat=len(EDGES)))
-    random.Random(_PUBLISHED_SHUFFLE_SEED).shuffle(cells)
-    return tuple(cells)
-
-
-@cache
-def _archs() -> tuple[str, ...]:
-    return tuple(map(format_arch, _cells()))
-
-
-@cache
-def _positions() -> Mapping[str, int]:
-    return MappingProxyType({arch: index for index, arch in enumerate(_archs())})
-
-
-@cache
-def _representatives() -> Mapping[str, str]:
-    first: dict[str, str] = {}
-    for arch, cell in zip(_archs(), _cells(), strict=True):
-        first.setdefault(_nested(cell), arch)
-    return MappingProxyType(first)
-
-
-def isomorphism_key(arch: str) -> str:
+def isomorphism_key(operations: Sequence[str]) -> str:
     """The last node as a nested sum of what enters it: equal for two cells exactly when they are isomorphic.
 
     This is the rule that the published count of 6,466 rests on: a skip connection stands for its source, an
     edge that carries nothing (no operation, or one on a single absent edge) is "#", and sums are sorted. A sum
     of several absent edges is kept as it is, so that some cells which compute the same function stay apart.
     """
-    return _nested(parse_arch(arch))
-
-
-def _nested(operations: Sequence[str]) -> str:
     nodes = ["0"]
     remaining = iter(operations)
     for target in range(1, NODES):
@@ -125,76 +80,65 @@ def _nested_edge(operation: str, source: str) -> str:
 
 
 @dataclass(frozen=True)
-class NasBench201:
+class NasBench201(ChoiceSpace[str]):
     """The 15,625 cells in a macro skeleton: three stages of `cells` cells, the first `channels` wide.
 
-    Each later stage is twice as wide as the one before.
+    Each later stage is twice as wide as the one before. Architectures are in the published order.
     """
 
-    name: str
-    datasets: Mapping[str, DatasetShape]
-    channels: int = 16
-    cells: int = 5
+    places = len(EDGES)
 
-    def __len__(self) -> int:
-        return len(_cells())
-
-    def arch(self, index: int) -> str:
-        """The architecture at a 0-based position of the published order; InputError outside of it."""
-        if not 0 <= index < len(self):
-            raise InputError(f"no architecture {index} in {self.name}: indices go from 0 to {len(self) - 1}")
-        return _archs()[index]
-
-    def index(self, arch: str) -> int:
-        """The 0-based position in the published order; InputError says what is wrong with the string."""
-        return _positions()[format_arch(parse_arch(arch))]
+    channels: int
+    cells: int
 
     def build(self, arch: str, classes: int, in_channels: int = 3) -> nn.Module:
         """The network: images [b, in_channels, h, w] -> logits [b, classes], initialised as torch does.
 
         Height and width are multiples of 4. Draws from torch's global generator, as all modules do.
         """
-        return CellNetwork(parse_arch(arch), classes, in_channels, self._widths())
+        return CellNetwork(self._parse(arch), classes, in_channels, self._widths())
 
     def _widths(self) -> list[int]:
         first, *later = (self.channels * 2**stage for stage in range(STAGES))
         return [first] * self.cells + [width for width in later for _ in range(1 + self.cells)]
 
-    def sample(self, count: int, generator: random.Random) -> list[str]:
-        """Distinct architectures, uniformly at random; InputError for a count outside 0..15,625."""
-        if not 0 <= count <= len(self):
-            raise InputError(f"cannot sample {count} architectures: {self.name} has {len(self)}")
-        return [_archs()[index] for index in generator.sample(range(len(self)), count)]
-
-    def neighbours(self, arch: str) -> list[str]:
-        """The 24 architectures that differ in one edge, edge by edge, in the order of `OPERATIONS`."""
-        cell = parse_arch(arch)
-        return [
-            format_arch((*cell[:edge], operation, *cell[edge + 1 :]))
-            for edge in range(len(EDGES))
-            for operation in OPERATIONS
-            if operation != cell[edge]
-        ]
-
     def canonical(self, arch: str) -> str:
         """The first architecture, in the published order, with the same `isomorphism_key`."""
-        return _representatives()[isomorphism_key(arch)]
+        return self._representatives[isomorphism_key(self._parse(arch))]
+
+    @cached_property
+    def _representatives(self) -> Mapping[str, str]:
+        first: dict[str, str] = {}
+        for arch, cell in zip(self._archs, self._chosen, strict=True):
+            first.setdefault(isomorphism_key(cell), arch)
+        return first
+
+    @cached_property
+    def _chosen(self) -> list[tuple[str, ...]]:
+        cells = list(itertools.product(self.choices, repeat=self.places))
+        random.Random(_PUBLISHED_SHUFFLE_SEED).shuffle(cells)
+        return cells
+
+    def _format(self, chosen: Sequence[str]) -> str:
+        return format_arch(chosen)
+
+    def _parse(self, arch: str) -> tuple[str, ...]:
+        nodes = arch.split("+")
+        if len(nodes) != NODES - 1:
+            raise _malformed(arch, f"it has {len(nodes)} nodes joined by '+', a cell has {NODES - 1}")
+        return tuple(itertools.chain.from_iterable(_parse_node(arch, node, i + 1) for i, node in enumerate(nodes)))
 
 
-def nasbench201() -> NasBench201:
-    """The published benchmark's networks, for CIFAR-10, CIFAR-100 and ImageNet16-120."""
-    datasets = {
-        "cifar10": DatasetShape(classes=10, channels=3, height=32, width=32),
-        "cifar100": DatasetShape(classes=100, channels=3, height=32, width=32),
-        "imagenet16-120": DatasetShape(classes=120, channels=3, height=16, width=16),
-    }
-    return NasBench201("nasbench201", MappingProxyType(datasets))
+_NATURAL_IMAGES = shapes_of("cifar10", "cifar100", "imagenet16-120")
 
-
-def nasbench201_mini() -> NasBench201:
-    """The same cells in networks small enough to train on a processor: 8 channels, one cell a stage."""
-    datasets = {"fashion-mnist": DatasetShape(classes=10, channels=1, height=16, width=16)}
-    return NasBench201("nasbench201-mini", MappingProxyType(datasets), channels=8, cells=1)
+SPACES: Mapping[str, NasBench201] = {
+    space.name: space
+    for space in (
+        NasBench201("nasbench201", _NATURAL_IMAGES, OPERATIONS, channels=16, cells=5),
+        NasBench201("nasbench201-mini", shapes_of("fashion-mnist"), OPERATIONS, channels=8, cells=1),
+    )
+}
+"""The published benchmark's networks, and the same cells in ones small enough to train on a processor."""
 
 
 class ConvNorm(nn.Sequential):
@@ -204,14 +148,6 @@ class ConvNorm(nn.Sequential):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False)
         self.norm = nn.BatchNorm2d(out_channels)
-
-
-class Zero(nn.Module):
-    """An edge that carries nothing, but stays in the graph, so that its source has a gradient (of zero)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Zeros of the shape of `x`."""
-        return x * 0.0
 
 
 def _edge(operation: str, in_channels: int, out_channels: int) -> nn.Module:

@@ -7,17 +7,16 @@ CIFAR-100.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from torch import nn
 
 from zcsr.errors import InputError, nearest
-from zcsr.spaces import DatasetShape
-from zcsr.spaces.nasbench201 import CellNetwork, nasbench201
+from zcsr.spaces.choices import ChoiceSpace
+from zcsr.spaces.nasbench201 import SPACES as PUBLISHED
+from zcsr.spaces.nasbench201 import CellNetwork
 
 LAYERS: Final = 5
 CELL = ("nor_conv_3x3", "nor_conv_3x3", "nor_conv_3x3", "skip_connect", "nor_conv_3x3", "nor_conv_3x3")
@@ -25,37 +24,16 @@ CELL = ("nor_conv_3x3", "nor_conv_3x3", "nor_conv_3x3", "skip_connect", "nor_con
 
 
 @dataclass(frozen=True)
-class NatsSss:
+class NatsSss(ChoiceSpace[int]):
     """Every choice of five out of `choices`, ascending, as the channels of the five layers.
 
-    The canonical order is that of the numbers whose digits are the choices, c5 counting fastest. The stem's
-    convolution has the stride `stem_stride`.
+    The stem's convolution has the stride `stem_stride`. Neighbours are what NATS-Bench's regularised evolution
+    draws from. Steps to the next width alone would need up to 35 of them from one end of the space to the other.
     """
 
-    name: str
-    datasets: Mapping[str, DatasetShape]
-    choices: tuple[int, ...] = (8, 16, 24, 32, 40, 48, 56, 64)
-    stem_stride: int = 1
+    places = LAYERS
 
-    def __len__(self) -> int:
-        return len(self.choices) ** LAYERS
-
-    def arch(self, index: int) -> str:
-        """The architecture at a 0-based position of the published order; InputError outside of it."""
-        if not 0 <= index < len(self):
-            raise InputError(f"no architecture {index} in {self.name}: indices go from 0 to {len(self) - 1}")
-        digits = []
-        for _ in range(LAYERS):
-            index, digit = divmod(index, len(self.choices))
-            digits.append(digit)
-        return _format([self.choices[digit] for digit in reversed(digits)])
-
-    def index(self, arch: str) -> int:
-        """The 0-based position in the published order; InputError says what is wrong with the string."""
-        index = 0
-        for width in self._parse(arch):
-            index = index * len(self.choices) + self.choices.index(width)
-        return index
+    stem_stride: int
 
     def build(self, arch: str, classes: int, in_channels: int = 3) -> nn.Module:
         """The network: images [b, in_channels, h, w] -> logits [b, classes], initialised as torch does.
@@ -64,32 +42,15 @@ class NatsSss:
         """
         return CellNetwork(CELL, classes, in_channels, self._parse(arch), self.stem_stride)
 
-    def sample(self, count: int, generator: random.Random) -> list[str]:
-        """Distinct architectures, uniformly at random; InputError for a count outside 0..32,768."""
-        if not 0 <= count <= len(self):
-            raise InputError(f"cannot sample {count} architectures: {self.name} has {len(self)}")
-        return [self.arch(index) for index in generator.sample(range(len(self)), count)]
-
-    def neighbours(self, arch: str) -> list[str]:
-        """The 35 architectures with another width, any of the choices, in one layer: layer by layer, ascending.
-
-        This is the mutation that NATS-Bench's regularised evolution draws from. Steps to the next width alone would
-        need up to 35 of them from one end of the space to the other.
-        """
-        widths = self._parse(arch)
-        return [
-            _format([*widths[:layer], choice, *widths[layer + 1 :]])
-            for layer in range(LAYERS)
-            for choice in self.choices
-            if choice != widths[layer]
-        ]
-
     def canonical(self, arch: str) -> str:
         """The architecture itself: no two of them are isomorphic. InputError for an unknown one."""
-        return _format(self._parse(arch))
+        self._parse(arch)
+        return arch
+
+    def _format(self, chosen: Sequence[int]) -> str:
+        return ":".join(map(str, chosen))
 
     def _parse(self, arch: str) -> list[int]:
-        """The five widths."""
         layers = arch.split(":")
         if len(layers) != LAYERS:
             raise self._malformed(arch, f"it has {len(layers)} channel counts joined by ':', it takes {LAYERS}")
@@ -105,20 +66,14 @@ class NatsSss:
         return InputError(f"{arch!r} is no architecture of {self.name}: {problem}")
 
 
-def _format(widths: Sequence[int]) -> str:
-    return ":".join(map(str, widths))
+SPACES: Mapping[str, NatsSss] = {
+    space.name: space
+    for space in (
+        NatsSss("nats-sss", PUBLISHED["nasbench201"].datasets, range(8, 65, 8), stem_stride=1),
+        NatsSss("nats-sss-mini", PUBLISHED["nasbench201-mini"].datasets, range(2, 17, 2), stem_stride=2),
+    )
+}
+"""The published benchmark's networks, and the same a quarter as wide, small enough to train on a processor.
 
-
-def nats_sss() -> NatsSss:
-    """The published benchmark's networks, for the data sets of NAS-Bench-201."""
-    return NatsSss("nats-sss", nasbench201().datasets)
-
-
-def nats_sss_mini() -> NatsSss:
-    """The same networks, a quarter as wide, small enough to train on a processor.
-
-    Their stem has a stride of 2, which saves more than half of the time.
-    """
-    datasets = {"fashion-mnist": DatasetShape(classes=10, channels=1, height=16, width=16)}
-    choices = (2, 4, 6, 8, 10, 12, 14, 16)
-    return NatsSss("nats-sss-mini", MappingProxyType(datasets), choices, stem_stride=2)
+The stride of 2 saves more than half of the time.
+"""

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from types import MappingProxyType
 from typing import Any
 
 from torch import nn
 
 from zcsr.errors import InputError
-from zcsr.spaces import DatasetShape
 from zcsr.spaces.nds_genotype import (
     FIELDS,
     INPUTS,
@@ -33,6 +31,7 @@ from zcsr.spaces.nds_genotype import (
     parse_network,
 )
 from zcsr.spaces.nds_network import CellNetwork, LargeStem, SmallStem
+from zcsr.spaces.protocol import DatasetShape, check_index, shapes_of
 
 _SMALL_IMAGE = 64
 """Larger images, in pixels a side, are halved three times before the first cell."""
@@ -57,29 +56,27 @@ class CellSpace:
     @cached_property
     def cells(self) -> int:
         """The number of cells, counting the two orders of a node's edges as two."""
-        return prod(_pairs(self.rules, node) for node in self._nodes)
+        return prod(self._bases)
 
     @cached_property
     def size(self) -> int:
         """The number of architectures, which can be more than `len` is able to say."""
-        return self._stacks * self.cells**2
+        return len(self.rules.widths) * len(self.rules.depths) * self.cells**2
+
+    @cached_property
+    def _bases(self) -> list[int]:
+        """Of how many operations and sources each edge of a cell has one, in turn: the digits of its number."""
+        operations, distinct = len(self.rules.operations), self.rules.distinct
+        nodes = range(INPUTS, INPUTS + self.rules.nodes)
+        return [base for node in nodes for base in (operations, node, operations, node - distinct)]
 
     def __len__(self) -> int:
         """The number of architectures, or Python's largest length where there are more."""
         return min(self.size, sys.maxsize)
 
-    @property
-    def _nodes(self) -> range:
-        return range(INPUTS, INPUTS + self.rules.nodes)
-
-    @property
-    def _stacks(self) -> int:
-        return len(self.rules.widths) * len(self.rules.depths)
-
     def arch(self, index: int) -> str:
         """The architecture at a 0-based position of the order; InputError outside of 0..size - 1."""
-        if not 0 <= index < self.size:
-            raise InputError(f"no architecture {index} in {self.name}: indices go from 0 to {self.size - 1}")
+        check_index(index, self.name, self.size)
         stack, cells = divmod(index, self.cells**2)
         width, depth = divmod(stack, len(self.rules.depths))
         return self._format(*divmod(cells, self.cells), self.rules.widths[width], self.rules.depths[depth])
@@ -99,7 +96,7 @@ class CellSpace:
         or of 32 for ImageNet. Draws from torch's global generator, as all modules do.
         """
         network = self._parse(arch)
-        if self._has_large_images(classes):
+        if any(shape.classes == classes and shape.height > _SMALL_IMAGE for shape in self.datasets.values()):
             return CellNetwork(network, self.rules, classes, LargeStem(in_channels, network.width))
         return CellNetwork(network, self.rules, classes, SmallStem(in_channels, network.width, self.stem_stride))
 
@@ -113,7 +110,9 @@ class CellSpace:
             raise InputError(f"cannot sample {count} architectures: {self.name} draws from {population}")
         drawn: dict[str, None] = {}
         while len(drawn) < count:
-            drawn[self._draw(generator)] = None
+            normal, reduce = (generator.randrange(self.cells) for _ in range(2))
+            width, depth = generator.choice(self.sampled_widths), generator.choice(self.sampled_depths)
+            drawn[self._format(normal, reduce, width, depth)] = None
         return list(drawn)
 
     def neighbours(self, arch: str) -> list[str]:
@@ -151,26 +150,28 @@ class CellSpace:
     def _format(self, normal: int, reduce: int, width: int, depth: int) -> str:
         return format_network(Network(self._cell(normal), self._cell(reduce), width, depth), self.rules)
 
-    def _draw(self, generator: random.Random) -> str:
-        normal, reduce = (generator.randrange(self.cells) for _ in range(2))
-        width, depth = generator.choice(self.sampled_widths), generator.choice(self.sampled_depths)
-        return self._format(normal, reduce, width, depth)
-
-    def _has_large_images(self, classes: int) -> bool:
-        return any(s.classes == classes and s.height > _SMALL_IMAGE for s in self.datasets.values())
-
     def _number(self, cell: Cell) -> int:
         number = 0
-        for node, pair in zip(self._nodes, cell, strict=True):
-            number = number * _pairs(self.rules, node) + _pair_number(self.rules, node, pair)
+        for digit, base in zip(self._digits(cell), self._bases, strict=True):
+            number = number * base + digit
         return number
 
+    def _digits(self, cell: Cell) -> Iterator[int]:
+        for first, second in cell:
+            skipped = self.rules.distinct and second.source > first.source
+            operation, source = self._edge_rank(second)
+            yield from (*self._edge_rank(first), operation, source - skipped)
+
     def _cell(self, number: int) -> Cell:
-        pairs = []
-        for node in reversed(self._nodes):
-            number, remainder = divmod(number, _pairs(self.rules, node))
-            pairs.append(_numbered_pair(self.rules, node, remainder))
-        return tuple(reversed(pairs))
+        digits: list[int] = []
+        for base in reversed(self._bases):
+            number, digit = divmod(number, base)
+            digits.insert(0, digit)
+        return tuple(self._pair(*digits[start : start + 4]) for start in range(0, len(digits), 4))
+
+    def _pair(self, operation: int, source: int, other_operation: int, other: int) -> Pair:
+        other += self.rules.distinct and other >= source
+        return Edge(self.rules.operations[operation], source), Edge(self.rules.operations[other_operation], other)
 
     def _changed(self, cell: Cell) -> Iterator[Cell]:
         for position, (first, second) in enumerate(cell):
@@ -227,26 +228,6 @@ class CellSpace:
         return self.rules.operations.index(edge.operation), edge.source
 
 
-def _pairs(rules: Rules, node: int) -> int:
-    """The number of ordered pairs of edges that a node can have."""
-    return len(rules.operations) ** 2 * node * (node - rules.distinct)
-
-
-def _pair_number(rules: Rules, node: int, pair: Pair) -> int:
-    first, second = ((rules.operations.index(edge.operation), edge.source) for edge in pair)
-    others = node - rules.distinct
-    source = second[1] - (rules.distinct and second[1] > first[1])
-    return ((first[0] * node + first[1]) * len(rules.operations) + second[0]) * others + source
-
-
-def _numbered_pair(rules: Rules, node: int, number: int) -> Pair:
-    number, other = divmod(number, node - rules.distinct)
-    number, second = divmod(number, len(rules.operations))
-    first, source = divmod(number, node)
-    other += rules.distinct and other >= source
-    return Edge(rules.operations[first], source), Edge(rules.operations[second], other)
-
-
 # --- the spaces -------------------------------------------------------------------------------------------------
 
 _DARTS = (
@@ -259,89 +240,48 @@ _DARTS = (
     "dil_conv_3x3",
     "dil_conv_5x5",
 )
-_ENAS = ("skip_connect", "sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3")
-_AMOEBA = (
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "sep_conv_7x7",
-    "avg_pool_3x3",
-    "max_pool_3x3",
-    "dil_sep_conv_3x3",
-    "conv_7x1_1x7",
-)
-_PNAS = (
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "sep_conv_7x7",
-    "conv_7x1_1x7",
-    "skip_connect",
-    "avg_pool_3x3",
-    "max_pool_3x3",
-    "dil_conv_3x3",
-)
+_SEPARABLE = ("sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7")
+_POOLS = ("avg_pool_3x3", "max_pool_3x3")
+_ENAS = ("skip_connect", "sep_conv_3x3", "sep_conv_5x5", *_POOLS)
+_AMOEBA = ("skip_connect", *_SEPARABLE, *_POOLS, "dil_sep_conv_3x3", "conv_7x1_1x7")
+_PNAS = (*_SEPARABLE, "conv_7x1_1x7", "skip_connect", *_POOLS, "dil_conv_3x3")
 _NASNET = (
     "skip_connect",
     "conv_3x1_1x3",
     "conv_7x1_1x7",
     "dil_conv_3x3",
-    "avg_pool_3x3",
-    "max_pool_3x3",
+    *_POOLS,
     "max_pool_5x5",
     "max_pool_7x7",
     "conv_1x1",
     "conv_3x3",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "sep_conv_7x7",
+    *_SEPARABLE,
 )
-
-
-def nds_darts() -> CellSpace:
-    """DARTS: 8 operations, 4 nodes, all of which a cell gives out."""
-    return _nds("nds-darts", _DARTS, 4, "all")
-
-
-def nds_amoeba() -> CellSpace:
-    """AmoebaNet: 8 operations, 5 nodes, the loose ones of which a cell gives out."""
-    return _nds("nds-amoeba", _AMOEBA, 5, "loose")
-
-
-def nds_enas() -> CellSpace:
-    """ENAS: 5 operations, 5 nodes, the loose ones of which a cell gives out."""
-    return _nds("nds-enas", _ENAS, 5, "loose")
-
-
-def nds_pnas() -> CellSpace:
-    """PNAS: 8 operations, 5 nodes, all of which a cell gives out."""
-    return _nds("nds-pnas", _PNAS, 5, "all")
-
-
-def nds_nasnet() -> CellSpace:
-    """NASNet: 13 operations, 5 nodes, the loose ones of which a cell gives out."""
-    return _nds("nds-nasnet", _NASNET, 5, "loose")
-
-
-def darts_mini() -> CellSpace:
-    """DARTS cells in a network small enough to train on a processor: width 4, depth 3, cells from 8x8 pixels on.
-
-    As DARTS derives its cells, the two edges of a node come from different places.
-    """
-    datasets = {"fashion-mnist": DatasetShape(classes=10, channels=1, height=16, width=16)}
-    rules = Rules(_DARTS, 4, "all", widths=range(4, 5), depths=range(3, 4), distinct=True)
-    return CellSpace("darts-mini", MappingProxyType(datasets), rules, rules.widths, rules.depths, stem_stride=2)
 
 
 def _nds(name: str, operations: tuple[str, ...], nodes: int, output: Output) -> CellSpace:
     """A space with every width and depth that a file may hold; sampled are networks of the sizes NDS trained."""
-    datasets = {
-        "cifar10": DatasetShape(classes=10, channels=3, height=32, width=32),
-        "imagenet": DatasetShape(classes=1000, channels=3, height=224, width=224),
-    }
     rules = Rules(operations, nodes, output, widths=range(2, 257), depths=range(1, 65))
     return CellSpace(
-        name, MappingProxyType(datasets), rules, sampled_widths=range(16, 33, 4), sampled_depths=range(5, 21)
+        name, shapes_of("cifar10", "imagenet"), rules, sampled_widths=range(16, 33, 4), sampled_depths=range(5, 21)
     )
+
+
+# As DARTS derives its cells, the two edges of a node come from different places.
+_MINI = Rules(_DARTS, 4, "all", widths=range(4, 5), depths=range(3, 4), distinct=True)
+
+SPACES: Mapping[str, CellSpace] = {
+    space.name: space
+    for space in (
+        _nds("nds-darts", _DARTS, 4, "all"),
+        _nds("nds-amoeba", _AMOEBA, 5, "loose"),
+        _nds("nds-enas", _ENAS, 5, "loose"),
+        _nds("nds-pnas", _PNAS, 5, "all"),
+        _nds("nds-nasnet", _NASNET, 5, "loose"),
+        CellSpace("darts-mini", shapes_of("fashion-mnist"), _MINI, _MINI.widths, _MINI.depths, stem_stride=2),
+    )
+}
+"""NDS's spaces, and DARTS cells in a network small enough to train on a processor."""
 
 
 def arch_of(net: Mapping[str, Any]) -> str:
@@ -367,26 +307,24 @@ def arch_of(net: Mapping[str, Any]) -> str:
 
 
 def _edges_of(genotype: Mapping[str, Any], cell: str) -> str:
-    match genotype.get(cell):
-        case [*edges] if edges and all(map(_is_edge, edges)):
-            return listed(Edge(operation, source) for operation, source in edges)
-        case other:
-            raise InputError(f"'{cell}' of an NDS genotype must list pairs of operation and input, not {other!r}")
+    edges = _items_of(genotype, cell, _is_edge, "pairs of operation and input")
+    return listed(Edge(operation, source) for operation, source in edges)
 
 
 def _is_edge(edge: object) -> bool:
-    match edge:
-        case [str(), int(source)]:
-            return not isinstance(source, bool)
-    return False
+    return isinstance(edge, Sequence) and [type(part) for part in edge] == [str, int]
 
 
 def _nodes_of(genotype: Mapping[str, Any], concat: str) -> str:
-    match genotype.get(concat):
-        case [*nodes] if nodes and all(type(node) is int for node in nodes):
-            return listed(sorted(nodes))
+    return listed(sorted(_items_of(genotype, concat, lambda node: type(node) is int, "numbers of nodes")))
+
+
+def _items_of(genotype: Mapping[str, Any], field: str, fits: Callable[[object], bool], what: str) -> Sequence[Any]:
+    match genotype.get(field):
+        case [*items] if items and all(map(fits, items)):
+            return items
         case other:
-            raise InputError(f"'{concat}' of an NDS genotype must list numbers of nodes, not {other!r}")
+            raise InputError(f"'{field}' of an NDS genotype must list {what}, not {other!r}")
 
 
 def _number_of(net: Mapping[str, Any], field: str) -> int:

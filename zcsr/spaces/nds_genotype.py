@@ -78,7 +78,7 @@ def format_network(network: Network, rules: Rules) -> str:
     return ";".join(f"{field}={value}" for field, value in zip(FIELDS, values, strict=True))
 
 
-def parse_network(arch: str, rules: Rules, space: str = "cell") -> Network:
+def parse_network(arch: str, rules: Rules, space: str) -> Network:
     """The network that a string names. Raises InputError that says what is wrong and what `space` takes."""
     try:
         return _parse(arch, rules)

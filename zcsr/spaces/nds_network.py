@@ -84,15 +84,19 @@ class LargeStem(nn.Module):
 
 
 class CellNetwork(nn.Module):
-    """Stem, `depth` cells, pooling, classifier; the cells at one and two thirds of the depth are reductions."""
+    """Stem, `depth` cells, pooling, classifier.
+
+    The cells at one and two thirds of the depth halve height and width and double the number of channels.
+    """
 
     def __init__(self, network: Network, rules: Rules, classes: int, stem: LargeStem | SmallStem) -> None:
         super().__init__()
         self.stem = stem
         self.cells = nn.ModuleList()
         channels, width, after_reduction = stem.channels, network.width, isinstance(stem, LargeStem)
+        reductions = {network.depth // 3, 2 * network.depth // 3}
         for position in range(network.depth):
-            reduction = position in reductions(network.depth)
+            reduction = position in reductions
             width *= 2 if reduction else 1
             genotype = network.reduce if reduction else network.normal
             concat = rules.concat(genotype)
@@ -108,8 +112,3 @@ class CellNetwork(nn.Module):
             before, previous = previous, cell(before, previous)
         logits: Tensor = self.classifier(self.pool(previous))
         return logits
-
-
-def reductions(depth: int) -> frozenset[int]:
-    """The 0-based positions of the cells that halve height and width and double the number of channels."""
-    return frozenset({depth // 3, 2 * depth // 3})

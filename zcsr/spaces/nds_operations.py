@@ -15,22 +15,10 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from zcsr.spaces.blocks import ReluConvNorm
+from zcsr.spaces.blocks import ReluConvNorm, Zero
 
 Build = Callable[[int, int], nn.Module]
 """Takes the number of channels and the stride, 1 or 2."""
-
-
-class Zero(nn.Module):
-    """An edge that carries nothing, but stays in the graph, so that its source has a gradient (of zero)."""
-
-    def __init__(self, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Zeros in the shape that any other operation of that stride gives."""
-        return x[:, :, :: self.stride, :: self.stride] * 0.0
 
 
 class DilatedConv(nn.Sequential):

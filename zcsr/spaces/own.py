@@ -10,12 +10,12 @@ import hashlib
 import sys
 import sysconfig
 import traceback
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.abc import SourceLoader
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
@@ -75,16 +75,19 @@ def use(files: Iterable[SpaceFile], taken: Collection[str]) -> None:
     sets no `SPACE` that is a search space, or gives a name that is taken.
     """
     spaces: dict[SpaceFile, OwnSpace] = {}
+    holders = dict.fromkeys(taken, "a space that comes with zcsr")
     for file in dict.fromkeys(files):
-        own = _in_use[file] if file in _in_use else _load(file)
-        _check_free(own, {**dict.fromkeys(taken, "a space that comes with zcsr"), **_holders(spaces)})
-        spaces[file] = own
+        own = spaces[file] = _in_use[file] if file in _in_use else _load(file)
+        name, where = own.space.name, own.origin.where
+        if name in holders:
+            raise InputError(f"{where} names its space {name!r}, which is {holders[name]}; give it another name")
+        holders[name] = f"that of {where} as well"
     _in_use.clear()
     _in_use.update(spaces)
 
 
-def files_in_use() -> tuple[SpaceFile, ...]:
-    """The files whose spaces are known, as `use` takes them: what a worker process has to be told."""
+def space_files() -> tuple[SpaceFile, ...]:
+    """The files whose spaces are known, as `use_space_files` takes them: what a worker process has to be told."""
     return tuple(_in_use)
 
 
@@ -143,17 +146,16 @@ def run_file(file: SpaceFile) -> ModuleType:
 
 def failure_in(what: str, error: Exception) -> InputError | None:
     """Return one line about an error of a user's code, with its place; None where zcsr's code alone raised it."""
-    if all(map(_is_ours, _frames(error))):
+    if all(map(_is_ours, traceback.extract_tb(error.__traceback__))):
         return None
     return InputError(f"{what} fails: {_described(error)}")
 
 
 @cache
 def _installed(name: str) -> OwnSpace | None:
-    entries = list(entry_points(group=GROUP, name=name))
-    if not entries:
+    entry = next(iter(entry_points(group=GROUP, name=name)), None)
+    if entry is None:
         return None
-    entry = entries[0]
     where = f"entry point {entry.name} = {entry.value}"
     try:
         space = check_members(where, entry.load()())
@@ -163,11 +165,8 @@ def _installed(name: str) -> OwnSpace | None:
         raise InputError(f"{where} cannot be loaded: {_described(error)}") from error
     if space.name != name:
         raise InputError(f"{where} gives a space named {space.name!r}; both must have the same name")
-    return OwnSpace(space, Origin("entry point", where, _distribution(entry)))
-
-
-def _distribution(entry: EntryPoint) -> str:
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    definition = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    return OwnSpace(space, Origin("entry point", where, definition))
 
 
 def _load(file: SpaceFile) -> OwnSpace:
@@ -199,18 +198,6 @@ class _Content(SourceLoader):
         return self._file.source
 
 
-def _check_free(own: OwnSpace, taken: Mapping[str, str]) -> None:
-    name = own.space.name
-    if name in taken:
-        raise InputError(
-            f"{own.origin.where} names its space {name!r}, which is {taken[name]}; give it another name"
-        )
-
-
-def _holders(spaces: Mapping[SpaceFile, OwnSpace]) -> dict[str, str]:
-    return {own.space.name: f"that of {own.origin.where} as well" for own in spaces.values()}
-
-
 def _naming(file: SpaceFile, error: ZcsrError) -> str:
     return str(error) if file.path in str(error) else f"{file.path}: {error}"
 
@@ -226,12 +213,9 @@ def _described(error: BaseException) -> str:
 def _users_place(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return ""  # its message names the line
-    frames = [frame for frame in _frames(error) if not _is_ours(frame) and not _is_installed(frame)]
+    raised = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in raised if not _is_ours(frame) and not _is_installed(frame)]
     return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
-
-
-def _frames(error: BaseException) -> traceback.StackSummary:
-    return traceback.extract_tb(error.__traceback__)
 
 
 def _is_ours(frame: traceback.FrameSummary) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from zcsr.errors import InputError, nearest
 
@@ -23,6 +24,7 @@ class DatasetShape:
     width: int
 
 
+@runtime_checkable
 class SearchSpace(Protocol):
     """A finite set of architectures in a fixed order, each named by a string."""
 
@@ -53,6 +55,47 @@ class SearchSpace(Protocol):
 
     def canonical(self, arch: str) -> str:
         """The representative of the architecture's isomorphism class: its first member in canonical order."""
+
+
+_SHAPES = {
+    "cifar10": DatasetShape(classes=10, channels=3, height=32, width=32),
+    "cifar100": DatasetShape(classes=100, channels=3, height=32, width=32),
+    "imagenet16-120": DatasetShape(classes=120, channels=3, height=16, width=16),
+    "imagenet": DatasetShape(classes=1000, channels=3, height=224, width=224),
+    "fashion-mnist": DatasetShape(classes=10, channels=1, height=16, width=16),
+}
+
+
+def shapes_of(*datasets: str) -> Mapping[str, DatasetShape]:
+    """The data sets of these names that spaces of zcsr are meant for."""
+    return MappingProxyType({name: _SHAPES[name] for name in datasets})
+
+
+class Listing:
+    """What every space has that holds all of its architectures in their order, as `_archs`."""
+
+    name: str
+    _archs: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self._archs)
+
+    def arch(self, index: int) -> str:
+        """The architecture at a 0-based position of the order; InputError outside of it."""
+        check_index(index, self.name, len(self))
+        return self._archs[index]
+
+    def sample(self, count: int, generator: random.Random) -> list[str]:
+        """Distinct architectures, uniformly at random; InputError where there are fewer than `count`."""
+        if not 0 <= count <= len(self):
+            raise InputError(f"cannot sample {count} architectures: {self.name} has {len(self)}")
+        return generator.sample(self._archs, count)
+
+
+def check_index(index: int, space: str, size: int) -> None:
+    """Raise InputError where a space of that name and size has no architecture at a position."""
+    if not 0 <= index < size:
+        raise InputError(f"no architecture {index} in {space}: indices go from 0 to {size - 1}")
 
 
 def dataset_shape(space: SearchSpace, dataset: str) -> DatasetShape:
