@@ -25,11 +25,10 @@ import zcsr.evolve.loop as loop
 from zcsr.errors import InputError, ProgramError, StoreError
 from zcsr.evaluation.many_networks import StatisticsScorer
 from zcsr.evaluation.scorer import Refusal
-from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.instructions import Instruction, SequentialProgram, parse_sequential, writable
 from zcsr.evolve.loop import evolve
-from zcsr.evolve.records import Generation, Genotype, Individual
+from zcsr.evolve.records import Candidate, Generation, Genotype, Individual
 from zcsr.evolve.representation import Sequences
 from zcsr.evolve.sequences import (
     LARGEST,

@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Protocol
 
-from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig, RepresentationName
-from zcsr.evolve.records import Individual
+from zcsr.evolve.records import Candidate, Individual
 from zcsr.evolve.sequences import Sequences
 from zcsr.evolve.trees import Trees
 from zcsr.language.languages import Language

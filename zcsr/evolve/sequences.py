@@ -16,10 +16,9 @@ from typing import ClassVar
 
 from zcsr.errors import InputError, ProgramError
 from zcsr.evaluation.scorer import Refusal
-from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.instructions import STATIC, Instruction, SequentialProgram, parse_sequential, writable
-from zcsr.evolve.records import Genotype, Individual, Origin
+from zcsr.evolve.records import Candidate, Genotype, Individual, Origin
 from zcsr.language.languages import EZNAS, Language
 from zcsr.language.program import MAX_HEIGHT
 

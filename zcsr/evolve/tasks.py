@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -74,7 +75,9 @@ def split(
     """
     check_distinct(tables)
     evolve = [_drawn_for_evolution(table, config) for table in tables]
-    seen = _classes_seen(evolve, canonical)
+    seen: dict[str, set[str]] = defaultdict(set)
+    for data in evolve:
+        seen[data.space].update(map(canonical[data.space], data.archs))
     return tuple(
         Split(drawn, _drawn_for_test(table, seen[table.space], canonical[table.space], config.seed, test_networks))
         for table, drawn in zip(tables, evolve, strict=True)
@@ -105,18 +108,8 @@ def _drawn_for_evolution(table: TaskData, config: EvolveConfig) -> TaskData:
     return table.subset(_sample(table.archs, wanted, f"{config.seed}/split/{table.task}/evolve"))
 
 
-def _classes_seen(
-    evolve: Sequence[TaskData], canonical: Mapping[str, Callable[[str], str]]
-) -> dict[str, frozenset[str]]:
-    seen: dict[str, frozenset[str]] = {}
-    for data in evolve:
-        classes = frozenset(map(canonical[data.space], data.archs))
-        seen[data.space] = seen.get(data.space, frozenset()) | classes
-    return seen
-
-
 def _drawn_for_test(
-    table: TaskData, seen: frozenset[str], canonical: Callable[[str], str], seed: int, wanted: int | None
+    table: TaskData, seen: set[str], canonical: Callable[[str], str], seed: int, wanted: int | None
 ) -> TaskData:
     free = [arch for arch in table.archs if canonical(arch) not in seen]
     wanted = max(_FEWEST_TESTED, min(TEST_NETWORKS, len(free))) if wanted is None else wanted
