@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zcsr.errors import EvaluationError, InputError
-from zcsr.evaluation.evaluate import Evaluator, Outcome, aggregate, apply_node, instance_values, score, scores
+from zcsr.evaluation.evaluate import Evaluator, Outcome, aggregate, apply_node, instance_values, score
 from zcsr.language.languages import EZNAS, Language
 from zcsr.language.operations import OPERATIONS
 from zcsr.language.program import Node, Program
@@ -115,11 +115,11 @@ def test_a_score_is_the_loop_over_instances(
 
 def test_many_programs_score_as_each_alone(statistics: NetworkStatistics) -> None:
     programs = [parse(f"{formula} -> l2 -> sum") for formula in FORMULAS]
-    together = scores(programs, statistics)
+    (together,) = Evaluator(programs).scores_of([statistics])
     assert together.shape == (len(FORMULAS),)
     assert together.dtype == np.float64
     np.testing.assert_array_equal(together, [score(program, statistics) for program in programs])
-    assert scores([], statistics).shape == (0,)
+    assert Evaluator([]).scores_of([statistics]).shape == (1, 0)
 
 
 def test_perturbed_tensors_are_the_difference_from_the_plain_ones() -> None:
@@ -133,7 +133,8 @@ def test_a_network_without_instances_scores_zero() -> None:
     for text in ("fro(T1_D)", "exp(T1_D) -> l2 -> sum", "det(numel(T3))"):
         assert instance_values(parse(text), bare).shape == (0,)
         assert score(parse(text), bare) == 0.0
-    np.testing.assert_array_equal(scores([parse("T3"), parse("T1_D")], bare), [0.0, 0.0])
+    both = Evaluator([parse("T3"), parse("T1_D")]).scores_of([bare])
+    np.testing.assert_array_equal(both, [[0.0, 0.0]])
 
 
 @pytest.mark.parametrize(
@@ -180,8 +181,6 @@ def test_shapes_that_do_not_fit_name_the_operation_and_the_shapes(statistics: Ne
         score(program, statistics)
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, InputError)
-    with pytest.raises(EvaluationError, match="add does not apply"):
-        scores([parse("fro(T3)"), program], statistics)
 
 
 def test_an_error_in_a_later_instance_is_not_missed() -> None:
@@ -256,7 +255,7 @@ def spy_on(name: str) -> tuple[Language, list[int]]:
 
 
 def values_of(texts: Sequence[str], statistics: NetworkStatistics, language: Language = EZNAS) -> list[Outcome]:
-    return Evaluator([parse(text, language) for text in texts]).instance_values(statistics)
+    return Evaluator([parse(text, language) for text in texts]).instance_values_of([statistics])[0]
 
 
 def test_a_subtree_of_several_programs_is_computed_once() -> None:
@@ -349,7 +348,7 @@ def rounding_decides(single: Array, double: Array) -> bool:
 def test_random_programs_are_what_the_plain_loop_computes(cell_network: NetworkStatistics) -> None:
     programs = random_programs(1500, 11)
     compared = refused = 0
-    for program, outcome in zip(programs, Evaluator(programs).instance_values(cell_network), strict=True):
+    for program, outcome in zip(programs, Evaluator(programs).instance_values_of([cell_network])[0], strict=True):
         try:
             expected = np.array(reference.instance_values(program, cell_network))
         except (RuntimeError, IndexError):
@@ -368,8 +367,8 @@ def test_random_programs_are_what_the_plain_loop_computes(cell_network: NetworkS
 
 def test_a_program_scores_the_same_whatever_stands_beside_it(cell_network: NetworkStatistics) -> None:
     programs = random_programs(300, 12)
-    for program, together in zip(programs, Evaluator(programs).instance_values(cell_network), strict=True):
-        (alone,) = Evaluator([program]).instance_values(cell_network)
+    for program, together in zip(programs, Evaluator(programs).instance_values_of([cell_network])[0], strict=True):
+        (alone,) = Evaluator([program]).instance_values_of([cell_network])[0]
         if isinstance(together, EvaluationError):
             assert str(alone) == str(together)
         else:
@@ -389,7 +388,7 @@ def cell_networks(cell_network: NetworkStatistics) -> list[NetworkStatistics]:
 def test_a_network_scores_the_same_whatever_stands_beside_it(cell_networks: list[NetworkStatistics]) -> None:
     programs = random_programs(400, 13)
     together = Evaluator(programs).instance_values_of(cell_networks)
-    alone = [Evaluator(programs).instance_values(network) for network in cell_networks]
+    alone = [Evaluator(programs).instance_values_of([network])[0] for network in cell_networks]
     compared = 0
     for of_one, of_all in zip(alone, together, strict=True):
         for program, expected, outcome in zip(programs, of_one, of_all, strict=True):
@@ -401,7 +400,7 @@ def test_a_network_scores_the_same_whatever_stands_beside_it(cell_networks: list
     assert compared > 500
     scores = Evaluator(programs).scores_of(cell_networks)
     assert scores.shape == (5, 400)
-    np.testing.assert_array_equal(scores[3], Evaluator(programs).scores(cell_networks[3]))
+    np.testing.assert_array_equal(scores[3], Evaluator(programs).scores_of([cell_networks[3]])[0])
 
 
 def test_no_networks_have_no_scores() -> None:

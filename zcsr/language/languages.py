@@ -50,16 +50,11 @@ class Language:
     def having(self, *words: Word) -> Language:
         """Return the language with these words as well, in the place of those that have their names."""
         names = {word.name for word in words}
+        having = *(word for name, word in self.words.items() if name not in names), *words
         return replace(
             self,
-            tensors=(
-                *(tensor for tensor in self.tensors if tensor.name not in names),
-                *(word for word in words if isinstance(word, Tensor)),
-            ),
-            operations=(
-                *(operation for operation in self.operations if operation.name not in names),
-                *(word for word in words if isinstance(word, Operation)),
-            ),
+            tensors=tuple(word for word in having if isinstance(word, Tensor)),
+            operations=tuple(word for word in having if isinstance(word, Operation)),
         )
 
 

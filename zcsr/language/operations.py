@@ -214,7 +214,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _unary("det", torch.linalg.det, shapes.square_matrices,
            "determinant of the matrices in the last two dimensions", r"\det\left({0}\right)",
            "torch.linalg.det({0})"),
-    _unary("logdet", lambda a: kernels.nan_to_zero(torch.logdet(a)), shapes.square_matrices,
+    _unary("logdet", lambda a: plain.nan_to_zero(torch.logdet(a)), shapes.square_matrices,
            "logarithm of the determinant over the last two dimensions, NaN (a negative one) set to 0",
            r"\log\det\left({0}\right)", "nan_to_zero(torch.logdet({0}))", helpers=(plain.nan_to_zero,)),
     _unary("eig_ratio_sym", kernels.eig_ratio_sym, shapes.rows_to_number,
