@@ -245,7 +245,7 @@ def test_random_trees_are_the_naive_recursion_and_leave_the_statistics_alone(
 def spy_on(name: str) -> tuple[Language, list[int]]:
     """The language with an operation that notes the length of the stack at every call."""
     lengths: list[int] = []
-    operation = EZNAS.operation(name)
+    operation = EZNAS.words[name]
 
     def stacked(*args: Tensor) -> Tensor:
         lengths.append(len(args[0]))
@@ -284,7 +284,7 @@ def test_a_shape_that_does_not_fit_is_found_where_nothing_is_computed() -> None:
 
 def test_what_is_the_same_all_over_is_worked_on_as_one_number() -> None:
     sizes: list[int] = []
-    operation = EZNAS.operation("exp")
+    operation = EZNAS.words["exp"]
     spy = dataclasses.replace(operation, stacked=lambda a: (sizes.append(a.numel()), operation.stacked(a))[1])
     network = single(T1_D=[[1.0, 2.0, 3.0]])
     mean, norm = values_of(
@@ -312,7 +312,7 @@ def test_a_decomposition_that_fails_fails_its_own_program_alone(statistics: Netw
     def failing(_: Tensor) -> Tensor:
         raise RuntimeError("the algorithm failed to converge\nand more")
 
-    language = EZNAS.having(dataclasses.replace(EZNAS.operation("eig_ratio"), stacked=failing))
+    language = EZNAS.having(dataclasses.replace(EZNAS.words["eig_ratio"], stacked=failing))
     failed, fine = values_of(["abs(eig_ratio(T1_D))", "fro(T1_D)"], statistics, language)
     assert isinstance(failed, EvaluationError)
     assert str(failed) == "torch cannot compute it: the algorithm failed to converge"
@@ -423,7 +423,7 @@ def test_a_decomposition_that_fails_concerns_its_own_network_alone() -> None:
             raise RuntimeError("the algorithm failed to converge")
         return a.sum(1)
 
-    language = EZNAS.having(dataclasses.replace(EZNAS.operation("eig_ratio"), stacked=failing))
+    language = EZNAS.having(dataclasses.replace(EZNAS.words["eig_ratio"], stacked=failing))
     networks = [single(T1_D=[1.0, 2.0]), single(T1_D=[7.0, 2.0]), single(T1_D=[3.0, 4.0])]
     programs = [parse("abs(eig_ratio(T1_D))", language), parse("mean(T1_D)")]
     outcomes = Evaluator(programs).instance_values_of(networks)

@@ -115,7 +115,7 @@ def test_the_addresses_are_those_of_the_appendix() -> None:
 def test_what_writes_a_scalar_address_is_a_number_for_any_shape() -> None:
     for name in GIVES_A_NUMBER:
         for shape in ((3,), (2, 5), (1, 3, 4, 4), (7, 2, 3, 1)):
-            assert EZNAS.operation(name).apply(*[torch.rand(shape)] * EZNAS.operation(name).arity).shape == ()
+            assert EZNAS.words[name].apply(*[torch.rand(shape)] * EZNAS.words[name].arity).shape == ()
 
 
 def test_a_text_is_rows_of_four_numbers() -> None:

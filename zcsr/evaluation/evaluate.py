@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 from zcsr.errors import EvaluationError
-from zcsr.evaluation.plan import Block, Instances, Plan, shape_of, tensor_named
+from zcsr.evaluation.plan import Block, Instances, Plan, shape_of
 from zcsr.language.operations import Operation
-from zcsr.language.program import Node, Program
+from zcsr.language.program import Node, Program, tensor_named
 from zcsr.language.tensors import Kind
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ class Evaluator:
         self.programs = tuple(programs)
         self._kinds: dict[frozenset[Kind], list[int]] = {}
         for position, program in enumerate(self.programs):
-            self._kinds.setdefault(_kinds_of(program), []).append(position)
+            kinds = frozenset(tensor.kind for tensor in program.root.tensors())
+            self._kinds.setdefault(kinds, []).append(position)
         self._plans: dict[tuple[frozenset[Kind], tuple[tuple[str, Shape], ...]], Plan] = {}
 
     def scores_of(self, networks: Sequence[NetworkStatistics]) -> Values:
@@ -156,10 +157,6 @@ class Evaluator:
                 yield from self._outcomes(kinds, part, owners)
         else:
             yield positions[0], block, EvaluationError(f"torch cannot compute it: {_first_line(error)}")
-
-
-def _kinds_of(program: Program) -> frozenset[Kind]:
-    return frozenset(tensor.kind for tensor in program.root.tensors())
 
 
 def _checked(operation: Operation, *args: Tensor) -> Tensor:

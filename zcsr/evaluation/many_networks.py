@@ -11,9 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import groupby
-from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,10 +77,8 @@ class StatisticsScorer:
         self._workers.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._workers.__exit__(kind, error, trace)
+    def __exit__(self, *raised: Any) -> None:
+        self._workers.__exit__(*raised)
 
     def probe(self, programs: Sequence[Program]) -> list[ProbeResult]:
         """Run each program on the probe networks until one refuses it.
@@ -89,11 +86,7 @@ class StatisticsScorer:
         First the shapes of all their instances are checked without touching a tensor (reason "shape"); then come
         the values an instance, which must exist ("error") and be finite ("non_finite").
         """
-        return [
-            result
-            for results in self._workers.map(_probe, _batches(programs, PROBED_TOGETHER))
-            for result in results
-        ]
+        return list(chain.from_iterable(self._workers.map(_probe, _batches(programs, PROBED_TOGETHER))))
 
     def score(self, pending: Iterable[Pending]) -> Iterator[NDArray[np.float64]]:
         """Yield, for each pending network in order, the scores of its programs, [programs].

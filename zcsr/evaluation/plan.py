@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import chain
-from typing import TYPE_CHECKING, TypeVar, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from zcsr.errors import EvaluationError, ShapeError
 from zcsr.language.operations import Operation
-from zcsr.language.program import Node, Word
+from zcsr.language.program import Node, Word, tensor_named
 from zcsr.language.shapes import Shape
 from zcsr.language.tensors import BY_NAME, Kind
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from zcsr.networks.instances import Instance
 
 Values = npt.NDArray[np.float64]
-Given = TypeVar("Given")
 
 Shapes = tuple[tuple[str, Shape], ...]
 """The names of an instance's tensors with their shapes."""
@@ -282,11 +281,3 @@ def shape_of(operation: Operation, shapes: Sequence[Shape]) -> Shape:
     except ShapeError as error:
         seen = ", ".join(map(str, shapes))
         raise EvaluationError(f"{operation.name} does not apply to shapes {seen}: {error}") from None
-
-
-def tensor_named(name: str, given: Mapping[str, Given]) -> Given:
-    """What is given for a tensor's name; EvaluationError where nothing is."""
-    try:
-        return given[name]
-    except KeyError:
-        raise EvaluationError(f"no tensor named {name} is given; given are {', '.join(given)}") from None

@@ -84,8 +84,7 @@ class Breeding:
 
     def _admit_from(self, batch: Sequence[Candidate], size: int) -> None:
         """Judge a batch in order until the population has `size` programs; what is left over is forgotten."""
-        programs = {one.text: one.outcome for one in batch if isinstance(one.outcome, Program)}
-        probed = self._probe(programs)
+        probed = self._probe(batch)
         for candidate in batch:
             if len(self.admitted) == size:
                 return
@@ -110,12 +109,14 @@ class Breeding:
             )
             self.admitted.append(individual)
 
-    def _probe(self, programs: Mapping[str, Program]) -> dict[str, ProbeResult]:
+    def _probe(self, batch: Sequence[Candidate]) -> dict[str, ProbeResult]:
         """Run on the probe networks what memory cannot decide and is not too tall, each text once."""
         unknown = {
-            text: program
-            for text, program in programs.items()
-            if program.root.height <= self.config.height_limit and self.memory.verdict(text) is None
+            one.text: one.outcome
+            for one in batch
+            if isinstance(one.outcome, Program)
+            and one.outcome.root.height <= self.config.height_limit
+            and self.memory.verdict(one.text) is None
         }
         with self.ledger.timed("probe"):
             results = self.scorer.probe(list(unknown.values())) if unknown else ()
@@ -133,9 +134,7 @@ class Breeding:
         if height > limit:
             return Refusal("too_tall", f"height {height}, the limit is {limit}")
         self.ledger.counts["probed"] += 1
-        return self._recognise(program, probed[candidate.text])
-
-    def _recognise(self, program: Program, result: ProbeResult) -> Refusal | Recognition:
+        result = probed[candidate.text]
         if isinstance(result, Refusal):
             return result
         with self.ledger.timed("recognise"):

@@ -22,7 +22,7 @@ from zcsr.evolve.breeding import Breeding
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.fitness import fitness, taus
 from zcsr.evolve.ledger import Ledger, Observe
-from zcsr.evolve.memory import Memory, Network
+from zcsr.evolve.memory import Memory
 from zcsr.evolve.records import Generation, Individual, ScoreRecord
 from zcsr.evolve.representation import REPRESENTATIONS, Representation
 from zcsr.evolve.tasks import TaskData, check_distinct
@@ -148,13 +148,10 @@ class _Evaluation:
             if np.isfinite(value):
                 yield ScoreRecord(program.id, network.task, network.arch, float(value))
             else:
-                self._expel(program, f"the score of {network.arch} on {network.task} is not finite")
-
-    def _expel(self, program: Program, detail: str) -> None:
-        origin = next(one.origin for one in self.admitted if one.same_as == program.id)
-        refusal = Refusal("non_finite", detail)
-        self.memory.refuse(str(program), refusal)
-        self.ledger.expel(str(program), origin, refusal)
+                refusal = Refusal("non_finite", f"the score of {network.arch} on {network.task} is not finite")
+                origin = next(one.origin for one in self.admitted if one.same_as == program.id)
+                self.memory.refuse(str(program), refusal)
+                self.ledger.expel(str(program), origin, refusal)
 
     def _taus(self, tasks: Sequence[TaskData]) -> dict[str, dict[str, float]]:
         """Return the defined taus, by distinct program and task."""
@@ -164,15 +161,12 @@ class _Evaluation:
             if task.task not in self.draws:
                 continue
             archs = self.draws[task.task]
-            scores = [[self._score((task.task, arch), program_id) for arch in archs] for program_id in ids]
+            known = [[self.memory.score(program_id, (task.task, arch)) for arch in archs] for program_id in ids]
+            scores = np.array(known, dtype=np.float64)  # None, of a score that is not finite, becomes NaN
             for program_id, tau in zip(ids, taus(scores, task.accuracies_of(archs)), strict=True):
                 if not np.isnan(tau):
                     by_id[program_id][task.task] = float(tau)
         return by_id
-
-    def _score(self, network: Network, program_id: str) -> float:
-        score = self.memory.score(program_id, network)
-        return np.nan if score is None else score
 
 
 def _draw_networks(task: TaskData, count: int, generator: random.Random) -> tuple[str, ...]:

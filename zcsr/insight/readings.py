@@ -180,12 +180,6 @@ class _Work:
     configs: tuple[StatisticsConfig, ...]
     load: Load | None
 
-    def values(self, statistics: NetworkStatistics) -> Vector:
-        try:
-            return instance_values(self.program, statistics)
-        except EvaluationError:
-            return np.array([math.nan])
-
 
 def _read_network(work: _Work, arch: str) -> _Reading:
     space = get_space(work.space) if isinstance(work.space, str) else work.space
@@ -194,7 +188,10 @@ def _read_network(work: _Work, arch: str) -> _Reading:
     for config in work.configs:
         network = untrained(space, arch, work.classes, work.images, config)
         stored = work.load(arch) if work.load and config is work.configs[0] else None
-        values.append(work.values(stored or network.statistics(passes)))
+        try:
+            values.append(instance_values(work.program, stored or network.statistics(passes)))
+        except EvaluationError:
+            values.append(np.array([math.nan]))
     parameters, flops = (
         get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in ("params", "flops")
     )

@@ -31,10 +31,6 @@ class Language:
         words: tuple[Word, ...] = (*self.operations, *self.tensors)
         return {word.name: word for word in words}
 
-    def operation(self, name: str) -> Operation:
-        """Return the operation of that name, which must be one."""
-        return next(operation for operation in self.operations if operation.name == name)
-
     def node(self, name: str, *args: Node) -> Node:
         """Return the node of a tensor or an operation by its name; ProgramError, with a suggestion, for others."""
         if name not in self.words:

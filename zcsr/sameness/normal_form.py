@@ -1,16 +1,7 @@
-"""When are two programs the same by algebra: a normal form of trees, and a sympy form.
+"""When are two programs the same by algebra: a normal form of trees, sorted and rewritten by `RULES`.
 
-Two stages of a cascade (`zcsr.sameness.recognise`), each a key that equal programs share:
-
-- `normal_form` sorts the terms of sums and products and applies `RULES`, which hold element by element, shapes
-  included, for every tensor; where NaN, infinities or -0.0 matter the rule says so.
-- `sympy_key` (`zcsr.sameness.sympy_form`) adds what sympy's constructors know of +, -, *, /, squares, absolute
-  values and exponentials (x - x is 0, x * x * x is a cube). Comparisons, logarithms, norms, products of matrices
-  and all other operations are opaque functions. Tensors are real and nothing more: no sign is assumed.
-
-Both treat real numbers: rounding is ignored, and sympy ignores as well that x - x is NaN where x is infinite, that
-x * (1 / x) is NaN where x is 0, and that either still has x's shape. A key is therefore a proposal, which counts
-only once the values on real statistics confirm it.
+The rules hold element by element, shapes included, for every tensor; where NaN, infinities or -0.0 matter the rule
+says so. Rounding is ignored, so a common normal form is a proposal (`zcsr.sameness.recognise`).
 """
 
 from __future__ import annotations
@@ -99,9 +90,14 @@ def _logarithm(node: Node) -> Node | None:
     return EZNAS.node("abslog", *arg.args) if arg.op == "abs" else None
 
 
-def _abslog_of_nonnegative(node: Node) -> Node | None:
-    (arg,) = node.args
-    return EZNAS.node("log", *node.args) if arg.op != "abs" and is_nonnegative(arg) else None
+def _where_nonnegative(name: str) -> Callable[[Node], Node | None]:
+    """Write the operation of that name where the argument, which is no abs, is never negative."""
+
+    def rewrite(node: Node) -> Node | None:
+        (arg,) = node.args
+        return EZNAS.node(name, arg) if arg.op != "abs" and is_nonnegative(arg) else None
+
+    return rewrite
 
 
 def _mean(node: Node) -> Node | None:
@@ -109,11 +105,6 @@ def _mean(node: Node) -> Node | None:
     if is_number(arg):
         return arg
     return EZNAS.node("l1", *arg.args) if arg.op == "abs" else None
-
-
-def _l1_of_nonnegative(node: Node) -> Node | None:
-    (arg,) = node.args
-    return EZNAS.node("mean", *node.args) if arg.op != "abs" and is_nonnegative(arg) else None
 
 
 def _minus_zeros(node: Node) -> Node | None:
@@ -138,11 +129,11 @@ RULES: tuple[Rule, ...] = (
     Rule(_named("negative"), "negative(sign(x)) is negative(x), and zeros where x is never negative", _negative),
     Rule(_named("hamming"), "hamming compares only where its arguments are above 0", _hamming),
     Rule(_named("log"), "log(relu(x)) is log(x) and log(abs(x)) is abslog(x)", _logarithm),
-    Rule(_named("abslog"), "abslog(x) is log(x) where x is never negative", _abslog_of_nonnegative),
+    Rule(_named("abslog"), "abslog(x) is log(x) where x is never negative", _where_nonnegative("log")),
     Rule(_named("mean"), "the mean of a number is the number, and mean(abs(x)) is l1(x)", _mean),
     Rule(_named("fro", "l1"), "a norm of a number is its absolute value",
          lambda node: EZNAS.node("abs", *node.args) if is_number(node.args[0]) else None),
-    Rule(_named("l1"), "l1(x) is mean(x) where x is never negative", _l1_of_nonnegative),
+    Rule(_named("l1"), "l1(x) is mean(x) where x is never negative", _where_nonnegative("mean")),
     Rule(lambda word: word.from_shape is not None, "numel, ones_like, zeros_like see the shape alone",
          lambda node: Node(node.word, node.args[0].args) if node.args[0].word.keeps_shape else None),
     Rule(_named("sub"), "x - zeros in x's shape is x", _minus_zeros),

@@ -64,12 +64,6 @@ class Recognition:
     keys: ProgramKeys | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    id: str
-    values: Values
-
-
 def program_keys(program: Program) -> ProgramKeys:
     """Return all three keys of a program (about a millisecond)."""
     return _program_keys(dict(_keys(program)))
@@ -96,7 +90,7 @@ class Recogniser:
 
     def __init__(self) -> None:
         self._by_text: dict[str, str] = {}
-        self._by_key: dict[tuple[str, str, str], list[_Known]] = {}
+        self._by_key: dict[tuple[str, str, str], list[tuple[str, Values]]] = {}
 
     def recognise(self, program: Program, probe_values: Values) -> Recognition:
         """Return which known program this one is the same as, and by which stage; changes nothing.
@@ -117,17 +111,17 @@ class Recogniser:
     def add(self, program: Program, keys: ProgramKeys, probe_values: Values) -> None:
         """Make a new program known, with its values on the run's probe networks."""
         self._by_text.setdefault(str(program), program.id)
-        known = _Known(program.id, np.array(probe_values, dtype=np.float64))
+        values = np.array(probe_values, dtype=np.float64)
         for stage in get_args(KeyStage):
             key = getattr(keys, stage)
-            if key is not None and _can_be_confirmed(stage, program, known.values):
-                self._by_key.setdefault((stage, program.aggregation, key), []).append(known)
+            if key is not None and _can_be_confirmed(stage, program, values):
+                self._by_key.setdefault((stage, program.aggregation, key), []).append((program.id, values))
 
     def _confirmed(self, stage: KeyStage, program: Program, key: str | None, values: Values) -> str | None:
         if key is None or not _can_be_confirmed(stage, program, values):
             return None
         candidates = self._by_key.get((stage, program.aggregation, key), ())
-        return next((known.id for known in candidates if agree(known.values, values)), None)
+        return next((known for known, its_values in candidates if agree(its_values, values)), None)
 
 
 def explain_sameness(one: Program, other: Program) -> str:
