@@ -25,7 +25,7 @@ from zcsr.language.program import Program, infer_shape
 from zcsr.language.tensors import BY_NAME
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import Instance, NetworkStatistics, passes_for
-from zcsr.networks.untrained import Untrained, untrained
+from zcsr.networks.untrained import untrained
 from zcsr.proxies import get_proxy
 from zcsr.spaces import dataset_shape, get_space, space_names
 
@@ -285,20 +285,12 @@ class _Untrained:
     def __post_init__(self) -> None:
         self.evaluator = evaluate.Evaluator(self.measures.programs)
 
-    def program_scores(self, network: Untrained) -> NDArray[np.float64]:
-        if not self.measures.programs:
-            return np.empty(0)
-        return self.evaluator.scores_of([network.statistics(self.measures.passes)])[0]
-
 
 def _score_untrained(work: _Untrained, arch: str) -> tuple[str, NDArray[np.float64], float]:
     start = time.perf_counter()
     space = get_space(work.space) if isinstance(work.space, str) else work.space
     network = untrained(space, arch, work.classes, work.images, work.config)
-    scores = np.concatenate([work.program_scores(network), _proxy_scores(network, work.measures.proxies)])
-    return arch, scores, time.perf_counter() - start
-
-
-def _proxy_scores(network: Untrained, proxies: Sequence[str]) -> NDArray[np.float64]:
-    scores = [get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in proxies]
-    return np.array(scores, dtype=np.float64)
+    programs, proxies = work.measures.programs, work.measures.proxies
+    by_program = work.evaluator.scores_of([network.statistics(work.measures.passes)])[0] if programs else ()
+    by_proxy = [get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in proxies]
+    return arch, np.array([*by_program, *by_proxy], dtype=np.float64), time.perf_counter() - start

@@ -47,7 +47,8 @@ class Memory:
         Returns how it was recognised and, for a program equal to none before, its record. A program equal to one
         that was refused since is refused too.
         """
-        found, record = self._recogniser.recognise(program, probe_values), None
+        found = self._recogniser.recognise(program, probe_values)
+        record: ProgramRecord | None = None
         if found.keys is not None:
             record = ProgramRecord(program, *found.keys, tuple(probe_values.tolist()))
             self._add_distinct(record)

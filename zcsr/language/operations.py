@@ -115,13 +115,10 @@ class Operation:
 
     def type_of(self, *args: Type) -> Type:
         """Return the type of the value for arguments of these types."""
-        if self.gives == "tensor" and (self.makes_number or (self._broadcasts and set(args) == {"number"})):
+        broadcasts = self.shape in (shapes.same, shapes.broadcast)
+        if self.gives == "tensor" and (self.makes_number or (broadcasts and set(args) == {"number"})):
             return "number"
         return self.gives
-
-    @property
-    def _broadcasts(self) -> bool:
-        return self.shape in (shapes.same, shapes.broadcast)
 
     def __reduce__(self) -> tuple[Callable[..., Operation], tuple[str, bool, Type]]:
         from zcsr.language.languages import operation_named
