@@ -25,7 +25,7 @@ from zcsr.evolve.ledger import Ledger, Observe
 from zcsr.evolve.memory import Memory
 from zcsr.evolve.records import Generation, Individual, ScoreRecord
 from zcsr.evolve.representation import REPRESENTATIONS, Representation
-from zcsr.evolve.tasks import TaskData, check_distinct
+from zcsr.evolve.tasks import TaskData, check_distinct, sample
 from zcsr.language.languages import EZNAS, Language
 from zcsr.language.program import Program
 
@@ -58,8 +58,7 @@ def draw(config: EvolveConfig, number: int, tasks: Sequence[TaskData]) -> dict[s
     """Return the networks on which generation `number` is evaluated, by task: a random draw of both."""
     generator = random.Random(f"{config.seed}/{number}/draw")
     count = min(config.tasks_per_generation, len(tasks))
-    positions = sorted(generator.sample(range(len(tasks)), count))
-    return {tasks[position].task: _draw_networks(tasks[position], config.draw, generator) for position in positions}
+    return {one.task: sample(one.archs, config.draw, generator) for one in sample(tasks, count, generator)}
 
 
 def _generations(
@@ -167,10 +166,6 @@ class _Evaluation:
                 if not np.isnan(tau):
                     by_id[program_id][task.task] = float(tau)
         return by_id
-
-
-def _draw_networks(task: TaskData, count: int, generator: random.Random) -> tuple[str, ...]:
-    return tuple(task.archs[position] for position in sorted(generator.sample(range(len(task.archs)), count)))
 
 
 def _check_tasks(config: EvolveConfig, tasks: Sequence[TaskData]) -> None:

@@ -18,7 +18,10 @@ from zcsr.language.languages import Language
 
 
 class Representation(Protocol):
-    """Proposes candidates. What it draws depends on the config, the parents and the generator alone."""
+    """Proposes candidates, which are not checked in any way.
+
+    What it draws depends on the config, the parents and the generator alone, which moves on.
+    """
 
     @property
     def taller_by(self) -> str:
@@ -26,11 +29,11 @@ class Representation(Protocol):
         ...
 
     def random(self, config: EvolveConfig, count: int, generator: Random) -> list[Candidate]:
-        """Return `count` random candidates. `generator` moves on."""
+        """Return `count` random candidates."""
         ...
 
     def children(self, config: EvolveConfig, parents: Sequence[Individual], generator: Random) -> list[Candidate]:
-        """Return `lambda_` children of `parents` (at least two). `generator` moves on."""
+        """Return `lambda_` children of `parents` (at least two)."""
         ...
 
 

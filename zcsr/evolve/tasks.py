@@ -6,12 +6,15 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zcsr.errors import InputError
 from zcsr.evolve.config import EvolveConfig
+
+T = TypeVar("T")
 
 TEST_NETWORKS = 100
 """Networks of each task that a run is tested on when nothing else is said."""
@@ -87,7 +90,8 @@ def split(
 def choose_probes(config: EvolveConfig, tasks: Sequence[TaskData]) -> dict[str, tuple[str, ...]]:
     """Return, by task, the `probe_networks` evolution networks on which every program must run."""
     return {
-        task.task: _sample(task.archs, config.probe_networks, f"{config.seed}/probes/{task.task}") for task in tasks
+        task.task: sample(task.archs, config.probe_networks, random.Random(f"{config.seed}/probes/{task.task}"))
+        for task in tasks
     }
 
 
@@ -105,7 +109,8 @@ def _drawn_for_evolution(table: TaskData, config: EvolveConfig) -> TaskData:
             f"{table.task} has accuracies of {len(table.archs)} networks, fewer than the {wanted} that evolution "
             f"takes from each task; import more, or ask for fewer networks per task"
         )
-    return table.subset(_sample(table.archs, wanted, f"{config.seed}/split/{table.task}/evolve"))
+    generator = random.Random(f"{config.seed}/split/{table.task}/evolve")
+    return table.subset(sample(table.archs, wanted, generator))
 
 
 def _drawn_for_test(
@@ -119,10 +124,9 @@ def _drawn_for_test(
             f"to a network of evolution in {table.space}: fewer than the {wanted} test networks asked for; "
             f"ask for at most {len(free)}"
         )
-    return table.subset(_sample(free, wanted, f"{seed}/split/{table.task}/test"))
+    return table.subset(sample(free, wanted, random.Random(f"{seed}/split/{table.task}/test")))
 
 
-def _sample(archs: Sequence[str], count: int, seed: str) -> tuple[str, ...]:
-    """Draw without replacement, and keep the order of the whole."""
-    positions = random.Random(seed).sample(range(len(archs)), count)
-    return tuple(archs[position] for position in sorted(positions))
+def sample(items: Sequence[T], count: int, generator: random.Random) -> tuple[T, ...]:
+    """Return so many of the items, drawn without replacement, in the order of the whole."""
+    return tuple(items[position] for position in sorted(generator.sample(range(len(items)), count)))

@@ -68,10 +68,7 @@ class Trees:
     taller_by: ClassVar[str] = "max_depth"
 
     def random(self, config: EvolveConfig, count: int, generator: Random) -> list[Candidate]:
-        """Return `count` random expressions by ramped half-and-half, of height `min_depth` to `max_depth`.
-
-        They are not checked in any way. `generator` moves on.
-        """
+        """Return `count` random expressions by ramped half-and-half, of height `min_depth` to `max_depth`."""
         with _lent_to_deap(generator):
             trees = [_random_tree(config, _primitives(self.language)) for _ in range(count)]
         return [self._candidate(config, tree, "random") for tree in trees]
@@ -80,7 +77,7 @@ class Trees:
         """Return `lambda_` children of `parents` (at least two) by DEAP's varOr: crossover, mutation, reproduction.
 
         Crossover exchanges one subtree and keeps the first child; mutation replaces a subtree by a random one;
-        reproduction returns a parent as it is. They are not checked in any way. `generator` moves on.
+        reproduction returns a parent as it is.
         """
         primitives = _primitives(self.language)
         trees = [_to_tree(parent.program.expression, primitives) for parent in parents]

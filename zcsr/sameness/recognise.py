@@ -1,8 +1,8 @@
 """Recognise programs that were met before, so that none is evaluated twice.
 
-A cascade from cheap to dear: the text, the normal form, the sympy form (both `zcsr.sameness.normal_form`), the
-fingerprint (`zcsr.sameness.fingerprint`). A stage is reached only when the ones before it missed. Beyond the text,
-a common key is a proposal; it counts once the two programs' values on the run's own statistics agree (`agree`).
+A cascade from cheap to dear: the text, the normal form, the sympy form, the fingerprint. A stage is reached only
+when the ones before it missed. Beyond the text, a common key is a proposal; it counts once the two programs' values
+on the run's own statistics agree (`agree`).
 
 This confirms, it does not prove. Programs that reduce an instance to a few values, 0 or 1 mostly, can agree on
 every probe network by chance and differ on a later one, where rounding or a rare value tips a comparison; so a
@@ -135,8 +135,8 @@ def explain_sameness(one: Program, other: Program) -> str:
     if str(one) == str(other):
         return "The same text."
     trees = scalar_tree(one), scalar_tree(other)
-    if _share(_normal_text, *trees):
-        return f"The same normal form, {_normal_text(trees[0])}: {_decisive_rules(*trees)}."
+    if _share(lambda tree: str(normal_form(tree)), *trees):
+        return f"The same normal form, {normal_form(trees[0])}: {_decisive_rules(*trees)}."
     if _share(sympy_key, *trees):
         return f"The same by algebra; sympy writes both as {sympy_form(normal_form(trees[0]))}."
     if _share(fingerprint, one, other):
@@ -179,10 +179,6 @@ def _share(key: Callable[[T], object], one: T, other: T) -> bool:
     """Return whether both have the key, and the same."""
     found = key(one)
     return found is not None and found == key(other)
-
-
-def _normal_text(tree: Node) -> str:
-    return str(normal_form(tree))
 
 
 def _decisive_rules(one: Node, other: Node) -> str:
