@@ -18,12 +18,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from zcsr.errors import EvaluationError
-from zcsr.evaluation.plan import Block, Instances, Plan, shape_of
+from zcsr.evaluation.plan import Block, Instances, Plan, Values, shape_of
 from zcsr.language.operations import Operation
 from zcsr.language.program import Node, Program, tensor_named
 from zcsr.language.tensors import Kind
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from zcsr.language.shapes import Shape
     from zcsr.networks.instances import NetworkStatistics
 
-Values = npt.NDArray[np.float64]
 Outcome = Values | EvaluationError
 
 

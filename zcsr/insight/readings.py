@@ -148,9 +148,7 @@ def depth_shares(values: Vector, parts: int = DEPTHS) -> Vector | None:
 
 
 def _configs(seeds: Sequence[int], batch_sizes: Sequence[int]) -> dict[tuple[int, int], StatisticsConfig]:
-    pairs = dict.fromkeys(
-        [*((seed, batch_sizes[0]) for seed in seeds), *((seeds[0], size) for size in batch_sizes)]
-    )
+    pairs = [(seed, batch_sizes[0]) for seed in seeds] + [(seeds[0], size) for size in batch_sizes]
     return {(seed, size): StatisticsConfig(seed=seed, batch_size=size) for seed, size in pairs}
 
 
