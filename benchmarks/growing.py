@@ -12,6 +12,7 @@ from setting import PROBES, Load, Setting, groups_of
 
 from zcsr.evaluation.evaluate import Evaluator
 from zcsr.evaluation.many_networks import StatisticsScorer
+from zcsr.evaluation.scorer import Pending
 from zcsr.language.text import parse
 from zcsr.networks.instances import NetworkStatistics
 
@@ -125,7 +126,7 @@ def evaluate_in_steps(
     grown = [resident_peak()]
     with StatisticsScorer(load, {task: archs[:PROBES]}) as scorer:
         for start, end in zip((0, *counts), counts, strict=False):
-            scorer.scores(programs, task, archs[start:end])
+            list(scorer.score(Pending(task, arch, tuple(programs)) for arch in archs[start:end]))
             grown.append(resident_peak())
     return grown
 
@@ -152,5 +153,5 @@ def _workers(setting: Setting) -> Row:
 
 def _clock(scorer: StatisticsScorer, setting: Setting, archs: Sequence[str]) -> float:
     start = time.perf_counter()
-    scorer.scores(setting.programs, setting.task, archs)
+    list(scorer.score(Pending(setting.task, arch, tuple(setting.programs)) for arch in archs))
     return time.perf_counter() - start

@@ -19,9 +19,9 @@ from setting import Load, Setting
 from zcsr.evaluation.many_networks import StatisticsScorer
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.loop import evolve
-from zcsr.evolve.records import Generation
+from zcsr.evolve.records import Candidate, Generation
 from zcsr.evolve.tasks import TaskData, choose_probes
-from zcsr.evolve.trees import Candidate, Trees, select
+from zcsr.evolve.trees import Trees, select
 from zcsr.language.languages import EZNAS
 from zcsr.language.program import Program
 from zcsr.networks.instances import NetworkStatistics
@@ -141,8 +141,7 @@ def _random(config: EvolveConfig, generator: random.Random) -> Iterator[Program]
 def _children(config: EvolveConfig, generation: Generation, generator: random.Random) -> Iterator[Program]:
     pool = [individual for individual in generation.individuals if math.isfinite(individual.fitness)]
     pool = pool or list(generation.individuals)
-    chosen = select(config, [individual.fitness for individual in pool], generator)
-    parents = [pool[position] for position in chosen]
+    parents = select(config, pool, generator)
     while True:
         yield from _admitted(config, Trees(EZNAS).children(config, parents, generator))
 

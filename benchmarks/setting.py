@@ -17,13 +17,14 @@ from zcsr.engine.workers import available_workers
 from zcsr.evaluation.many_networks import NETWORKS_TOGETHER, StatisticsScorer
 from zcsr.evaluation.scorer import Refusal
 from zcsr.evolve.config import EvolveConfig
-from zcsr.evolve.memory import Memory, Recognised
+from zcsr.evolve.memory import Memory
 from zcsr.evolve.tasks import TaskData
 from zcsr.evolve.trees import Trees
 from zcsr.language.languages import EZNAS
 from zcsr.language.program import Program
 from zcsr.networks.instances import NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig
+from zcsr.sameness.recognise import Recognition
 from zcsr.spaces import dataset_shape, get_space
 from zcsr.store.importers.image_sets import import_images
 from zcsr.store.jobs.collecting import collect_networks
@@ -228,7 +229,7 @@ def valid_programs(load: Load, task: str, probes: Sequence[str], count: int, see
                 if isinstance(result, Refusal) or memory.verdict(str(program)) is not None:
                     continue
                 verdict, _ = memory.admit(program, result)
-                if isinstance(verdict, Recognised) and verdict.stage == "new":
+                if isinstance(verdict, Recognition) and verdict.stage == "new":
                     found.append(program)
     return found[:count]
 

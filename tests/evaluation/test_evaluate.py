@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zcsr.errors import EvaluationError, InputError
-from zcsr.evaluation.evaluate import Evaluator, Outcome, aggregate, apply_node, instance_values, score, scores
+from zcsr.evaluation.evaluate import Evaluator, Outcome, aggregate, apply_node, instance_values, score
 from zcsr.language.languages import EZNAS, Language
 from zcsr.language.operations import OPERATIONS
 from zcsr.language.program import Node, Program
@@ -115,11 +115,11 @@ def test_a_score_is_the_loop_over_instances(
 
 def test_many_programs_score_as_each_alone(statistics: NetworkStatistics) -> None:
     programs = [parse(f"{formula} -> l2 -> sum") for formula in FORMULAS]
-    together = scores(programs, statistics)
+    (together,) = Evaluator(programs).scores_of([statistics])
     assert together.shape == (len(FORMULAS),)
     assert together.dtype == np.float64
     np.testing.assert_array_equal(together, [score(program, statistics) for program in programs])
-    assert scores([], statistics).shape == (0,)
+    assert Evaluator([]).scores_of([statistics]).shape == (1, 0)
 
 
 def test_perturbed_tensors_are_the_difference_from_the_plain_ones() -> None:
@@ -133,7 +133,8 @@ def test_a_network_without_instances_scores_zero() -> None:
     for text in ("fro(T1_D)", "exp(T1_D) -> l2 -> sum", "det(numel(T3))"):
         assert instance_values(parse(text), bare).shape == (0,)
         assert score(parse(text), bare) == 0.0
-    np.testing.assert_array_equal(scores([parse("T3"), parse("T1_D")], bare), [0.0, 0.0])
+    both = Evaluator([parse("T3"), parse("T1_D")]).scores_of([bare])
+    np.testing.assert_array_equal(both, [[0.0, 0.0]])
 
 
 @pytest.mark.parametrize(
@@ -180,8 +181,6 @@ def test_shapes_that_do_not_fit_name_the_operation_and_the_shapes(statistics: Ne
         score(program, statistics)
     assert "\n" not in str(caught.value)
     assert isinstance(caught.value, InputError)
-    with pytest.raises(EvaluationError, match="add does not apply"):
-        scores([parse("fro(T3)"), program], statistics)
 
 
 def test_an_error_in_a_later_instance_is_not_missed() -> None:
@@ -246,7 +245,7 @@ def test_random_trees_are_the_naive_recursion_and_leave_the_statistics_alone(
 def spy_on(name: str) -> tuple[Language, list[int]]:
     """The language with an operation that notes the length of the stack at every call."""
     lengths: list[int] = []
-    operation = EZNAS.operation(name)
+    operation = EZNAS.words[name]
 
     def stacked(*args: Tensor) -> Tensor:
         lengths.append(len(args[0]))
@@ -256,7 +255,7 @@ def spy_on(name: str) -> tuple[Language, list[int]]:
 
 
 def values_of(texts: Sequence[str], statistics: NetworkStatistics, language: Language = EZNAS) -> list[Outcome]:
-    return Evaluator([parse(text, language) for text in texts]).instance_values(statistics)
+    return Evaluator([parse(text, language) for text in texts]).instance_values_of([statistics])[0]
 
 
 def test_a_subtree_of_several_programs_is_computed_once() -> None:
@@ -285,7 +284,7 @@ def test_a_shape_that_does_not_fit_is_found_where_nothing_is_computed() -> None:
 
 def test_what_is_the_same_all_over_is_worked_on_as_one_number() -> None:
     sizes: list[int] = []
-    operation = EZNAS.operation("exp")
+    operation = EZNAS.words["exp"]
     spy = dataclasses.replace(operation, stacked=lambda a: (sizes.append(a.numel()), operation.stacked(a))[1])
     network = single(T1_D=[[1.0, 2.0, 3.0]])
     mean, norm = values_of(
@@ -313,7 +312,7 @@ def test_a_decomposition_that_fails_fails_its_own_program_alone(statistics: Netw
     def failing(_: Tensor) -> Tensor:
         raise RuntimeError("the algorithm failed to converge\nand more")
 
-    language = EZNAS.having(dataclasses.replace(EZNAS.operation("eig_ratio"), stacked=failing))
+    language = EZNAS.having(dataclasses.replace(EZNAS.words["eig_ratio"], stacked=failing))
     failed, fine = values_of(["abs(eig_ratio(T1_D))", "fro(T1_D)"], statistics, language)
     assert isinstance(failed, EvaluationError)
     assert str(failed) == "torch cannot compute it: the algorithm failed to converge"
@@ -349,7 +348,7 @@ def rounding_decides(single: Array, double: Array) -> bool:
 def test_random_programs_are_what_the_plain_loop_computes(cell_network: NetworkStatistics) -> None:
     programs = random_programs(1500, 11)
     compared = refused = 0
-    for program, outcome in zip(programs, Evaluator(programs).instance_values(cell_network), strict=True):
+    for program, outcome in zip(programs, Evaluator(programs).instance_values_of([cell_network])[0], strict=True):
         try:
             expected = np.array(reference.instance_values(program, cell_network))
         except (RuntimeError, IndexError):
@@ -368,8 +367,8 @@ def test_random_programs_are_what_the_plain_loop_computes(cell_network: NetworkS
 
 def test_a_program_scores_the_same_whatever_stands_beside_it(cell_network: NetworkStatistics) -> None:
     programs = random_programs(300, 12)
-    for program, together in zip(programs, Evaluator(programs).instance_values(cell_network), strict=True):
-        (alone,) = Evaluator([program]).instance_values(cell_network)
+    for program, together in zip(programs, Evaluator(programs).instance_values_of([cell_network])[0], strict=True):
+        (alone,) = Evaluator([program]).instance_values_of([cell_network])[0]
         if isinstance(together, EvaluationError):
             assert str(alone) == str(together)
         else:
@@ -389,7 +388,7 @@ def cell_networks(cell_network: NetworkStatistics) -> list[NetworkStatistics]:
 def test_a_network_scores_the_same_whatever_stands_beside_it(cell_networks: list[NetworkStatistics]) -> None:
     programs = random_programs(400, 13)
     together = Evaluator(programs).instance_values_of(cell_networks)
-    alone = [Evaluator(programs).instance_values(network) for network in cell_networks]
+    alone = [Evaluator(programs).instance_values_of([network])[0] for network in cell_networks]
     compared = 0
     for of_one, of_all in zip(alone, together, strict=True):
         for program, expected, outcome in zip(programs, of_one, of_all, strict=True):
@@ -401,7 +400,7 @@ def test_a_network_scores_the_same_whatever_stands_beside_it(cell_networks: list
     assert compared > 500
     scores = Evaluator(programs).scores_of(cell_networks)
     assert scores.shape == (5, 400)
-    np.testing.assert_array_equal(scores[3], Evaluator(programs).scores(cell_networks[3]))
+    np.testing.assert_array_equal(scores[3], Evaluator(programs).scores_of([cell_networks[3]])[0])
 
 
 def test_no_networks_have_no_scores() -> None:
@@ -424,7 +423,7 @@ def test_a_decomposition_that_fails_concerns_its_own_network_alone() -> None:
             raise RuntimeError("the algorithm failed to converge")
         return a.sum(1)
 
-    language = EZNAS.having(dataclasses.replace(EZNAS.operation("eig_ratio"), stacked=failing))
+    language = EZNAS.having(dataclasses.replace(EZNAS.words["eig_ratio"], stacked=failing))
     networks = [single(T1_D=[1.0, 2.0]), single(T1_D=[7.0, 2.0]), single(T1_D=[3.0, 4.0])]
     programs = [parse("abs(eig_ratio(T1_D))", language), parse("mean(T1_D)")]
     outcomes = Evaluator(programs).instance_values_of(networks)

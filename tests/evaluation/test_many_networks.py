@@ -13,7 +13,7 @@ from zcsr.errors import InputError, ShapeError
 from zcsr.evaluation import evaluate
 from zcsr.evaluation.many_networks import Measures, StatisticsScorer, score_networks
 from zcsr.evaluation.scorer import Pending, Refusal
-from zcsr.language.program import infer_shape
+from zcsr.language.program import Program, infer_shape
 from zcsr.language.text import parse
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
@@ -83,10 +83,15 @@ def test_probe_reports_an_operation_that_fails(monkeypatch):
     assert result == Refusal("error", "no such thing; in net0 on toy:a")
 
 
+def scores_of(scorer: StatisticsScorer, programs: list[Program], task: str, archs: list[str]) -> np.ndarray:
+    """The scores of every program on every network, [programs, networks]."""
+    return np.array(list(scorer.score(Pending(task, arch, tuple(programs)) for arch in archs))).T
+
+
 def test_scores_are_those_of_evaluate_and_nan_where_not_finite():
     programs, archs = [*VALID, PARTLY_FINITE], ["net3", "net1", "net9"]
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
-        scores = scorer.scores(programs, TASK, archs)
+        scores = scores_of(scorer, programs, TASK, archs)
     assert scores.shape == (5, 3)
     for row, program in zip(scores, programs, strict=True):
         for score, arch in zip(row, archs, strict=True):
@@ -97,7 +102,7 @@ def test_scores_are_those_of_evaluate_and_nan_where_not_finite():
 
 def test_a_program_that_does_not_apply_has_no_score_and_disturbs_no_other():
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
-        scores = scorer.scores([WRONG_SHAPE, VALID[0]], TASK, ["net1"])
+        scores = scores_of(scorer, [WRONG_SHAPE, VALID[0]], TASK, ["net1"])
     assert np.isnan(scores[0, 0])
     assert scores[1, 0] == evaluate.score(VALID[0], synthetic.load(TASK, "net1"))
 
@@ -124,8 +129,8 @@ def test_a_network_is_loaded_once_while_it_is_kept():
     load = Loads()
     with StatisticsScorer(load, PROBES) as scorer:
         scorer.probe(VALID * 10)
-        scorer.scores(VALID, TASK, ["net0", "net1"])
-        scorer.scores(VALID, TASK, ["net1", "net0"])
+        scores_of(scorer, VALID, TASK, ["net0", "net1"])
+        scores_of(scorer, VALID, TASK, ["net1", "net0"])
     assert load.counts == {"net0": 1, "net7": 1, "net1": 1}
 
 
@@ -135,7 +140,7 @@ def test_memory_is_bounded_and_the_least_recently_used_goes_first():
     one = 4 * ((18 + 6) * 32 + (4 + 1) * 36)
     with StatisticsScorer(load, PROBES, memory=2 * one) as scorer:
         for arch in ("net0", "net3", "net0", "net6", "net0", "net3"):
-            scorer.scores(VALID, TASK, [arch])
+            scores_of(scorer, VALID, TASK, [arch])
     assert load.counts == {"net0": 1, "net3": 2, "net6": 1}
 
 
@@ -154,7 +159,9 @@ def test_two_workers_give_what_one_gives(two_workers):
     with StatisticsScorer(synthetic.load, PROBES, workers=1) as one:
         for left, right in zip(one.probe(programs), two_workers.probe(programs), strict=True):
             np.testing.assert_array_equal(left, right)
-        np.testing.assert_array_equal(one.scores(programs, TASK, archs), two_workers.scores(programs, TASK, archs))
+        np.testing.assert_array_equal(
+            scores_of(one, programs, TASK, archs), scores_of(two_workers, programs, TASK, archs)
+        )
 
 
 def test_no_probe_networks_is_an_error():
@@ -175,7 +182,7 @@ def test_score_networks_collects_scores_and_forgets():
     assert [arch for arch, _, _ in rows] == archs
     for arch, scores, seconds in rows:
         statistics = network_statistics(space, arch, 10, IMAGES, config)
-        np.testing.assert_array_equal(scores, evaluate.scores(VALID, statistics))
+        np.testing.assert_array_equal(scores, [evaluate.score(program, statistics) for program in VALID])
         assert seconds > 0
 
 

@@ -25,11 +25,10 @@ import zcsr.evolve.loop as loop
 from zcsr.errors import InputError, ProgramError, StoreError
 from zcsr.evaluation.many_networks import StatisticsScorer
 from zcsr.evaluation.scorer import Refusal
-from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.instructions import Instruction, SequentialProgram, parse_sequential, writable
 from zcsr.evolve.loop import evolve
-from zcsr.evolve.records import Generation, Genotype, Individual
+from zcsr.evolve.records import Candidate, Generation, Genotype, Individual
 from zcsr.evolve.representation import Sequences
 from zcsr.evolve.sequences import (
     LARGEST,
@@ -116,7 +115,7 @@ def test_the_addresses_are_those_of_the_appendix() -> None:
 def test_what_writes_a_scalar_address_is_a_number_for_any_shape() -> None:
     for name in GIVES_A_NUMBER:
         for shape in ((3,), (2, 5), (1, 3, 4, 4), (7, 2, 3, 1)):
-            assert EZNAS.operation(name).apply(*[torch.rand(shape)] * EZNAS.operation(name).arity).shape == ()
+            assert EZNAS.words[name].apply(*[torch.rand(shape)] * EZNAS.words[name].arity).shape == ()
 
 
 def test_a_text_is_rows_of_four_numbers() -> None:

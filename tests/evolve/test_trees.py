@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
-from zcsr.evolve.records import Individual
+from zcsr.evolve.records import Candidate, Individual
 from zcsr.evolve.trees import Trees, select
 from zcsr.language.languages import EZNAS
 from zcsr.language.program import Node, Program
@@ -136,6 +135,16 @@ def test_origins_follow_the_probabilities():
     assert shares == pytest.approx({"crossover": 0.4, "mutation": 0.4, "reproduction": 0.2}, abs=0.025)
 
 
+def selected(fitnesses: list[float], generator: random.Random) -> list[int]:
+    """The slots of the parents among individuals of these fitnesses."""
+    program = parse("T4_D")
+    individuals = [
+        Individual(slot, program, "random", "new", program.id, fitness, {})
+        for slot, fitness in enumerate(fitnesses)
+    ]
+    return [parent.slot for parent in select(CONFIG, individuals, generator)]
+
+
 def test_selection_is_the_fittest_of_four_drawn_with_replacement():
     fitnesses = [random.Random(7).uniform(-1, 1) for _ in range(50)]
     oracle = random.Random("draws")
@@ -143,7 +152,7 @@ def test_selection_is_the_fittest_of_four_drawn_with_replacement():
         max((oracle.choice(range(50)) for _ in range(4)), key=lambda position: fitnesses[position])
         for _ in range(25)
     ]
-    assert select(CONFIG, fitnesses, random.Random("draws")) == expected
+    assert selected(fitnesses, random.Random("draws")) == expected
 
 
 def test_equally_fit_ones_win_by_the_order_of_drawing():
@@ -152,7 +161,7 @@ def test_equally_fit_ones_win_by_the_order_of_drawing():
     for _ in range(25):
         drawn = [oracle.choice(range(50)) for _ in range(4)]
         expected.append(drawn[0])
-    assert select(CONFIG, [0.25] * 50, random.Random("ties")) == expected
+    assert selected([0.25] * 50, random.Random("ties")) == expected
 
 
 def test_the_global_generator_is_neither_read_nor_moved():

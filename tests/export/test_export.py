@@ -259,7 +259,7 @@ def test_scores_of_networks_are_those_of_zcsr(space: str, tmp_path: Path) -> Non
     found = get_space(space)
     for seed, arch in enumerate(found.sample(25, random.Random(5))):
         network = untrained(found, arch, 10, images, StatisticsConfig(seed=seed, batch_size=1 + seed % 2))
-        expected = evaluator.scores(network.statistics())
+        expected = evaluator.scores_of([network.statistics()])[0]
         scores = [module.score(network.model, network.inputs["D"], seed=seed) for module in modules]
         np.testing.assert_allclose(scores, expected, rtol=1e-5)
 

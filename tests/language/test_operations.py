@@ -264,7 +264,7 @@ def rounding(operation: Operation, arrays: list[Array]) -> float:
 
 def test_the_table_is_table_5_in_order() -> None:
     assert [operation.name for operation in OPERATIONS] == TABLE_5
-    assert all(EZNAS.operation(operation.name) is operation for operation in OPERATIONS)
+    assert all(EZNAS.words[operation.name] is operation for operation in OPERATIONS)
 
 
 def test_every_row_says_what_it_does() -> None:
@@ -282,7 +282,7 @@ def test_every_operation_but_the_unsymmetric_eigenvalues_has_an_oracle() -> None
 @pytest.mark.parametrize("name", BINARY)
 def test_commutativity_is_as_stated(name: str) -> None:
     # KL divides by its first argument's leading dimension, cosine flattens by it: neither commutes.
-    operation = EZNAS.operation(name)
+    operation = EZNAS.words[name]
     swaps = [
         torch.equal(operation.apply(torch_of(a), torch_of(b)), operation.apply(torch_of(b), torch_of(a)))
         for a, b in [(normal(4, 4, seed=s), np.abs(normal(4, 4, seed=s + 50))) for s in range(10)]
@@ -315,7 +315,7 @@ def test_the_symbolic_form_says_the_same(operation: Operation) -> None:
 @pytest.mark.parametrize("label", INPUTS)
 @pytest.mark.parametrize("name", [name for name in UNARY if not name.startswith("eig_ratio")])
 def test_unary_operation_is_its_oracle(name: str, label: str) -> None:
-    check_against_oracle(EZNAS.operation(name), [INPUTS[label]])
+    check_against_oracle(EZNAS.words[name], [INPUTS[label]])
 
 
 @pytest.mark.filterwarnings("error")
@@ -324,13 +324,13 @@ def test_unary_operation_is_its_oracle(name: str, label: str) -> None:
 )
 def test_binary_operation_is_its_oracle(name: str, label: str) -> None:
     for other in arguments(label):
-        check_against_oracle(EZNAS.operation(name), [INPUTS[label], other])
-        check_against_oracle(EZNAS.operation(name), [other, INPUTS[label]])
+        check_against_oracle(EZNAS.words[name], [INPUTS[label], other])
+        check_against_oracle(EZNAS.words[name], [other, INPUTS[label]])
 
 
 @pytest.mark.parametrize("label", sorted(FULL_RANK))
 def test_symmetric_eigenvalue_ratio_is_scipys(label: str) -> None:
-    check_against_oracle(EZNAS.operation("eig_ratio_sym"), [INPUTS[label]])
+    check_against_oracle(EZNAS.words["eig_ratio_sym"], [INPUTS[label]])
 
 
 @pytest.mark.parametrize("label", sorted(FULL_RANK - {"0-d"}))
@@ -339,20 +339,20 @@ def test_eigenvalue_ratio_is_one_of_the_ratios(label: str) -> None:
     a = INPUTS[label]
     values = np.linalg.eigvals(gram(a)).real
     ratios = (values[:, None] / values[None, :]).ravel()
-    value = EZNAS.operation("eig_ratio").apply(torch_of(a)).item()
+    value = EZNAS.words["eig_ratio"].apply(torch_of(a)).item()
     assert np.isclose(ratios, value, rtol=1e-8).any()
 
 
 def test_eigenvalue_ratio_of_known_eigenvalues() -> None:
     diagonal = torch.diag(torch.tensor([1.0, 2.0, 3.0]))
-    assert EZNAS.operation("eig_ratio_sym").apply(diagonal).item() == pytest.approx(9.0)
-    assert EZNAS.operation("eig_ratio").apply(diagonal).item() == pytest.approx(9.0)
-    assert EZNAS.operation("eig_ratio").apply(diagonal.flip(0).flip(1)).item() == pytest.approx(1 / 9)
+    assert EZNAS.words["eig_ratio_sym"].apply(diagonal).item() == pytest.approx(9.0)
+    assert EZNAS.words["eig_ratio"].apply(diagonal).item() == pytest.approx(9.0)
+    assert EZNAS.words["eig_ratio"].apply(diagonal.flip(0).flip(1)).item() == pytest.approx(1 / 9)
 
 
 @pytest.mark.parametrize("name", ["eig_ratio_sym", "eig_ratio"])
 def test_eigenvalue_ratios_at_the_edges(name: str) -> None:
-    apply = EZNAS.operation(name).apply
+    apply = EZNAS.words[name].apply
     assert apply(torch_of(normal(1, 3, 8, 8))).item() == pytest.approx(1.0)
     assert math.isnan(apply(torch.zeros(3, 3)).item())
     assert math.isnan(apply(torch.zeros(3, 0)).item())
@@ -392,12 +392,12 @@ NOT_FINITE = np.array([[math.nan, math.inf], [-math.inf, 2.0]])
     ],
 )
 def test_values_that_are_not_finite(name: str, expected: object) -> None:
-    value = EZNAS.operation(name).apply(torch_of(NOT_FINITE))
+    value = EZNAS.words[name].apply(torch_of(NOT_FINITE))
     np.testing.assert_allclose(value.numpy(), np.array(expected), rtol=1e-12, equal_nan=True)
 
 
 def test_logdet_of_singular_and_negative_determinants() -> None:
-    apply = EZNAS.operation("logdet").apply
+    apply = EZNAS.words["logdet"].apply
     assert apply(torch.zeros(2, 2)).item() == -math.inf
     assert apply(torch.tensor([[0.0, 1.0], [1.0, 0.0]])).item() == 0.0
     batch = torch.stack([torch.eye(3) * 2, -torch.eye(3)])
@@ -407,11 +407,11 @@ def test_logdet_of_singular_and_negative_determinants() -> None:
 @pytest.mark.parametrize(("value", "count"), [(0.1, 7), (0.1, 16384), (0.3, 1000), (123456.7, 1000), (1e30, 7)])
 def test_normalise_of_a_constant_is_zero(value: float, count: int) -> None:
     constant = torch.full((count,), value)
-    assert torch.equal(EZNAS.operation("normalise").apply(constant), torch.zeros(count))
+    assert torch.equal(EZNAS.words["normalise"].apply(constant), torch.zeros(count))
 
 
 def test_softmax_sums_to_one_over_channels() -> None:
-    probabilities = EZNAS.operation("softmax").apply(torch_of(normal(2, 5, 3, 3) * 100))
+    probabilities = EZNAS.words["softmax"].apply(torch_of(normal(2, 5, 3, 3) * 100))
     np.testing.assert_allclose(probabilities.sum(dim=1).numpy(), np.ones((2, 3, 3)), rtol=1e-12)
 
 
@@ -520,7 +520,7 @@ def test_broadcast_is_numpys() -> None:
 
 def test_a_refusal_names_the_shapes_and_is_the_users() -> None:
     with pytest.raises(InputError, match=r"\(2, 3\) and \(4, 5\).*3 and 4 differ") as caught:
-        EZNAS.operation("matmul").shape((2, 3), (4, 5))
+        EZNAS.words["matmul"].shape((2, 3), (4, 5))
     assert caught.value.exit_code == 2
     with pytest.raises(ShapeError, match=r"square.*\(2, 3\)"):
-        EZNAS.operation("det").shape((2, 3))
+        EZNAS.words["det"].shape((2, 3))

@@ -90,7 +90,7 @@ def test_it_is_computed_and_its_shapes_are_refused() -> None:
 
 def test_it_is_evaluated_beside_others() -> None:
     network = synthetic.load("made:one", "net1")
-    values = raised(Evaluator([parse("fro(T1_D)"), PROGRAM]).instance_values(network)[1])
+    values = raised(Evaluator([parse("fro(T1_D)"), PROGRAM]).instance_values_of([network])[0][1])
     assert values == pytest.approx([float((one.tensors["T1_D"] ** 3).median()) for one in network.instances])
 
 

@@ -117,7 +117,7 @@ def recognised(one: str, other: str, networks: tuple[NetworkStatistics, ...]) ->
     recogniser = Recogniser()
     recogniser.add(first, program_keys(first), values_on(first, networks[:2]))
     recognition = recogniser.recognise(second, values_on(second, networks[:2]))
-    assert recognition.same_as == (None if recognition.stage == "new" else first.id)
+    assert recognition.same_as == (second.id if recognition.stage == "new" else first.id)
     return recognition.stage
 
 

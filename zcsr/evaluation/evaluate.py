@@ -18,21 +18,19 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from zcsr.errors import EvaluationError
-from zcsr.evaluation.plan import Block, Instances, Plan, shape_of, tensor_named
+from zcsr.evaluation.plan import Block, Instances, Plan, Values, shape_of
 from zcsr.language.operations import Operation
-from zcsr.language.program import Node, Program
+from zcsr.language.program import Node, Program, tensor_named
 from zcsr.language.tensors import Kind
 
 if TYPE_CHECKING:
     from zcsr.language.shapes import Shape
     from zcsr.networks.instances import NetworkStatistics
 
-Values = npt.NDArray[np.float64]
 Outcome = Values | EvaluationError
 
 
@@ -49,7 +47,7 @@ def instance_values(program: Program, statistics: NetworkStatistics) -> Values:
 
     Raises `EvaluationError` where the program does not apply to an instance's tensors.
     """
-    return raised(Evaluator((program,)).instance_values(statistics)[0])
+    return raised(Evaluator((program,)).instance_values_of((statistics,))[0][0])
 
 
 def aggregate(values: Values, program: Program) -> float:
@@ -70,15 +68,6 @@ def score(program: Program, statistics: NetworkStatistics) -> float:
     return aggregate(instance_values(program, statistics), program)
 
 
-def scores(programs: Sequence[Program], statistics: NetworkStatistics) -> Values:
-    """Return the scores of one network under many programs, shape [programs], as `score` gives each."""
-    values = Evaluator(programs).instance_values(statistics)
-    return np.array(
-        [aggregate(raised(of), program) for program, of in zip(programs, values, strict=True)],
-        dtype=np.float64,
-    )
-
-
 class Evaluator:
     """Programs made ready to be evaluated together on many networks.
 
@@ -89,20 +78,12 @@ class Evaluator:
         self.programs = tuple(programs)
         self._kinds: dict[frozenset[Kind], list[int]] = {}
         for position, program in enumerate(self.programs):
-            self._kinds.setdefault(_kinds_of(program), []).append(position)
+            kinds = frozenset(tensor.kind for tensor in program.root.tensors())
+            self._kinds.setdefault(kinds, []).append(position)
         self._plans: dict[tuple[frozenset[Kind], tuple[tuple[str, Shape], ...]], Plan] = {}
 
-    def scores(self, statistics: NetworkStatistics) -> Values:
-        """Return the programs' scores, [programs]; NaN where one is not finite or does not apply."""
-        scores: Values = self.scores_of((statistics,))[0]
-        return scores
-
-    def instance_values(self, statistics: NetworkStatistics) -> list[Outcome]:
-        """Return for each program what `instance_values` returns, or the error that it raises."""
-        return self.instance_values_of((statistics,))[0]
-
     def scores_of(self, networks: Sequence[NetworkStatistics]) -> Values:
-        """Return what `scores` gives for each network, [networks, programs], several times as fast."""
+        """Return the scores, [networks, programs]; NaN where one is not finite or does not apply."""
         return np.array(
             [
                 [
@@ -115,7 +96,10 @@ class Evaluator:
         ).reshape(len(networks), len(self.programs))
 
     def instance_values_of(self, networks: Sequence[NetworkStatistics]) -> list[list[Outcome]]:
-        """Return what `instance_values` gives for each network; instances are stacked across networks."""
+        """Return for each network, by program, what `instance_values` returns, or the error that it raises.
+
+        Instances are stacked across networks.
+        """
         if not networks:
             return []
         instances = Instances(instance for network in networks for instance in network.instances)
@@ -171,10 +155,6 @@ class Evaluator:
                 yield from self._outcomes(kinds, part, owners)
         else:
             yield positions[0], block, EvaluationError(f"torch cannot compute it: {_first_line(error)}")
-
-
-def _kinds_of(program: Program) -> frozenset[Kind]:
-    return frozenset(tensor.kind for tensor in program.root.tensors())
 
 
 def _checked(operation: Operation, *args: Tensor) -> Tensor:

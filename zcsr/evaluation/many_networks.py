@@ -10,10 +10,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import groupby
-from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from functools import cached_property, partial
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ from zcsr.language.program import Program, infer_shape
 from zcsr.language.tensors import BY_NAME
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import Instance, NetworkStatistics, passes_for
-from zcsr.networks.untrained import Untrained, untrained
+from zcsr.networks.untrained import untrained
 from zcsr.proxies import get_proxy
 from zcsr.spaces import dataset_shape, get_space, space_names
 
@@ -78,10 +77,8 @@ class StatisticsScorer:
         self._workers.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._workers.__exit__(kind, error, trace)
+    def __exit__(self, *raised: Any) -> None:
+        self._workers.__exit__(*raised)
 
     def probe(self, programs: Sequence[Program]) -> list[ProbeResult]:
         """Run each program on the probe networks until one refuses it.
@@ -89,11 +86,7 @@ class StatisticsScorer:
         First the shapes of all their instances are checked without touching a tensor (reason "shape"); then come
         the values an instance, which must exist ("error") and be finite ("non_finite").
         """
-        return [
-            result
-            for results in self._workers.map(_probe, _batches(programs, PROBED_TOGETHER))
-            for result in results
-        ]
+        return list(chain.from_iterable(self._workers.map(_probe, _batches(programs, PROBED_TOGETHER))))
 
     def score(self, pending: Iterable[Pending]) -> Iterator[NDArray[np.float64]]:
         """Yield, for each pending network in order, the scores of its programs, [programs].
@@ -102,11 +95,6 @@ class StatisticsScorer:
         """
         for scores in self._workers.map(_score_pending, _together(pending)):
             yield from scores
-
-    def scores(self, programs: Sequence[Program], task: str, archs: Sequence[str]) -> NDArray[np.float64]:
-        """Return the scores of every program on every network, [programs, networks], NaN as in `score`."""
-        columns = list(self.score(Pending(task, arch, tuple(programs)) for arch in archs))
-        return np.array(columns, dtype=np.float64).reshape(len(archs), len(programs)).T
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +157,7 @@ def _together(pending: Iterable[Pending]) -> Iterator[tuple[Pending, ...]]:
         yield from _batches(list(of_task), NETWORKS_TOGETHER)
 
 
-@dataclass(slots=True)
+@dataclass
 class _Networks:
     """What a worker holds: the statistics used last, within `memory` bytes."""
 
@@ -177,11 +165,7 @@ class _Networks:
     probes: tuple[tuple[str, str], ...]
     memory: int
     _kept: OrderedDict[tuple[str, str], tuple[NetworkStatistics, int]] = field(default_factory=OrderedDict)
-    _shapes: tuple[dict[str, Shape], ...] | None = None
     _evaluator: evaluate.Evaluator = field(default_factory=lambda: evaluate.Evaluator(()))
-
-    def statistics(self, task: str, arch: str) -> NetworkStatistics:
-        return self._held(task, arch)[0]
 
     def _held(self, task: str, arch: str) -> tuple[NetworkStatistics, int]:
         """A network's statistics, and the bytes that they take."""
@@ -189,7 +173,8 @@ class _Networks:
         if key not in self._kept:
             statistics = self.load(task, arch)
             self._kept[key] = (statistics, _bytes(statistics))
-            self._make_room()
+            while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > self.memory:
+                self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]
 
@@ -207,22 +192,17 @@ class _Networks:
         if group:
             yield group
 
+    @cached_property
     def probe_shapes(self) -> tuple[dict[str, Shape], ...]:
-        """Return the different sets of tensor shapes among the instances of the probe networks."""
-        if self._shapes is None:
-            distinct = {_shapes(i): None for probe in self.probes for i in self.statistics(*probe).instances}
-            self._shapes = tuple(dict(shapes) for shapes in distinct)
-        return self._shapes
+        """The different sets of tensor shapes among the instances of the probe networks."""
+        distinct = {_shapes(i): None for probe in self.probes for i in self._held(*probe)[0].instances}
+        return tuple(dict(shapes) for shapes in distinct)
 
     def evaluator(self, programs: tuple[Program, ...]) -> evaluate.Evaluator:
         """Return what evaluates these programs; the one used last, for the same, has its plans made."""
         if self._evaluator.programs != programs:
             self._evaluator = evaluate.Evaluator(programs)
         return self._evaluator
-
-    def _make_room(self) -> None:
-        while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > self.memory:
-            self._kept.popitem(last=False)
 
 
 def _shapes(instance: Instance) -> tuple[tuple[str, Shape], ...]:
@@ -263,7 +243,7 @@ def _refused_shapes(programs: Sequence[Program], networks: _Networks) -> dict[Pr
     refused = {}
     for program in programs:
         try:
-            for shapes in networks.probe_shapes():
+            for shapes in networks.probe_shapes:
                 infer_shape(program.number, shapes)
         except ProgramError as error:
             refused[program] = Refusal("shape", str(error))
@@ -305,20 +285,12 @@ class _Untrained:
     def __post_init__(self) -> None:
         self.evaluator = evaluate.Evaluator(self.measures.programs)
 
-    def program_scores(self, network: Untrained) -> NDArray[np.float64]:
-        if not self.measures.programs:
-            return np.empty(0)
-        return self.evaluator.scores(network.statistics(self.measures.passes))
-
 
 def _score_untrained(work: _Untrained, arch: str) -> tuple[str, NDArray[np.float64], float]:
     start = time.perf_counter()
     space = get_space(work.space) if isinstance(work.space, str) else work.space
     network = untrained(space, arch, work.classes, work.images, work.config)
-    scores = np.concatenate([work.program_scores(network), _proxy_scores(network, work.measures.proxies)])
-    return arch, scores, time.perf_counter() - start
-
-
-def _proxy_scores(network: Untrained, proxies: Sequence[str]) -> NDArray[np.float64]:
-    scores = [get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in proxies]
-    return np.array(scores, dtype=np.float64)
+    programs, proxies = work.measures.programs, work.measures.proxies
+    by_program = work.evaluator.scores_of([network.statistics(work.measures.passes)])[0] if programs else ()
+    by_proxy = [get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in proxies]
+    return arch, np.array([*by_program, *by_proxy], dtype=np.float64), time.perf_counter() - start

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import chain
-from typing import TYPE_CHECKING, TypeVar, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from zcsr.errors import EvaluationError, ShapeError
 from zcsr.language.operations import Operation
-from zcsr.language.program import Node, Word
+from zcsr.language.program import Node, Word, tensor_named
 from zcsr.language.shapes import Shape
 from zcsr.language.tensors import BY_NAME, Kind
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from zcsr.networks.instances import Instance
 
 Values = npt.NDArray[np.float64]
-Given = TypeVar("Given")
 
 Shapes = tuple[tuple[str, Shape], ...]
 """The names of an instance's tensors with their shapes."""
@@ -168,27 +167,6 @@ class _Expression:
     tensors: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Argument:
-    """An expression whose value another takes, and the shape it takes it in, where that is not the one it has."""
-
-    number: int
-    tensors: frozenset[str]
-    expanded: Shape | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """Compute one expression, hand it on where it is asked for, and free what nothing uses any more."""
-
-    number: int
-    compute: Callable[..., Tensor]
-    args: tuple[_Argument, ...]
-    tensors: frozenset[str]
-    positions: tuple[int, ...]
-    frees: tuple[int, ...]
-
-
 class Plan:
     """The order in which the distinct subtrees of some numbers of instances are computed, for certain shapes.
 
@@ -206,22 +184,21 @@ class Plan:
                 wanted.setdefault(node.fold(self._number, self._number), []).append(position)
             except EvaluationError as error:
                 self.errors[position] = error
-        self._steps = tuple(self._schedule(wanted))
+        self._wanted = wanted
+        self._steps = tuple(self._schedule())
 
     def run(self, block: Block) -> Iterator[tuple[int, Values]]:
         """Yield the positions of the numbers that exist, with their values, [instances]."""
         known: dict[int, Tensor] = {}
-        for step in self._steps:
-            own = block.partition(step.tensors)
-            value = known[step.number] = (
-                step.compute(*(_taken(arg, known[arg.number], own, block) for arg in step.args))
-                if step.args
-                else step.compute(block)
-            )
-            for position in step.positions:
+        for number, compute, freed in self._steps:
+            expression = self._expressions[number]
+            own = block.partition(expression.tensors)
+            taken = [self._taken(arg, known[arg], own, expression, block) for arg in expression.takes]
+            value = known[number] = compute(*taken) if taken else compute(block)
+            for position in self._wanted.get(number, ()):
                 yield position, _for_each(own, value)
-            for number in step.frees:
-                del known[number]
+            for other in freed:
+                del known[other]
 
     def _number(self, word: Word, *args: int) -> int:
         """The number of the expression that a word makes of others; EvaluationError where it does not apply."""
@@ -243,25 +220,20 @@ class Plan:
         kept = shape_of(word, [one.kept for one in given]) if word.elementwise else shape
         return _Expression(word, args, shape, kept, args, tensors)
 
-    def _schedule(self, wanted: Mapping[int, Sequence[int]]) -> Iterator[_Step]:
-        """Number by number, arguments first, so that few values are held at a time."""
+    def _schedule(self) -> Iterator[tuple[int, Callable[..., Tensor], Sequence[int]]]:
+        """Each expression with what computes it, and those that nothing uses any more once it is computed.
+
+        Number by number, arguments first, so that few values are held at a time.
+        """
         order: dict[int, None] = {}
-        for number in wanted:
+        for number in self._wanted:
             self._visit(number, order)
         last = {taken: number for number in order for taken in self._expressions[number].takes}
         frees: dict[int, list[int]] = {}
         for number in order:
             frees.setdefault(last.get(number, number), []).append(number)
         for number in order:
-            expression = self._expressions[number]
-            yield _Step(
-                number,
-                self._computation(expression),
-                tuple(self._argument(taken, expression) for taken in expression.takes),
-                expression.tensors,
-                tuple(wanted.get(number, ())),
-                tuple(frees.get(number, ())),
-            )
+            yield number, self._computation(self._expressions[number]), frees.get(number, ())
 
     def _visit(self, number: int, order: dict[int, None]) -> None:
         if number not in order:
@@ -284,26 +256,22 @@ class Plan:
             return lambda value: word.stacked(value) * factor
         return word.stacked
 
-    def _argument(self, number: int, of: _Expression) -> _Argument:
+    def _taken(self, number: int, value: Tensor, wanted: Partition, by: _Expression, block: Block) -> Tensor:
+        """The value of an expression in the stack and the shape that another takes it in."""
         argument = self._expressions[number]
-        word = of.word
+        own = block.partition(argument.tensors)
+        if own != wanted:
+            value = value.index_select(0, _places(wanted, own))
+        word = by.word
         takes_kept = isinstance(word, Operation) and (word.elementwise or word.of_repeated is not None)
         as_kept = argument.kept == argument.shape or takes_kept
-        return _Argument(number, argument.tensors, None if as_kept else argument.shape)
+        return value if as_kept else value.expand(len(value), *argument.shape)
 
 
 def _for_each(partition: Partition, numbers: Tensor) -> Values:
     """The numbers of distinct values, [distinct], for every instance, [instances]."""
     values: Values = numbers.numpy()
     return values if len(values) == len(partition) else values[list(partition)]
-
-
-def _taken(arg: _Argument, value: Tensor, wanted: Partition, block: Block) -> Tensor:
-    """An argument's value in the stack and the shape that an expression takes it in."""
-    own = block.partition(arg.tensors)
-    if own != wanted:
-        value = value.index_select(0, _places(wanted, own))
-    return value if arg.expanded is None else value.expand(len(value), *arg.expanded)
 
 
 def shape_of(operation: Operation, shapes: Sequence[Shape]) -> Shape:
@@ -313,11 +281,3 @@ def shape_of(operation: Operation, shapes: Sequence[Shape]) -> Shape:
     except ShapeError as error:
         seen = ", ".join(map(str, shapes))
         raise EvaluationError(f"{operation.name} does not apply to shapes {seen}: {error}") from None
-
-
-def tensor_named(name: str, given: Mapping[str, Given]) -> Given:
-    """What is given for a tensor's name; EvaluationError where nothing is."""
-    try:
-        return given[name]
-    except KeyError:
-        raise EvaluationError(f"no tensor named {name} is given; given are {', '.join(given)}") from None

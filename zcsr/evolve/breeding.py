@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 
 from zcsr.errors import ZcsrError
 from zcsr.evaluation.scorer import ProbeResult, Refusal, Scorer
-from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.ledger import Ledger, Part
-from zcsr.evolve.memory import Memory, Recognised
-from zcsr.evolve.records import Generation, Genotype, Origin, ProgramRecord
+from zcsr.evolve.memory import Memory
+from zcsr.evolve.records import Candidate, Generation, Individual, ProgramRecord
 from zcsr.evolve.representation import Representation
 from zcsr.evolve.trees import select
 from zcsr.language.program import Program
+from zcsr.sameness.recognise import Recognition
 
 RANDOM_BATCH = 64
 """Random programs proposed at a time."""
@@ -33,26 +33,19 @@ HOPELESS_AFTER = 20_000
 """Candidates refused in a row before the search for a valid one is given up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A valid candidate, in its place in the population to come."""
-
-    program: Program
-    origin: Origin
-    recognised: Recognised
-    genotype: Genotype | None = None
-
-
 @dataclass(slots=True)
 class Breeding:
-    """Fills one generation's population; `programs` are the distinct ones it brought, in order."""
+    """Fills one generation's population.
+
+    `admitted` are its individuals, not ranked yet; `programs` the distinct ones that it brought, in order.
+    """
 
     config: EvolveConfig
     memory: Memory
     scorer: Scorer
     representation: Representation
     ledger: Ledger
-    admitted: list[Admitted] = field(default_factory=list)
+    admitted: list[Individual] = field(default_factory=list)
     programs: list[ProgramRecord] = field(default_factory=list)
 
     def breed(self, previous: Generation | None) -> None:
@@ -64,10 +57,7 @@ class Breeding:
 
     def _children_of(self, previous: Generation) -> Iterator[list[Candidate]]:
         pool = [individual for individual in previous.individuals if math.isfinite(individual.fitness)]
-        pool = pool or list(previous.individuals)
-        fitnesses = [individual.fitness for individual in pool]
-        chosen = select(self.config, fitnesses, self._generator("parents"))
-        parents = [pool[position] for position in chosen]
+        parents = select(self.config, pool or previous.individuals, self._generator("parents"))
         generator = self._generator("children")
         while True:
             yield self.representation.children(self.config, parents, generator)
@@ -94,34 +84,45 @@ class Breeding:
 
     def _admit_from(self, batch: Sequence[Candidate], size: int) -> None:
         """Judge a batch in order until the population has `size` programs; what is left over is forgotten."""
-        programs = {one.text: one.outcome for one in batch if isinstance(one.outcome, Program)}
-        probed = self._probe(programs)
+        probed = self._probe(batch)
         for candidate in batch:
             if len(self.admitted) == size:
                 return
             self.ledger.counts["proposed"] += 1
             self._admit(candidate, self._judge(candidate, probed))
 
-    def _admit(self, candidate: Candidate, verdict: Refusal | Recognised) -> None:
+    def _admit(self, candidate: Candidate, verdict: Refusal | Recognition) -> None:
         if isinstance(verdict, Refusal):
             self.memory.refuse(candidate.text, verdict)
             self.ledger.reject(candidate.text, candidate.origin, verdict)
         elif isinstance(candidate.outcome, Program):  # nothing else is ever recognised
             self.ledger.counts[verdict.stage] += 1
-            self.admitted.append(Admitted(candidate.outcome, candidate.origin, verdict, candidate.genotype))
+            individual = Individual(
+                slot=len(self.admitted),
+                program=candidate.outcome,
+                origin=candidate.origin,
+                recognised_by=verdict.stage,
+                same_as=verdict.same_as,
+                fitness=-math.inf,
+                taus={},
+                genotype=candidate.genotype,
+            )
+            self.admitted.append(individual)
 
-    def _probe(self, programs: Mapping[str, Program]) -> dict[str, ProbeResult]:
+    def _probe(self, batch: Sequence[Candidate]) -> dict[str, ProbeResult]:
         """Run on the probe networks what memory cannot decide and is not too tall, each text once."""
         unknown = {
-            text: program
-            for text, program in programs.items()
-            if program.root.height <= self.config.height_limit and self.memory.verdict(text) is None
+            one.text: one.outcome
+            for one in batch
+            if isinstance(one.outcome, Program)
+            and one.outcome.root.height <= self.config.height_limit
+            and self.memory.verdict(one.text) is None
         }
         with self.ledger.timed("probe"):
             results = self.scorer.probe(list(unknown.values())) if unknown else ()
         return dict(zip(unknown, results, strict=True))
 
-    def _judge(self, candidate: Candidate, probed: Mapping[str, ProbeResult]) -> Refusal | Recognised:
+    def _judge(self, candidate: Candidate, probed: Mapping[str, ProbeResult]) -> Refusal | Recognition:
         known = self.memory.verdict(candidate.text)
         if known is not None:
             self.ledger.counts["known"] += 1
@@ -133,9 +134,7 @@ class Breeding:
         if height > limit:
             return Refusal("too_tall", f"height {height}, the limit is {limit}")
         self.ledger.counts["probed"] += 1
-        return self._recognise(program, probed[candidate.text])
-
-    def _recognise(self, program: Program, result: ProbeResult) -> Refusal | Recognised:
+        result = probed[candidate.text]
         if isinstance(result, Refusal):
             return result
         with self.ledger.timed("recognise"):

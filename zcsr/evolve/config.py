@@ -71,26 +71,17 @@ class EvolveConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        _require(
-            self.population % 2 == 0,
-            "population must be even (half are children, half new random programs)",
-            self.population,
-        )
-        _require(
-            self.crossover + self.mutation <= 1 + 1e-12,
-            "crossover + mutation must not exceed 1 (the rest is reproduction)",
-            self.crossover + self.mutation,
-        )
+        halves = "population must be even (half are children, half new random programs)"
+        _require(self.population % 2 == 0, halves, self.population)
+        varied = self.crossover + self.mutation
+        _require(varied <= 1 + 1e-12, "crossover + mutation must not exceed 1 (the rest is reproduction)", varied)
         self._require_order("min_depth", "max_depth")
         if self.representation == "tree":
             self._require_order("min_depth", "height_limit")
         self._require_order("min_length", "max_length")
         for name in ("draw", "probe_networks"):
-            _require(
-                getattr(self, name) <= self.networks_per_task,
-                f"{name} must not exceed networks_per_task ({self.networks_per_task})",
-                getattr(self, name),
-            )
+            seen, most = getattr(self, name), self.networks_per_task
+            _require(seen <= most, f"{name} must not exceed networks_per_task ({most})", seen)
 
     def _require_order(self, lower: str, upper: str) -> None:
         seen = getattr(self, lower), getattr(self, upper)

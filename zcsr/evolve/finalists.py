@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from zcsr.evolve.records import Generation, Individual
+from zcsr.evolve.records import Generation
 from zcsr.language.program import Program
 
 
@@ -46,22 +46,13 @@ def _fittest(
     generations: Sequence[Generation], admissible: dict[str, Program], role: Literal["last", "seen"]
 ) -> list[Finalist]:
     """Return every admissible program once, at its best, the fittest first."""
-    ranked = sorted(_individuals(generations, admissible), key=lambda place: -place[1].fitness)
-    best: dict[str, Finalist] = {}
-    for generation, individual in ranked:
-        program = admissible[individual.same_as]
-        best.setdefault(
-            individual.same_as, Finalist(program, role, generation, individual.slot, individual.fitness)
-        )
-    return list(best.values())
-
-
-def _individuals(
-    generations: Sequence[Generation], admissible: dict[str, Program]
-) -> Iterator[tuple[int, Individual]]:
-    return (
-        (generation.number, individual)
+    places = [
+        Finalist(admissible[individual.same_as], role, generation.number, individual.slot, individual.fitness)
         for generation in generations
         for individual in generation.individuals
         if individual.same_as in admissible and math.isfinite(individual.fitness)
-    )
+    ]
+    best: dict[Program, Finalist] = {}
+    for place in sorted(places, key=lambda place: -place.fitness):
+        best.setdefault(place.program, place)
+    return list(best.values())

@@ -7,28 +7,16 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from zcsr.evaluation.scorer import Refusal
-from zcsr.evolve.records import Origin, Rejection
+from zcsr.evolve.records import Origin, Rejection, Stage
 
-COUNTERS = (
-    "proposed",
-    "rejected",
-    "known",
-    "probed",
-    "new",
-    "text",
-    "normal_form",
-    "sympy",
-    "fingerprint",
-    "scored",
-    "remembered",
-)
+COUNTERS = ("proposed", "rejected", "known", "probed", *get_args(Stage), "scored", "remembered")
 """Names of a generation's counters.
 
 Candidates: `proposed` = `rejected` + the population; `known` were decided by their text alone, `probed` by
-running; the population by how each was recognised: `new`, `text`, `normal_form`, `sympy`, `fingerprint`.
+running; the population by how each was recognised, see `Stage`.
 Pairs of a distinct program and a drawn network: `scored` in this generation, and `remembered` from before.
 """
 

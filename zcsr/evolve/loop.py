@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from zcsr.engine.threads import one_thread
 from zcsr.errors import InputError
 from zcsr.evaluation.scorer import Pending, Refusal, Scorer
-from zcsr.evolve.breeding import Admitted, Breeding
+from zcsr.evolve.breeding import Breeding
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.fitness import fitness, taus
-from zcsr.evolve.ledger import GenerationProgress, Ledger, Observe
-from zcsr.evolve.memory import Memory, Network
+from zcsr.evolve.ledger import Ledger, Observe
+from zcsr.evolve.memory import Memory
 from zcsr.evolve.records import Generation, Individual, ScoreRecord
 from zcsr.evolve.representation import REPRESENTATIONS, Representation
-from zcsr.evolve.tasks import TaskData, check_distinct
+from zcsr.evolve.tasks import TaskData, check_distinct, sample
 from zcsr.language.languages import EZNAS, Language
 from zcsr.language.program import Program
 
@@ -51,15 +51,14 @@ def evolve(
     _check_tasks(config, tasks)
     _check_history(config, tasks, past)
     representation = REPRESENTATIONS[config.representation](language)
-    return _generations(config, tasks, scorer, representation, past, observe or _ignore)
+    return _generations(config, tasks, scorer, representation, past, observe or (lambda _: None))
 
 
 def draw(config: EvolveConfig, number: int, tasks: Sequence[TaskData]) -> dict[str, tuple[str, ...]]:
     """Return the networks on which generation `number` is evaluated, by task: a random draw of both."""
     generator = random.Random(f"{config.seed}/{number}/draw")
     count = min(config.tasks_per_generation, len(tasks))
-    positions = sorted(generator.sample(range(len(tasks)), count))
-    return {tasks[position].task: _draw_networks(tasks[position], config.draw, generator) for position in positions}
+    return {one.task: sample(one.archs, config.draw, generator) for one in sample(tasks, count, generator)}
 
 
 def _generations(
@@ -75,19 +74,13 @@ def _generations(
         memory.learn(generation)
     previous = past[-1] if past else None
     for number in range(len(past), config.generations):
-        previous = _generation(
-            config, tasks, Breeding(config, memory, scorer, representation, Ledger(number, observe)), previous
-        )
+        breeding = Breeding(config, memory, scorer, representation, Ledger(number, observe))
+        previous = _generation(tasks, breeding, previous)
         yield previous
 
 
-def _generation(
-    config: EvolveConfig,
-    tasks: Sequence[TaskData],
-    breeding: Breeding,
-    previous: Generation | None,
-) -> Generation:
-    ledger = breeding.ledger
+def _generation(tasks: Sequence[TaskData], breeding: Breeding, previous: Generation | None) -> Generation:
+    config, ledger = breeding.config, breeding.ledger
     with ledger.timed("total"), one_thread():  # the fingerprint's tensors are small
         draws = draw(config, ledger.number, tasks)
         breeding.breed(previous)
@@ -113,7 +106,7 @@ class _Evaluation:
     """A full population on the networks drawn."""
 
     draws: Draws
-    admitted: Sequence[Admitted]
+    admitted: Sequence[Individual]
     memory: Memory
     ledger: Ledger
 
@@ -131,19 +124,8 @@ class _Evaluation:
     def individuals(self, config: EvolveConfig, tasks: Sequence[TaskData]) -> tuple[Individual, ...]:
         """Return the population with its taus and fitness; every needed score is known by now, or not finite."""
         by_id = self._taus(tasks)
-        return tuple(
-            Individual(
-                slot=slot,
-                program=admitted.program,
-                origin=admitted.origin,
-                recognised_by=admitted.recognised.stage,
-                same_as=admitted.recognised.same_as,
-                fitness=fitness(by_id[admitted.recognised.same_as], len(self.draws), config.fitness),
-                taus=by_id[admitted.recognised.same_as],
-                genotype=admitted.genotype,
-            )
-            for slot, admitted in enumerate(self.admitted)
-        )
+        fitnesses = {one: fitness(found, len(self.draws), config.fitness) for one, found in by_id.items()}
+        return tuple(replace(one, taus=by_id[one.same_as], fitness=fitnesses[one.same_as]) for one in self.admitted)
 
     def _pending(self) -> list[Pending]:
         programs = self._programs()
@@ -157,7 +139,7 @@ class _Evaluation:
 
     def _programs(self) -> list[Program]:
         """Return the distinct programs of the population, in the order of their first slots."""
-        ids = dict.fromkeys(admitted.recognised.same_as for admitted in self.admitted)
+        ids = dict.fromkeys(one.same_as for one in self.admitted)
         return [self.memory.distinct(program_id) for program_id in ids]
 
     def _finite(self, network: Pending, values: NDArray[np.float64]) -> Iterator[ScoreRecord]:
@@ -165,13 +147,10 @@ class _Evaluation:
             if np.isfinite(value):
                 yield ScoreRecord(program.id, network.task, network.arch, float(value))
             else:
-                self._expel(program, f"the score of {network.arch} on {network.task} is not finite")
-
-    def _expel(self, program: Program, detail: str) -> None:
-        origin = next(a.origin for a in self.admitted if a.recognised.same_as == program.id)
-        refusal = Refusal("non_finite", detail)
-        self.memory.refuse(str(program), refusal)
-        self.ledger.expel(str(program), origin, refusal)
+                refusal = Refusal("non_finite", f"the score of {network.arch} on {network.task} is not finite")
+                origin = next(one.origin for one in self.admitted if one.same_as == program.id)
+                self.memory.refuse(str(program), refusal)
+                self.ledger.expel(str(program), origin, refusal)
 
     def _taus(self, tasks: Sequence[TaskData]) -> dict[str, dict[str, float]]:
         """Return the defined taus, by distinct program and task."""
@@ -181,19 +160,12 @@ class _Evaluation:
             if task.task not in self.draws:
                 continue
             archs = self.draws[task.task]
-            scores = [[self._score((task.task, arch), program_id) for arch in archs] for program_id in ids]
+            known = [[self.memory.score(program_id, (task.task, arch)) for arch in archs] for program_id in ids]
+            scores = np.array(known, dtype=np.float64)  # None, of a score that is not finite, becomes NaN
             for program_id, tau in zip(ids, taus(scores, task.accuracies_of(archs)), strict=True):
                 if not np.isnan(tau):
                     by_id[program_id][task.task] = float(tau)
         return by_id
-
-    def _score(self, network: Network, program_id: str) -> float:
-        score = self.memory.score(program_id, network)
-        return np.nan if score is None else score
-
-
-def _draw_networks(task: TaskData, count: int, generator: random.Random) -> tuple[str, ...]:
-    return tuple(task.archs[position] for position in sorted(generator.sample(range(len(task.archs)), count)))
 
 
 def _check_tasks(config: EvolveConfig, tasks: Sequence[TaskData]) -> None:
@@ -220,7 +192,3 @@ def _check_history(config: EvolveConfig, tasks: Sequence[TaskData], past: Sequen
                 f"generation {number} has another population size, or was evaluated on other networks, than this "
                 f"config and these tasks give; resume a run with those it was started with"
             )
-
-
-def _ignore(_: GenerationProgress) -> None:
-    """Observe nothing."""

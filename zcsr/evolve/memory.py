@@ -13,20 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zcsr.evaluation.scorer import Refusal
-from zcsr.evolve.records import Generation, ProgramRecord, ScoreRecord, Stage
+from zcsr.evolve.records import Generation, ProgramRecord, ScoreRecord
 from zcsr.language.program import Program
-from zcsr.sameness.recognise import ProgramKeys, Recogniser
+from zcsr.sameness.recognise import ProgramKeys, Recogniser, Recognition
 
 Network = tuple[str, str]
 """A task's name and an architecture."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """An admissible program: the id of the distinct program it equals (its own when new), and how that showed."""
-
-    stage: Stage
-    same_as: str
 
 
 @dataclass(slots=True)
@@ -39,34 +31,31 @@ class Memory:
     _scores: dict[str, dict[Network, float]] = field(default_factory=dict)
     _recogniser: Recogniser = field(default_factory=Recogniser)
 
-    def verdict(self, text: str) -> Refusal | Recognised | None:
+    def verdict(self, text: str) -> Refusal | Recognition | None:
         """Return what is known about a text: refused, admissible, or None when it was never judged."""
         if text in self._refused:
             return self._refused[text]
         if text in self._admitted:
-            return self._refused_as(self._admitted[text]) or Recognised("text", self._admitted[text])
+            return self._refused_as(self._admitted[text]) or Recognition("text", self._admitted[text])
         return None
 
     def admit(
         self, program: Program, probe_values: NDArray[np.float64]
-    ) -> tuple[Refusal | Recognised, ProgramRecord | None]:
+    ) -> tuple[Refusal | Recognition, ProgramRecord | None]:
         """Take in a program that ran on the probe networks, with its values there.
 
         Returns how it was recognised and, for a program equal to none before, its record. A program equal to one
         that was refused since is refused too.
         """
-        recognition = self._recogniser.recognise(program, probe_values)
-        if recognition.keys is not None:
-            record = _record(program, recognition.keys, probe_values)
+        found = self._recogniser.recognise(program, probe_values)
+        record: ProgramRecord | None = None
+        if found.keys is not None:
+            record = ProgramRecord(program, *found.keys, tuple(probe_values.tolist()))
             self._add_distinct(record)
-            self._admitted[str(program)] = program.id
-            return Recognised("new", program.id), record
-        same_as = str(recognition.same_as)
-        refusal = self._refused_as(same_as)
-        if refusal is not None:
+        elif (refusal := self._refused_as(found.same_as)) is not None:
             return refusal, None
-        self._admitted[str(program)] = same_as
-        return Recognised(recognition.stage, same_as), None
+        self._admitted[str(program)] = found.same_as
+        return found, record
 
     def refuse(self, text: str, refusal: Refusal) -> None:
         """Refuse this text, and whatever equals it, from now on."""
@@ -102,8 +91,3 @@ class Memory:
         keys = ProgramKeys(record.normal_form, record.sympy, record.fingerprint)
         self._recogniser.add(record.program, keys, np.array(record.probe_values))
         self._distinct[record.program.id] = record.program
-
-
-def _record(program: Program, keys: ProgramKeys, probe_values: NDArray[np.float64]) -> ProgramRecord:
-    values = tuple(float(value) for value in probe_values)
-    return ProgramRecord(program, keys.normal_form, keys.sympy, keys.fingerprint, values)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from zcsr.evaluation.scorer import Reason
+from zcsr.evaluation.scorer import Reason, Refusal
 from zcsr.language.program import Program
 
 Origin = Literal["random", "crossover", "mutation", "reproduction"]
@@ -28,6 +28,21 @@ class Genotype:
     text: str
     instructions: int
     reaching: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What a representation proposes, before anything is known of its values, and how it came about.
+
+    text: by which it is known: the program's or, without one, the genotype's
+    outcome: the program that it stands for, or why it stands for none that may be admitted
+    genotype: what it is bred as; None for a tree, which is bred as its expression
+    """
+
+    text: str
+    origin: Origin
+    outcome: Program | Refusal
+    genotype: Genotype | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Protocol
 
-from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig, RepresentationName
-from zcsr.evolve.records import Individual
+from zcsr.evolve.records import Candidate, Individual
 from zcsr.evolve.sequences import Sequences
 from zcsr.evolve.trees import Trees
 from zcsr.language.languages import Language
 
 
 class Representation(Protocol):
-    """Proposes candidates. What it draws depends on the config, the parents and the generator alone."""
+    """Proposes candidates, which are not checked in any way.
+
+    What it draws depends on the config, the parents and the generator alone, which moves on.
+    """
 
     @property
     def taller_by(self) -> str:
@@ -27,11 +29,11 @@ class Representation(Protocol):
         ...
 
     def random(self, config: EvolveConfig, count: int, generator: Random) -> list[Candidate]:
-        """Return `count` random candidates. `generator` moves on."""
+        """Return `count` random candidates."""
         ...
 
     def children(self, config: EvolveConfig, parents: Sequence[Individual], generator: Random) -> list[Candidate]:
-        """Return `lambda_` children of `parents` (at least two). `generator` moves on."""
+        """Return `lambda_` children of `parents` (at least two)."""
         ...
 
 

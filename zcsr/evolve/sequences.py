@@ -16,10 +16,9 @@ from typing import ClassVar
 
 from zcsr.errors import InputError, ProgramError
 from zcsr.evaluation.scorer import Refusal
-from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.instructions import STATIC, Instruction, SequentialProgram, parse_sequential, writable
-from zcsr.evolve.records import Genotype, Individual, Origin
+from zcsr.evolve.records import Candidate, Genotype, Individual, Origin
 from zcsr.language.languages import EZNAS, Language
 from zcsr.language.program import MAX_HEIGHT
 
@@ -46,17 +45,13 @@ class Sequences:
             raise InputError(f"sequential programs are of the language {EZNAS.name}, not {self.language.name}")
 
     def random(self, config: EvolveConfig, count: int, generator: Random) -> list[Candidate]:
-        """Return `count` random programs of `min_length` to `max_length` rows, each length as likely as any other.
-
-        `generator` moves on.
-        """
+        """Return `count` random programs of `min_length` to `max_length` rows, each length equally likely."""
         return [proposed(config, random_program(config, generator), "random") for _ in range(count)]
 
     def children(self, config: EvolveConfig, parents: Sequence[Individual], generator: Random) -> list[Candidate]:
         """Return `lambda_` children of `parents` (at least two), with the probabilities that trees have.
 
-        Crossover is Mate of two parents, mutation one of the other four, and reproduction returns a parent as it
-        is. `generator` moves on.
+        Crossover is Mate of two parents, mutation one of the other four; reproduction returns a parent as it is.
         """
         rows = [parse_sequential(parent.genotype.text) for parent in parents if parent.genotype is not None]
         return [proposed(config, *_child(config, rows, generator)) for _ in range(config.lambda_)]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zcsr.errors import InputError
 from zcsr.evolve.config import EvolveConfig
+
+T = TypeVar("T")
 
 TEST_NETWORKS = 100
 """Networks of each task that a run is tested on when nothing else is said."""
@@ -74,7 +78,9 @@ def split(
     """
     check_distinct(tables)
     evolve = [_drawn_for_evolution(table, config) for table in tables]
-    seen = _classes_seen(evolve, canonical)
+    seen: dict[str, set[str]] = defaultdict(set)
+    for data in evolve:
+        seen[data.space].update(map(canonical[data.space], data.archs))
     return tuple(
         Split(drawn, _drawn_for_test(table, seen[table.space], canonical[table.space], config.seed, test_networks))
         for table, drawn in zip(tables, evolve, strict=True)
@@ -84,7 +90,8 @@ def split(
 def choose_probes(config: EvolveConfig, tasks: Sequence[TaskData]) -> dict[str, tuple[str, ...]]:
     """Return, by task, the `probe_networks` evolution networks on which every program must run."""
     return {
-        task.task: _sample(task.archs, config.probe_networks, f"{config.seed}/probes/{task.task}") for task in tasks
+        task.task: sample(task.archs, config.probe_networks, random.Random(f"{config.seed}/probes/{task.task}"))
+        for task in tasks
     }
 
 
@@ -102,21 +109,12 @@ def _drawn_for_evolution(table: TaskData, config: EvolveConfig) -> TaskData:
             f"{table.task} has accuracies of {len(table.archs)} networks, fewer than the {wanted} that evolution "
             f"takes from each task; import more, or ask for fewer networks per task"
         )
-    return table.subset(_sample(table.archs, wanted, f"{config.seed}/split/{table.task}/evolve"))
-
-
-def _classes_seen(
-    evolve: Sequence[TaskData], canonical: Mapping[str, Callable[[str], str]]
-) -> dict[str, frozenset[str]]:
-    seen: dict[str, frozenset[str]] = {}
-    for data in evolve:
-        classes = frozenset(map(canonical[data.space], data.archs))
-        seen[data.space] = seen.get(data.space, frozenset()) | classes
-    return seen
+    generator = random.Random(f"{config.seed}/split/{table.task}/evolve")
+    return table.subset(sample(table.archs, wanted, generator))
 
 
 def _drawn_for_test(
-    table: TaskData, seen: frozenset[str], canonical: Callable[[str], str], seed: int, wanted: int | None
+    table: TaskData, seen: set[str], canonical: Callable[[str], str], seed: int, wanted: int | None
 ) -> TaskData:
     free = [arch for arch in table.archs if canonical(arch) not in seen]
     wanted = max(_FEWEST_TESTED, min(TEST_NETWORKS, len(free))) if wanted is None else wanted
@@ -126,10 +124,9 @@ def _drawn_for_test(
             f"to a network of evolution in {table.space}: fewer than the {wanted} test networks asked for; "
             f"ask for at most {len(free)}"
         )
-    return table.subset(_sample(free, wanted, f"{seed}/split/{table.task}/test"))
+    return table.subset(sample(free, wanted, random.Random(f"{seed}/split/{table.task}/test")))
 
 
-def _sample(archs: Sequence[str], count: int, seed: str) -> tuple[str, ...]:
-    """Draw without replacement, and keep the order of the whole."""
-    positions = random.Random(seed).sample(range(len(archs)), count)
-    return tuple(archs[position] for position in sorted(positions))
+def sample(items: Sequence[T], count: int, generator: random.Random) -> tuple[T, ...]:
+    """Return so many of the items, drawn without replacement, in the order of the whole."""
+    return tuple(items[position] for position in sorted(generator.sample(range(len(items)), count)))

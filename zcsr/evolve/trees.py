@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from random import Random
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from deap import algorithms, base, gp, tools
 
-from zcsr.evolve.candidate import Candidate
 from zcsr.evolve.config import EvolveConfig
-from zcsr.evolve.records import Individual, Origin
+from zcsr.evolve.records import Candidate, Individual, Origin
 from zcsr.language.languages import Language
 from zcsr.language.program import Node
 
@@ -40,21 +40,13 @@ class _Tree(gp.PrimitiveTree):  # type: ignore[misc]  # DEAP is untyped
         return _Tree(self, self.origin)
 
 
-def select(config: EvolveConfig, fitnesses: Sequence[float], generator: Random) -> list[int]:
-    """Return the positions of `mu` parents, each the fittest of `tournament` drawn with replacement.
+def select(config: EvolveConfig, individuals: Sequence[Individual], generator: Random) -> list[Individual]:
+    """Return `mu` parents, each the fittest of `tournament` drawn with replacement.
 
     Of equally fit ones the first drawn wins. `generator` moves on.
     """
-    contenders = [_Contender(position, fitness) for position, fitness in enumerate(fitnesses)]
     with _lent_to_deap(generator):
-        chosen = tools.selTournament(contenders, config.mu, config.tournament)
-    return [contender.position for contender in chosen]
-
-
-@dataclass(frozen=True, slots=True)
-class _Contender:
-    position: int
-    fitness: float
+        return list(tools.selTournament(individuals, config.mu, config.tournament))
 
 
 @contextmanager
@@ -76,10 +68,7 @@ class Trees:
     taller_by: ClassVar[str] = "max_depth"
 
     def random(self, config: EvolveConfig, count: int, generator: Random) -> list[Candidate]:
-        """Return `count` random expressions by ramped half-and-half, of height `min_depth` to `max_depth`.
-
-        They are not checked in any way. `generator` moves on.
-        """
+        """Return `count` random expressions by ramped half-and-half, of height `min_depth` to `max_depth`."""
         with _lent_to_deap(generator):
             trees = [_random_tree(config, _primitives(self.language)) for _ in range(count)]
         return [self._candidate(config, tree, "random") for tree in trees]
@@ -88,11 +77,11 @@ class Trees:
         """Return `lambda_` children of `parents` (at least two) by DEAP's varOr: crossover, mutation, reproduction.
 
         Crossover exchanges one subtree and keeps the first child; mutation replaces a subtree by a random one;
-        reproduction returns a parent as it is. They are not checked in any way. `generator` moves on.
+        reproduction returns a parent as it is.
         """
         primitives = _primitives(self.language)
         trees = [_to_tree(parent.program.expression, primitives) for parent in parents]
-        toolbox = _toolbox(config, primitives)
+        toolbox = SimpleNamespace(clone=_Tree.clone, mate=_crossover, mutate=partial(_mutate, config, primitives))
         with _lent_to_deap(generator):
             offspring = algorithms.varOr(trees, toolbox, config.lambda_, config.crossover, config.mutation)
         return [self._candidate(config, tree, tree.origin) for tree in offspring]
@@ -115,14 +104,6 @@ def _primitives(language: Language) -> gp.PrimitiveSet:
 
 def _random_tree(config: EvolveConfig, primitives: gp.PrimitiveSet, type_: type | None = None) -> list[Any]:
     return list(gp.genHalfAndHalf(primitives, config.min_depth, config.max_depth, type_))
-
-
-def _toolbox(config: EvolveConfig, primitives: gp.PrimitiveSet) -> base.Toolbox:
-    toolbox = base.Toolbox()
-    toolbox.register("clone", _Tree.clone)
-    toolbox.register("mate", _crossover)
-    toolbox.register("mutate", partial(_mutate, config, primitives))
-    return toolbox
 
 
 def _crossover(first: _Tree, second: _Tree) -> tuple[_Tree, _Tree]:

@@ -182,9 +182,7 @@ def _source(of: Any) -> str:
     text = inspect.getsource(of)
     lines = text.splitlines()
     if inspect.ismodule(of):
-        lines = lines[max(node.end_lineno or 0 for node in ast.parse(text).body if isinstance(node, _IMPORT)) :]
+        imports = [node for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        lines = lines[imports[-1].end_lineno :]
     kept = "\n".join(line.partition("  # noqa")[0].partition("  # type:")[0] for line in lines)
     return kept.strip()
-
-
-_IMPORT = (ast.Import, ast.ImportFrom)

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from zcsr.language.named_programs import named_programs
 from zcsr.language.program import Node, Program
 from zcsr.language.tensors import Tensor
 from zcsr.networks.instances import passes_for
-from zcsr.sameness import recognise
 from zcsr.sameness.normal_form import number_tree, rules_used, simplified
-from zcsr.sameness.recognise import ProgramKeys, program_keys
+from zcsr.sameness.recognise import explain_sameness, program_keys
 from zcsr.sameness.sympy_form import to_latex
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +73,11 @@ class Twin:
 
 
 def named_twins(program: Program) -> tuple[Twin, ...]:
-    """Return the programs with a name of their own that share a key with a program (`zcsr.sameness.recognise`)."""
+    """Return the named programs that are a program, or aggregate as it does and share a key with it."""
     keys = program_keys(program)
     return tuple(
-        Twin(named.name, recognise.explain_sameness(program, named.program))
+        Twin(named.name, explain_sameness(program, named.program))
         for named in named_programs()
-        if are_twins(program, keys, named.program, program_keys(named.program))
+        if named.program == program
+        or (named.program.aggregation == program.aggregation and keys.share(program_keys(named.program)))
     )
-
-
-def are_twins(one: Program, keys: ProgramKeys, other: Program, other_keys: ProgramKeys) -> bool:
-    """Return whether two programs aggregate alike and have their text, normal form, sympy form or fingerprint in
-    common; None is no key."""
-    shared = (
-        getattr(keys, stage) is not None and getattr(keys, stage) == getattr(other_keys, stage)
-        for stage in ("normal_form", "sympy", "fingerprint")
-    )
-    return one == other or (one.aggregation == other.aggregation and any(shared))

@@ -148,9 +148,7 @@ def depth_shares(values: Vector, parts: int = DEPTHS) -> Vector | None:
 
 
 def _configs(seeds: Sequence[int], batch_sizes: Sequence[int]) -> dict[tuple[int, int], StatisticsConfig]:
-    pairs = dict.fromkeys(
-        [*((seed, batch_sizes[0]) for seed in seeds), *((seeds[0], size) for size in batch_sizes)]
-    )
+    pairs = [(seed, batch_sizes[0]) for seed in seeds] + [(seeds[0], size) for size in batch_sizes]
     return {(seed, size): StatisticsConfig(seed=seed, batch_size=size) for seed, size in pairs}
 
 
@@ -180,12 +178,6 @@ class _Work:
     configs: tuple[StatisticsConfig, ...]
     load: Load | None
 
-    def values(self, statistics: NetworkStatistics) -> Vector:
-        try:
-            return instance_values(self.program, statistics)
-        except EvaluationError:
-            return np.array([math.nan])
-
 
 def _read_network(work: _Work, arch: str) -> _Reading:
     space = get_space(work.space) if isinstance(work.space, str) else work.space
@@ -194,7 +186,10 @@ def _read_network(work: _Work, arch: str) -> _Reading:
     for config in work.configs:
         network = untrained(space, arch, work.classes, work.images, config)
         stored = work.load(arch) if work.load and config is work.configs[0] else None
-        values.append(work.values(stored or network.statistics(passes)))
+        try:
+            values.append(instance_values(work.program, stored or network.statistics(passes)))
+        except EvaluationError:
+            values.append(np.array([math.nan]))
     parameters, flops = (
         get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in ("params", "flops")
     )

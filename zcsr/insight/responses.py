@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -21,9 +21,6 @@ from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.networks.initialisation import random_stream
 from zcsr.sameness.normal_form import is_number, number_tree
 
-if TYPE_CHECKING:
-    pass
-
 Filling = Literal["own", "weight", "activation"]
 """Which shapes random tensors have: each that of its name, or all that of a weight, or of an activation."""
 
@@ -33,6 +30,12 @@ VALUES: Mapping[Varied, tuple[int, ...]] = {
     "kernel": (1, 3, 5, 7),
     "channels": (8, 16, 32, 64, 128),
     "map": (4, 8, 16, 32),
+}
+
+_VARIED: Mapping[Filling, tuple[Varied, ...]] = {
+    "own": ("kernel", "channels", "map"),
+    "weight": ("kernel", "channels"),
+    "activation": ("channels", "map"),
 }
 
 DRAWS = 16
@@ -103,7 +106,7 @@ def responses(program: Program, draws: int = DRAWS, seed: int = 0) -> tuple[Resp
         return tuple(
             response(program, filling, varied, value, draws, seed)
             for filling in fillings(program)
-            for varied in _varied(filling)
+            for varied in _VARIED[filling]
             for value in VALUES[varied]
         )
 
@@ -152,15 +155,6 @@ def described(group: Sequence[Response]) -> str:
 def response_groups(found: Sequence[Response]) -> list[tuple[Response, ...]]:
     """Return responses in groups that share the shapes and the size that is varied, in their order."""
     return [tuple(group) for _, group in itertools.groupby(found, key=lambda one: (one.filling, one.varied))]
-
-
-def _varied(filling: Filling) -> tuple[Varied, ...]:
-    kinds: dict[Filling, tuple[Varied, ...]] = {
-        "own": ("kernel", "channels", "map"),
-        "weight": ("kernel", "channels"),
-        "activation": ("channels", "map"),
-    }
-    return kinds[filling]
 
 
 def _normal(shapes: Mapping[str, Shape], seed: int, draw: int) -> dict[str, Tensor]:

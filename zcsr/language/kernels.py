@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zcsr.language.plain import nan_to_zero
 from zcsr.language.shapes import broadcast
 
 SMALL_DEVIATION = 1e-3
@@ -100,11 +101,6 @@ def sigmoid(a: Tensor) -> Tensor:
     """The logistic function."""
     # torch's own gives other bits at the end of a stack than within it.
     return _by_numpy(np.exp, a.neg()).add_(1.0).reciprocal_()
-
-
-def nan_to_zero(a: Tensor) -> Tensor:
-    """0 for NaN; infinities stay."""
-    return torch.nan_to_num(a, nan=0.0, posinf=math.inf, neginf=-math.inf)
 
 
 def _far_from_zero(deviation: NDArray[Any], mean: NDArray[Any]) -> bool:

@@ -31,10 +31,6 @@ class Language:
         words: tuple[Word, ...] = (*self.operations, *self.tensors)
         return {word.name: word for word in words}
 
-    def operation(self, name: str) -> Operation:
-        """Return the operation of that name, which must be one."""
-        return next(operation for operation in self.operations if operation.name == name)
-
     def node(self, name: str, *args: Node) -> Node:
         """Return the node of a tensor or an operation by its name; ProgramError, with a suggestion, for others."""
         if name not in self.words:
@@ -50,16 +46,11 @@ class Language:
     def having(self, *words: Word) -> Language:
         """Return the language with these words as well, in the place of those that have their names."""
         names = {word.name for word in words}
+        having = *(word for name, word in self.words.items() if name not in names), *words
         return replace(
             self,
-            tensors=(
-                *(tensor for tensor in self.tensors if tensor.name not in names),
-                *(word for word in words if isinstance(word, Tensor)),
-            ),
-            operations=(
-                *(operation for operation in self.operations if operation.name not in names),
-                *(word for word in words if isinstance(word, Operation)),
-            ),
+            tensors=tuple(word for word in having if isinstance(word, Tensor)),
+            operations=tuple(word for word in having if isinstance(word, Operation)),
         )
 
 

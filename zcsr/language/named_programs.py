@@ -78,12 +78,9 @@ def find_program(text: str, proxies: Collection[str] = ()) -> Program:
     if _ID.fullmatch(word.lower()):
         raise UnknownId(word.lower())
     if _WORD.fullmatch(word) and word not in EZNAS.words:
-        raise ProgramError(_unknown(word, [*programs, *TENSOR_NAMES], proxies))
+        if word in proxies:
+            raise ProgramError(f"{word!r} is a known proxy, not a program: give it as a proxy (--proxy {word})")
+        known, listed = [*programs, *TENSOR_NAMES], "; `zcsr proxies` lists the named programs"
+        mend = nearest(word, known, otherwise=listed, quoted=False, count=2)
+        raise ProgramError(f"unknown program {word!r}: give a program's text, such as fro(T1_D), or its name{mend}")
     return parse(text)
-
-
-def _unknown(word: str, known: list[str], proxies: Collection[str]) -> str:
-    if word in proxies:
-        return f"{word!r} is a known proxy, not a program: give it as a proxy (--proxy {word})"
-    mend = nearest(word, known, otherwise="; `zcsr proxies` lists the named programs", quoted=False, count=2)
-    return f"unknown program {word!r}: give a program's text, such as fro(T1_D), or its name{mend}"

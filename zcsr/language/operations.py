@@ -115,13 +115,10 @@ class Operation:
 
     def type_of(self, *args: Type) -> Type:
         """Return the type of the value for arguments of these types."""
-        if self.gives == "tensor" and (self.makes_number or (self._broadcasts and set(args) == {"number"})):
+        broadcasts = self.shape in (shapes.same, shapes.broadcast)
+        if self.gives == "tensor" and (self.makes_number or (broadcasts and set(args) == {"number"})):
             return "number"
         return self.gives
-
-    @property
-    def _broadcasts(self) -> bool:
-        return self.shape in (shapes.same, shapes.broadcast)
 
     def __reduce__(self) -> tuple[Callable[..., Operation], tuple[str, bool, Type]]:
         from zcsr.language.languages import operation_named
@@ -214,7 +211,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _unary("det", torch.linalg.det, shapes.square_matrices,
            "determinant of the matrices in the last two dimensions", r"\det\left({0}\right)",
            "torch.linalg.det({0})"),
-    _unary("logdet", lambda a: kernels.nan_to_zero(torch.logdet(a)), shapes.square_matrices,
+    _unary("logdet", lambda a: plain.nan_to_zero(torch.logdet(a)), shapes.square_matrices,
            "logarithm of the determinant over the last two dimensions, NaN (a negative one) set to 0",
            r"\log\det\left({0}\right)", "nan_to_zero(torch.logdet({0}))", helpers=(plain.nan_to_zero,)),
     _unary("eig_ratio_sym", kernels.eig_ratio_sym, shapes.rows_to_number,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
-from zcsr.errors import ProgramError
+from zcsr.errors import EvaluationError, ProgramError
 from zcsr.language.operations import Operation, Type
 from zcsr.language.shapes import Shape
 from zcsr.language.tensors import Tensor
@@ -153,15 +153,19 @@ class Program:
 def infer_shape(node: Node, shapes: Mapping[str, Shape]) -> Shape:
     """Return the shape of a tree's value for tensors of the given shapes, without computing anything.
 
-    Raises `ShapeError` where evaluation would refuse the shapes, and `ProgramError` for a tensor without a shape.
+    Raises `ShapeError` where evaluation would refuse the shapes, `EvaluationError` for a tensor without a shape.
     """
+    return node.fold(
+        lambda tensor: tensor_named(tensor.name, shapes), lambda operation, *args: operation.shape(*args)
+    )
 
-    def given(tensor: Tensor) -> Shape:
-        if tensor.name not in shapes:
-            raise ProgramError(f"no tensor named {tensor.name} is given; given are {', '.join(shapes)}")
-        return shapes[tensor.name]
 
-    return node.fold(given, lambda operation, *args: operation.shape(*args))
+def tensor_named(name: str, given: Mapping[str, Value]) -> Value:
+    """Return what is given for a tensor's name; EvaluationError where nothing is."""
+    try:
+        return given[name]
+    except KeyError:
+        raise EvaluationError(f"no tensor named {name} is given; given are {', '.join(given)}") from None
 
 
 def _check_arguments(word: Word, args: tuple[Node, ...]) -> None:

@@ -58,12 +58,7 @@ class _Parser:
             steps.append(self._take("name", "mean, l2 or sum").text)
         if self._peek().kind != "end":
             raise self._error("unexpected text after the end of the program", self._peek())
-        return self._with_steps(root, steps)
-
-    def _with_steps(self, root: Node, steps: list[str]) -> Program:
-        if not steps:
-            return self._language.program(root)
-        if len(steps) != 2:
+        if len(steps) not in (0, 2):
             raise ProgramError(
                 f"a program ends in two steps or none, as in 'fro(T1_D) -> l2 -> sum' (per instance, then over "
                 f"instances); {len(steps)} given"

@@ -28,7 +28,6 @@ from zcsr.errors import EvaluationError
 from zcsr.evaluation.evaluate import apply_node
 from zcsr.language.program import Node, Program
 from zcsr.language.tensors import INPUTS, TENSORS
-from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.sameness.normal_form import scalar_tree
 
 Array = npt.NDArray[np.float64]
@@ -144,15 +143,12 @@ def _probe(layout: ProbeLayout, generator: np.random.Generator) -> dict[str, Ten
         raw[f"T2_{which}"] = np.maximum(raw[f"T1_{which}"], 0.0)
         raw[f"T1G_{which}"] = np.where(raw[f"T1_{which}"] > 0, raw[f"T2G_{which}"], 0.0)
     shapes = {"input": shape_in, "output": shape_out, "weight": shape_weight}
-    for tensor in TENSORS:
-        if tensor.name not in raw:  # none of the paper's, from a stream of its own: it must not move the others
-            own = np.random.default_rng([_SEED, *tensor.name.encode()])
-            raw[tensor.name] = _draw(layout, shapes[tensor.kind], own)
-    return {tensor.name: torch.from_numpy(_as_programs_see_it(tensor, raw)) for tensor in TENSORS}
-
-
-def _as_programs_see_it(tensor: TensorRow, raw: dict[str, Array]) -> Array:
-    return raw[tensor.name] - raw[tensor.reference] if tensor.reference else raw[tensor.name]
+    for row in TENSORS:
+        if row.name not in raw:  # none of the paper's, from a stream of its own: it must not move the others
+            own = np.random.default_rng([_SEED, *row.name.encode()])
+            raw[row.name] = _draw(layout, shapes[row.kind], own)
+    seen = {row.name: raw[row.name] - raw[row.reference] if row.reference else raw[row.name] for row in TENSORS}
+    return {name: torch.from_numpy(values) for name, values in seen.items()}
 
 
 def _draw(layout: ProbeLayout, shape: tuple[int, ...], generator: np.random.Generator) -> Array:

@@ -1,16 +1,7 @@
-"""When are two programs the same by algebra: a normal form of trees, and a sympy form.
+"""When are two programs the same by algebra: a normal form of trees, sorted and rewritten by `RULES`.
 
-Two stages of a cascade (`zcsr.sameness.recognise`), each a key that equal programs share:
-
-- `normal_form` sorts the terms of sums and products and applies `RULES`, which hold element by element, shapes
-  included, for every tensor; where NaN, infinities or -0.0 matter the rule says so.
-- `sympy_key` (`zcsr.sameness.sympy_form`) adds what sympy's constructors know of +, -, *, /, squares, absolute
-  values and exponentials (x - x is 0, x * x * x is a cube). Comparisons, logarithms, norms, products of matrices
-  and all other operations are opaque functions. Tensors are real and nothing more: no sign is assumed.
-
-Both treat real numbers: rounding is ignored, and sympy ignores as well that x - x is NaN where x is infinite, that
-x * (1 / x) is NaN where x is 0, and that either still has x's shape. A key is therefore a proposal, which counts
-only once the values on real statistics confirm it.
+The rules hold element by element, shapes included, for every tensor; where NaN, infinities or -0.0 matter the rule
+says so. Rounding is ignored, so a common normal form is a proposal (`zcsr.sameness.recognise`).
 """
 
 from __future__ import annotations
@@ -23,8 +14,6 @@ from itertools import pairwise
 from zcsr.language.languages import EZNAS
 from zcsr.language.operations import Operation
 from zcsr.language.program import Node, Program, Word
-
-# The normal form -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +41,11 @@ def is_nonnegative(node: Node) -> bool:
     return node.word.sign == "never negative"
 
 
-def _swap_greater(node: Node) -> Node:
-    return EZNAS.node("lt", node.args[1], node.args[0])
-
-
 def _compare_with_zero(node: Node) -> Node | None:
     left, right = node.args
     if left == right or right == EZNAS.node("zeros_like", left):
         return EZNAS.node("zeros_like" if left == right else "negative", left)
     return EZNAS.node("positive", right) if left == EZNAS.node("zeros_like", right) else None
-
-
-def _identity_on_nonnegative(node: Node) -> Node | None:
-    return node.args[0] if is_nonnegative(node.args[0]) else None
 
 
 def _ignore_sign(node: Node) -> Node | None:
@@ -81,10 +62,6 @@ def _sign(node: Node) -> Node | None:
     if arg.op == "sign":
         return arg
     return EZNAS.node("positive", arg) if is_nonnegative(arg) else None
-
-
-def _heaviside(node: Node) -> Node:
-    return EZNAS.node("positive", *node.args)
 
 
 def _positive(node: Node) -> Node | None:
@@ -113,9 +90,14 @@ def _logarithm(node: Node) -> Node | None:
     return EZNAS.node("abslog", *arg.args) if arg.op == "abs" else None
 
 
-def _abslog_of_nonnegative(node: Node) -> Node | None:
-    (arg,) = node.args
-    return EZNAS.node("log", *node.args) if arg.op != "abs" and is_nonnegative(arg) else None
+def _where_nonnegative(name: str) -> Callable[[Node], Node | None]:
+    """Write the operation of that name where the argument, which is no abs, is never negative."""
+
+    def rewrite(node: Node) -> Node | None:
+        (arg,) = node.args
+        return EZNAS.node(name, arg) if arg.op != "abs" and is_nonnegative(arg) else None
+
+    return rewrite
 
 
 def _mean(node: Node) -> Node | None:
@@ -125,51 +107,35 @@ def _mean(node: Node) -> Node | None:
     return EZNAS.node("l1", *arg.args) if arg.op == "abs" else None
 
 
-def _norm_of_number(node: Node) -> Node | None:
-    return EZNAS.node("abs", *node.args) if is_number(node.args[0]) else None
-
-
-def _l1_of_nonnegative(node: Node) -> Node | None:
-    (arg,) = node.args
-    return EZNAS.node("mean", *node.args) if arg.op != "abs" and is_nonnegative(arg) else None
-
-
-def _shape_alone(node: Node) -> Node | None:
-    (arg,) = node.args
-    return Node(node.word, arg.args) if arg.word.keeps_shape else None
-
-
-def _square_of_indicator(node: Node) -> Node | None:
-    return node.args[0] if node.args[0].word.indicator else None
-
-
 def _minus_zeros(node: Node) -> Node | None:
     left, right = node.args
     return left if right == EZNAS.node("zeros_like", left) else None
 
 
 RULES: tuple[Rule, ...] = (
-    Rule(_named("gt"), "a > b is b < a", _swap_greater),
+    Rule(_named("gt"), "a > b is b < a", lambda node: EZNAS.node("lt", *reversed(node.args))),
     Rule(_named("lt"), "x < x is 0, 0 < x is positive(x), x < 0 is negative(x), zeros in x's shape",
          _compare_with_zero),
     Rule(_named("abs", "relu"), "abs and relu keep what is never negative (up to -0.0)",
-         _identity_on_nonnegative),
+         lambda node: node.args[0] if is_nonnegative(node.args[0]) else None),
     Rule(lambda word: word.even, "f(abs(x)) is f(x) and f(a - b) is f(b - a) for abs, square, abslog, fro, l1",
          _ignore_sign),
-    Rule(_named("square"), "square keeps zeros and ones", _square_of_indicator),
+    Rule(_named("square"), "square keeps zeros and ones",
+         lambda node: node.args[0] if node.args[0].word.indicator else None),
     Rule(_named("sign"), "sign(sign(x)) is sign(x), and positive(x) where x is never negative", _sign),
-    Rule(_named("heaviside"), "heaviside(x) is positive(x)", _heaviside),
+    Rule(_named("heaviside"), "heaviside(x) is positive(x)", lambda node: EZNAS.node("positive", *node.args)),
     Rule(_named("positive"), "positive(f(x)) is positive(x) for relu and sign, and keeps zeros and ones",
          _positive),
     Rule(_named("negative"), "negative(sign(x)) is negative(x), and zeros where x is never negative", _negative),
     Rule(_named("hamming"), "hamming compares only where its arguments are above 0", _hamming),
     Rule(_named("log"), "log(relu(x)) is log(x) and log(abs(x)) is abslog(x)", _logarithm),
-    Rule(_named("abslog"), "abslog(x) is log(x) where x is never negative", _abslog_of_nonnegative),
+    Rule(_named("abslog"), "abslog(x) is log(x) where x is never negative", _where_nonnegative("log")),
     Rule(_named("mean"), "the mean of a number is the number, and mean(abs(x)) is l1(x)", _mean),
-    Rule(_named("fro", "l1"), "a norm of a number is its absolute value", _norm_of_number),
-    Rule(_named("l1"), "l1(x) is mean(x) where x is never negative", _l1_of_nonnegative),
+    Rule(_named("fro", "l1"), "a norm of a number is its absolute value",
+         lambda node: EZNAS.node("abs", *node.args) if is_number(node.args[0]) else None),
+    Rule(_named("l1"), "l1(x) is mean(x) where x is never negative", _where_nonnegative("mean")),
     Rule(lambda word: word.from_shape is not None, "numel, ones_like, zeros_like see the shape alone",
-         _shape_alone),
+         lambda node: Node(node.word, node.args[0].args) if node.args[0].word.keeps_shape else None),
     Rule(_named("sub"), "x - zeros in x's shape is x", _minus_zeros),
 )  # fmt: skip
 """The rules of the normal form, besides the sorting of sums and products (see `normal_form`)."""
@@ -276,7 +242,7 @@ def _without_neutral(terms: list[Node], neutral: str | None) -> list[Node]:
 
 
 def _is_shape_of(like: Node, terms: set[Node]) -> bool:
-    """Return whether one of the terms has the shape of `like`, which `_shape_alone` has stripped."""
+    """Return whether one of the terms has the shape of `like`, of which a rule has kept the shape alone."""
     return any(_normal(EZNAS.node("numel", term), set()) == EZNAS.node("numel", like) for term in terms)
 
 

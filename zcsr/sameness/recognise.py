@@ -1,8 +1,8 @@
 """Recognise programs that were met before, so that none is evaluated twice.
 
-A cascade from cheap to dear: the text, the normal form, the sympy form (both `zcsr.sameness.normal_form`), the
-fingerprint (`zcsr.sameness.fingerprint`). A stage is reached only when the ones before it missed. Beyond the text,
-a common key is a proposal; it counts once the two programs' values on the run's own statistics agree (`agree`).
+A cascade from cheap to dear: the text, the normal form, the sympy form, the fingerprint. A stage is reached only
+when the ones before it missed. Beyond the text, a common key is a proposal; it counts once the two programs' values
+on the run's own statistics agree (`agree`).
 
 This confirms, it does not prove. Programs that reduce an instance to a few values, 0 or 1 mostly, can agree on
 every probe network by chance and differ on a later one, where rounding or a rare value tips a comparison; so a
@@ -11,14 +11,14 @@ common fingerprint does not count for them, unless they depend on shapes alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from zcsr.language.program import Program
+from zcsr.language.program import Node, Program
 from zcsr.sameness.fingerprint import DIGITS, LAYOUTS, fingerprint, fingerprint_values, rounded
 from zcsr.sameness.normal_form import normal_form, rules_used, scalar_tree
 from zcsr.sameness.sympy_form import sympy_form, sympy_key
@@ -26,6 +26,7 @@ from zcsr.sameness.sympy_form import sympy_form, sympy_key
 Stage = Literal["new", "text", "normal_form", "sympy", "fingerprint"]
 KeyStage = Literal["normal_form", "sympy", "fingerprint"]
 Values = npt.NDArray[np.float64]
+T = TypeVar("T")
 
 TOLERANCE = 1e-5
 """Largest relative difference between the values of equal programs on real statistics."""
@@ -36,8 +37,7 @@ _FEW_VALUES = 3
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
-@dataclass(frozen=True, slots=True)
-class ProgramKeys:
+class ProgramKeys(NamedTuple):
     """The keys of a program's value on an instance, plain texts to be stored with it; None where there is none.
 
     `sympy` is None for large trees, `fingerprint` for programs that run on no probe. None are never equal.
@@ -47,23 +47,21 @@ class ProgramKeys:
     sympy: str | None
     fingerprint: str | None
 
+    def share(self, other: ProgramKeys) -> bool:
+        """Return whether any key is the other's as well."""
+        return any(key is not None and key == its for key, its in zip(self, other, strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """What became of a program: the stage that recognised it and the id of the program it is the same as.
+    """What became of a program: the stage that recognised it and the id of the distinct program that it equals.
 
-    For stage "new", `same_as` is None, and `keys` are those to `add` it with.
+    For stage "new" the id is its own, and `keys` are those to `add` it with.
     """
 
     stage: Stage
-    same_as: str | None = None
+    same_as: str
     keys: ProgramKeys | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    id: str
-    values: Values
 
 
 def program_keys(program: Program) -> ProgramKeys:
@@ -92,7 +90,7 @@ class Recogniser:
 
     def __init__(self) -> None:
         self._by_text: dict[str, str] = {}
-        self._by_key: dict[tuple[str, str, str], list[_Known]] = {}
+        self._by_key: dict[tuple[str, str, str], list[tuple[str, Values]]] = {}
 
     def recognise(self, program: Program, probe_values: Values) -> Recognition:
         """Return which known program this one is the same as, and by which stage; changes nothing.
@@ -108,22 +106,22 @@ class Recogniser:
             same_as = self._confirmed(stage, program, key, probe_values)
             if same_as is not None:
                 return Recognition(stage, same_as)
-        return Recognition("new", keys=_program_keys(keys))
+        return Recognition("new", program.id, _program_keys(keys))
 
     def add(self, program: Program, keys: ProgramKeys, probe_values: Values) -> None:
         """Make a new program known, with its values on the run's probe networks."""
         self._by_text.setdefault(str(program), program.id)
-        known = _Known(program.id, np.array(probe_values, dtype=np.float64))
-        for stage in _KEY_STAGES:
+        values = np.array(probe_values, dtype=np.float64)
+        for stage in get_args(KeyStage):
             key = getattr(keys, stage)
-            if key is not None and _can_be_confirmed(stage, program, known.values):
-                self._by_key.setdefault((stage, program.aggregation, key), []).append(known)
+            if key is not None and _can_be_confirmed(stage, program, values):
+                self._by_key.setdefault((stage, program.aggregation, key), []).append((program.id, values))
 
     def _confirmed(self, stage: KeyStage, program: Program, key: str | None, values: Values) -> str | None:
         if key is None or not _can_be_confirmed(stage, program, values):
             return None
         candidates = self._by_key.get((stage, program.aggregation, key), ())
-        return next((known.id for known in candidates if agree(known.values, values)), None)
+        return next((known for known, its_values in candidates if agree(its_values, values)), None)
 
 
 def explain_sameness(one: Program, other: Program) -> str:
@@ -136,15 +134,17 @@ def explain_sameness(one: Program, other: Program) -> str:
         return f"Not the same: instances are aggregated by {one.aggregation} and by {other.aggregation}."
     if str(one) == str(other):
         return "The same text."
-    return (
-        _explain_normal_form(one, other)
-        or _explain_sympy(one, other)
-        or _explain_fingerprint(one, other)
-        or _explain_difference(one, other)
-    )
-
-
-_KEY_STAGES: tuple[KeyStage, ...] = ("normal_form", "sympy", "fingerprint")
+    trees = scalar_tree(one), scalar_tree(other)
+    if _share(lambda tree: str(normal_form(tree)), *trees):
+        return f"The same normal form, {normal_form(trees[0])}: {_decisive_rules(*trees)}."
+    if _share(sympy_key, *trees):
+        return f"The same by algebra; sympy writes both as {sympy_form(normal_form(trees[0]))}."
+    if _share(fingerprint, one, other):
+        return (
+            f"The same numbers: both give the same values to {DIGITS} digits on {len(LAYOUTS)} probe instances; "
+            f"no rule of algebra known here says why."
+        )
+    return _explain_difference(one, other)
 
 
 def _keys(program: Program) -> Iterator[tuple[KeyStage, str | None]]:
@@ -175,34 +175,17 @@ def _close(one: Values, other: Values) -> bool:
     return bool((np.abs(one - other) <= np.maximum(TOLERANCE * larger, _SMALLEST)).all())
 
 
-def _explain_normal_form(one: Program, other: Program) -> str | None:
-    trees = scalar_tree(one), scalar_tree(other)
-    normal = str(normal_form(trees[0]))
-    if normal != str(normal_form(trees[1])):
-        return None
-    used = rules_used(trees[0]), rules_used(trees[1])
+def _share(key: Callable[[T], object], one: T, other: T) -> bool:
+    """Return whether both have the key, and the same."""
+    found = key(one)
+    return found is not None and found == key(other)
+
+
+def _decisive_rules(one: Node, other: Node) -> str:
+    """Return what makes two trees' normal forms one: the rules that only one of them needs, or all of them."""
+    used = rules_used(one), rules_used(other)
     decisive = [rule for rule in used[0] if rule not in used[1]] + [rule for rule in used[1] if rule not in used[0]]
-    reasons = "; ".join(decisive or dict.fromkeys(used[0])) or "the terms of sums and products are in another order"
-    return f"The same normal form, {normal}: {reasons}."
-
-
-def _explain_sympy(one: Program, other: Program) -> str | None:
-    trees = scalar_tree(one), scalar_tree(other)
-    key = sympy_key(trees[0])
-    if key is None or key != sympy_key(trees[1]):
-        return None
-    return f"The same by algebra; sympy writes both as {sympy_form(normal_form(trees[0]))}."
-
-
-def _explain_fingerprint(one: Program, other: Program) -> str | None:
-    key = fingerprint(one)
-    if key is None or key != fingerprint(other):
-        return None
-    count = len(fingerprint_values(one))
-    return (
-        f"The same numbers: both give the same values to {DIGITS} digits on {count} probe instances; "
-        f"no rule of algebra known here says why."
-    )
+    return "; ".join(decisive or used[0]) or "the terms of sums and products are in another order"
 
 
 def _explain_difference(one: Program, other: Program) -> str:

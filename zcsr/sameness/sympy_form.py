@@ -1,4 +1,9 @@
-"""Programs as sympy writes them: a form that equal programs share by algebra, and LaTeX."""
+"""Programs as sympy writes them: a form that equal programs share by algebra, and LaTeX.
+
+Sympy's constructors know +, -, *, /, squares, absolute values and exponentials (x - x is 0, x * x * x is a cube);
+all other operations are opaque functions. Tensors are real and nothing more: no sign is assumed. Ignored are
+rounding, that x - x is NaN where x is infinite and x * (1 / x) where x is 0, and that either still has x's shape.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +65,8 @@ def to_latex(program: Program) -> str:
     """
     tree = number_tree(program)
     if tree.size > SYMPY_MAX_NODES:
-        return rf"\texttt{{{_escaped(str(tree))}}}"
+        escaped = str(tree).replace("_", r"\_").replace("->", r"$\to$")
+        return rf"\texttt{{{escaped}}}"
     names = {_symbol(tensor): tensor.latex for tensor in tree.tensors()}
     return str(_Latex({"symbol_names": names}).doprint(sympy_form(tree)))
 
@@ -88,7 +94,3 @@ class _Latex(LatexPrinter):  # type: ignore[misc]  # sympy has no types
 
     def _argument(self, operation: Operation, arg: Any) -> str:
         return str(self.parenthesize(arg, PRECEDENCE["Mul"]) if operation.factors else self._print(arg))
-
-
-def _escaped(text: str) -> str:
-    return text.replace("_", r"\_").replace("->", r"$\to$")
