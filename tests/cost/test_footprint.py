@@ -70,7 +70,7 @@ def records(store: Store) -> list[dict[str, Any]]:
 # Energy and CO2e -------------------------------------------------------------------------------------------------
 
 
-def test_every_parameter_counts_once(samples: ModuleType, empty: Store) -> None:
+def test_every_parameter_counts_once(empty: Store) -> None:
     samples.write_cost(empty, "a", cpu_seconds=3600.0, seconds=7200.0, peak_gb=8.0)
 
     def found(footprint: Footprint) -> list[float]:
