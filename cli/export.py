@@ -12,6 +12,8 @@ from zcsr.cli.options import OutFileOption, StoreOption, chosen_format
 from zcsr.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zcsr.language.program import Program
 
 FORMATS = ("python", "json", "sympy", "latex", "text", "png", "svg")
@@ -50,6 +52,12 @@ def _text(program: Program, chosen: str) -> str:
     from zcsr.export.python_file import to_python, to_sympy
     from zcsr.sameness.sympy_form import to_latex
 
-    forms = {"python": to_python, "json": to_json, "sympy": to_sympy, "latex": to_latex, "text": str}
+    forms: dict[str, Callable[[Program], str]] = {
+        "python": to_python,
+        "json": to_json,
+        "sympy": to_sympy,
+        "latex": to_latex,
+        "text": str,
+    }
     text = forms[chosen](program)
     return text if text.endswith("\n") else f"{text}\n"
