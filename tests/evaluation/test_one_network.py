@@ -75,7 +75,6 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (proxies, zcsr.evaluation.one_network):
         monkeypatch.setattr(module, "proxy_names", lambda: tuple(known))
         monkeypatch.setattr(module, "get_proxy", get)
-    monkeypatch.setattr("zcsr.cli.score.get_proxy", get)
 
 
 # What comes back -------------------------------------------------------------------------------------------------
