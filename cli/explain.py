@@ -134,5 +134,5 @@ def _sections(explanation: Explanation) -> Iterator[tuple[str, Iterable[str | po
     trends = parts.trend_lines(explanation.responses)
     yield "For standard normal tensors", trends if frame.is_empty() else [*trends, "", frame]
     if networks is not None:
-        tables = [parts.agreements_table(networks), "", parts.depth_table(networks)]
+        tables: list[str | polars.DataFrame] = [parts.agreements_table(networks), "", parts.depth_table(networks)]
         yield f"On {len(networks.archs)} networks of {networks.space}", tables

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from zcsr.cli.failures import writing
@@ -50,6 +51,12 @@ def _text(program: Program, chosen: str) -> str:
     from zcsr.export.python_file import to_python, to_sympy
     from zcsr.sameness.sympy_form import to_latex
 
-    forms = {"python": to_python, "json": to_json, "sympy": to_sympy, "latex": to_latex, "text": str}
+    forms: dict[str, Callable[[Program], str]] = {
+        "python": to_python,
+        "json": to_json,
+        "sympy": to_sympy,
+        "latex": to_latex,
+        "text": str,
+    }
     text = forms[chosen](program)
     return text if text.endswith("\n") else f"{text}\n"
