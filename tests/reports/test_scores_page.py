@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -217,10 +218,12 @@ def test_sections_without_data_are_left_out(small: Store, tmp_path: Path) -> Non
 
 
 def test_many_lines_are_cut_to_the_highest(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zcsr.reports.scores_page.DRAWN_LINES", 3)
+    module = sys.modules[ScoresPage.__module__]
+    monkeypatch.setattr(module, "DRAWN_LINES", 3)
     drawn: dict[str, object] = {}
     monkeypatch.setattr(
-        "zcsr.reports.scores_page.lines_figure",
+        module,
+        "lines_figure",
         lambda path, panels, *_: drawn.update((line.name, line) for line in panels[0].series),
     )
     said = batch_sizes(page_of(store, tmp_path))
