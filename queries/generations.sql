@@ -24,19 +24,8 @@ counted AS (
     FROM counters
     GROUP BY run, generation
 )
-SELECT
-    run,
-    generation,
-    best_fitness,
-    median_fitness,
-    valid,
-    invalid,
-    proposed,
-    rejected,
-    scored,
-    avoided,
-    g.seconds
-FROM generations AS g
+SELECT * EXCLUDE (seconds), seconds
+FROM generations
 LEFT JOIN population USING (run, generation)
 LEFT JOIN counted USING (run, generation)
 WHERE run = chosen_run($run)

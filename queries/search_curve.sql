@@ -9,20 +9,13 @@ WITH gathered AS MATERIALIZED (
         proxy,
         step AS networks,
         count(*) AS repeats,
-        avg(best_test_accuracy) AS mean,
+        avg(best_test_accuracy) AS test_accuracy_mean,
         mean_interval(list(best_test_accuracy ORDER BY repeat)) AS ends
     FROM search_steps
     WHERE search = chosen_search($search) AND step % $every = 0
     GROUP BY strategy, proxy, step
 )
-SELECT
-    strategy,
-    proxy,
-    networks,
-    repeats,
-    mean AS test_accuracy_mean,
-    ends[1] AS test_accuracy_low,
-    ends[2] AS test_accuracy_high
+SELECT * EXCLUDE (ends), ends[1] AS test_accuracy_low, ends[2] AS test_accuracy_high
 FROM gathered
 ORDER BY
     proxy NULLS FIRST,

@@ -36,14 +36,7 @@ gathered AS MATERIALIZED (
     GROUP BY strategy, proxy, target
 )
 SELECT
-    strategy,
-    proxy,
-    target,
-    repeats,
-    reached,
-    networks_mean,
-    CASE WHEN isfinite(networks_median) THEN networks_median END AS networks_median,
-    test_accuracy_mean,
+    * EXCLUDE (ends) REPLACE (CASE WHEN isfinite(networks_median) THEN networks_median END AS networks_median),
     ends[1] AS test_accuracy_low,
     ends[2] AS test_accuracy_high
 FROM gathered

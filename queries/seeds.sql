@@ -37,27 +37,6 @@ taus AS (
         count(*) AS scored
     FROM sorted
     GROUP BY kind, task, program, name, conditions, images, batch_size, pattern, loss, seed
-),
-over_seeds AS (
-    SELECT
-        kind,
-        task,
-        program,
-        name,
-        conditions,
-        images,
-        batch_size,
-        pattern,
-        loss,
-        count(kendall) AS seeds,
-        min(networks) AS networks,
-        avg(kendall ORDER BY seed) AS kendall_mean,
-        stddev_samp(kendall ORDER BY seed) AS kendall_deviation,
-        min(kendall) AS kendall_lowest,
-        max(kendall) AS kendall_highest,
-        sum(scored) AS scored
-    FROM taus
-    GROUP BY kind, task, program, name, conditions, images, batch_size, pattern, loss
 )
 SELECT
     task,
@@ -67,16 +46,17 @@ SELECT
     pattern,
     loss,
     kind,
-    seeds,
-    networks,
-    kendall_mean,
-    kendall_deviation,
-    kendall_lowest,
-    kendall_highest
-FROM over_seeds
+    count(kendall) AS seeds,
+    min(networks) AS networks,
+    avg(kendall ORDER BY seed) AS kendall_mean,
+    stddev_samp(kendall ORDER BY seed) AS kendall_deviation,
+    min(kendall) AS kendall_lowest,
+    max(kendall) AS kendall_highest
+FROM taus
+GROUP BY kind, task, program, name, conditions, images, batch_size, pattern, loss
 QUALIFY
     seeds > 1
-    AND (kind = 'common' OR scored > coalesce(max(scored) FILTER (kind = 'common') OVER (
+    AND (kind = 'common' OR sum(scored) > coalesce(max(sum(scored)) FILTER (kind = 'common') OVER (
         PARTITION BY task, program, conditions, batch_size, pattern, loss
     ), 0))
 ORDER BY task, images, batch_size, pattern, loss, name, conditions, kind
