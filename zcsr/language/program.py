@@ -54,6 +54,9 @@ class Node:
         for name, value in facts.items():
             object.__setattr__(self, name, value)
 
+    def __repr__(self) -> str:
+        return f"Node({str(self)!r})"
+
     def __hash__(self) -> int:
         return self._hash
 
@@ -118,6 +121,9 @@ class Program:
     def __post_init__(self) -> None:
         if self.root.type != "score":
             raise ProgramError(f"{self.root} gives a {self.root.type} of an instance, not the score of a network")
+
+    def __repr__(self) -> str:
+        return f"Program({str(self)!r})"
 
     def __str__(self) -> str:
         if (self.to_scalar, self.aggregation) == ("mean", "mean"):
