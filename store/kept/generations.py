@@ -11,9 +11,8 @@ import polars as pl
 
 from zcsr.errors import ProgramError, StoreError
 from zcsr.evolve.records import Generation, Genotype, Individual, ProgramRecord, Rejection, ScoreRecord
-from zcsr.language.text import parse
 from zcsr.store.tables.declarations import OF_GENERATIONS
-from zcsr.store.tables.frames import frame_of, read_frame, schema_of
+from zcsr.store.tables.frames import fields_of, frame_of, read_frame, rows_of, schema_of
 
 GENOTYPES = "genotypes"
 """The file of what individuals are bred as; only where that is not their expression."""
@@ -36,46 +35,20 @@ def generation_frames(generation: Generation) -> dict[str, pl.DataFrame]:
     genotypes = [(one.slot, one.genotype) for one in individuals if one.genotype is not None]
     rows: dict[str, Iterable[tuple[object, ...]]] = {
         "generation": [(generation.number, counters, seconds)],
-        "individuals": map(_individual_row, individuals),
+        "individuals": rows_of(SCHEMAS["individuals"], individuals),
         "taus": ((one.slot, task, tau) for one in individuals for task, tau in one.taus.items()),
         "draws": (
             (task, position, arch)
             for task, archs in generation.draws.items()
             for position, arch in enumerate(archs)
         ),
-        "programs": map(_program_row, generation.programs),
+        "programs": rows_of(SCHEMAS["programs"], generation.programs),
         "rejections": map(attrgetter(*SCHEMAS["rejections"]), generation.rejections),
         "scores": ((one.program_id, one.task, one.arch, one.score) for one in generation.scores),
     }
     if genotypes:
         rows[GENOTYPES] = ((slot, one.text, one.instructions, one.reaching) for slot, one in genotypes)
     return {name: frame_of(SCHEMAS[name], of_table) for name, of_table in rows.items()}
-
-
-def _individual_row(one: Individual) -> tuple[object, ...]:
-    return (
-        one.slot,
-        one.program.id,
-        str(one.program),
-        one.origin,
-        one.recognised_by,
-        one.same_as,
-        one.fitness,
-    )
-
-
-def _program_row(record: ProgramRecord) -> tuple[object, ...]:
-    root = record.program.root
-    return (
-        record.program.id,
-        str(record.program),
-        root.size,
-        root.height,
-        record.normal_form,
-        record.sympy,
-        record.fingerprint,
-        list(record.probe_values),
-    )
 
 
 def read_generation(folder: Path, number: int) -> Generation:
@@ -118,25 +91,10 @@ def _individuals(
         by_slot.setdefault(slot, {})[task] = tau
     bred_as = {} if genotypes is None else {slot: Genotype(*rest) for slot, *rest in genotypes.iter_rows()}
     return tuple(
-        Individual(
-            slot=row["slot"],
-            program=parse(row["text"]),
-            origin=row["origin"],
-            recognised_by=row["recognised_by"],
-            same_as=row["same_as"],
-            fitness=row["fitness"],
-            taus=by_slot.get(row["slot"], {}),
-            genotype=bred_as.get(row["slot"]),
-        )
+        Individual(**fields_of(row), taus=by_slot.get(row["slot"], {}), genotype=bred_as.get(row["slot"]))
         for row in individuals.iter_rows(named=True)
     )
 
 
 def _program_record(row: Mapping[str, Any]) -> ProgramRecord:
-    return ProgramRecord(
-        program=parse(row["text"]),
-        normal_form=row["normal_form"],
-        sympy=row["sympy"],
-        fingerprint=row["fingerprint"],
-        probe_values=tuple(row["probe_values"]),
-    )
+    return ProgramRecord(**{**fields_of(row), "probe_values": tuple(row["probe_values"])})

@@ -25,7 +25,6 @@ from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.finalists import Finalist, finalists
 from zcsr.evolve.records import Generation
 from zcsr.language.program import Program
-from zcsr.language.text import parse
 from zcsr.networks.config import StatisticsConfig
 from zcsr.spaces import Origin, space_origin
 from zcsr.store.kept.atomic import (
@@ -40,7 +39,7 @@ from zcsr.store.kept.atomic import (
 from zcsr.store.kept.generations import generation_frames, read_generation
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import FINALISTS, SPLIT, TESTS
-from zcsr.store.tables.frames import frame_of, read_frame, schema_of
+from zcsr.store.tables.frames import fields_of, frame_of, read_frame, rows_of, schema_of
 from zcsr.store.tables.records import VERSIONED
 
 if TYPE_CHECKING:
@@ -282,7 +281,8 @@ class RunStore:
         That decision is stored when the last generation is there.
         """
         if self._finalists_path.is_file():
-            return tuple(map(_finalist, read_frame(self._finalists_path, _FINALISTS).iter_rows(named=True)))
+            rows = read_frame(self._finalists_path, _FINALISTS).iter_rows(named=True)
+            return tuple(Finalist(**fields_of(row)) for row in rows)
         chosen = finalists(self.generations())
         if len(self._numbers()) >= self.config.generations:
             write_parquet(finalists_frame(chosen), self._finalists_path)
@@ -410,14 +410,8 @@ def _collection(record: Mapping[str, Any]) -> Collection:
 
 
 def finalists_frame(chosen: Iterable[Finalist]) -> pl.DataFrame:
-    """Finalists as the rows in which they are stored: program (id), text, role, fitness, generation, slot."""
-    rows = ((one.program.id, str(one.program), one.role, one.fitness, one.generation, one.slot) for one in chosen)
-    return frame_of(_FINALISTS, rows)
-
-
-def _finalist(row: Mapping[str, Any]) -> Finalist:
-    told = {name: row[name] for name in ("role", "generation", "slot", "fitness")}
-    return Finalist(parse(row["text"]), **told)
+    """Finalists as the rows in which they are stored."""
+    return frame_of(_FINALISTS, rows_of(_FINALISTS, chosen))
 
 
 def _split_frame(tasks: Sequence[RunTask]) -> pl.DataFrame:
@@ -433,18 +427,5 @@ def _split_frame(tasks: Sequence[RunTask]) -> pl.DataFrame:
 
 
 def _tests_frame(scores: Iterable[TestScore]) -> pl.DataFrame:
-    return frame_of(
-        _TESTS,
-        (
-            (
-                score.program.id,
-                str(score.program),
-                score.program.root.size,
-                score.program.root.height,
-                score.task,
-                score.arch,
-                score.score if math.isfinite(score.score) else math.nan,
-            )
-            for score in scores
-        ),
-    )
+    finite = pl.when(pl.col("score").is_finite()).then("score").otherwise(math.nan)
+    return frame_of(_TESTS, rows_of(_TESTS, scores)).with_columns(finite.alias("score"))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from zcsr.errors import StoreError
+from zcsr.language.text import parse
 from zcsr.store.tables.declarations import BY_NAME, FEEDS
 from zcsr.store.tables.table import Type
 
@@ -19,6 +22,13 @@ POLARS: Mapping[Type, pl.DataType | type[pl.DataType]] = {
     "TIMESTAMP": pl.Datetime("us"),
     "VARCHAR[]": pl.List(pl.String),
     "DOUBLE[]": pl.List(pl.Float64),
+}
+
+_OF_PROGRAM: Mapping[str, Callable[[Any], object]] = {
+    "program": attrgetter("program.id"),
+    "text": lambda record: str(record.program),
+    "size": attrgetter("program.root.size"),
+    "height": attrgetter("program.root.height"),
 }
 
 
@@ -33,6 +43,18 @@ def schema_of(pattern: str) -> pl.Schema:
 def frame_of(schema: pl.Schema, rows: Iterable[tuple[object, ...]]) -> pl.DataFrame:
     """Rows as a frame with those columns."""
     return pl.DataFrame(list(rows), schema=schema, orient="row")
+
+
+def rows_of(schema: pl.Schema, records: Iterable[object]) -> Iterator[tuple[object, ...]]:
+    """A row a record: a column is its attribute of that name, or says of its program what `_OF_PROGRAM` has."""
+    values = [_OF_PROGRAM.get(column) or attrgetter(column) for column in schema]
+    return (tuple(value(record) for value in values) for record in records)
+
+
+def fields_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the constructor of a record takes, from a row of `rows_of`."""
+    kept = {column: value for column, value in row.items() if column not in _OF_PROGRAM}
+    return {"program": parse(row["text"]), **kept}
 
 
 def read_frame(path: Path, schema: pl.Schema) -> pl.DataFrame:
