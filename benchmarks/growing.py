@@ -82,7 +82,7 @@ def _over_layers(setting: Setting) -> tuple[list[int], list[float]]:
         spent = []
         for _ in range(setting.sizes.repeats + 1):
             part = part_of(setting.load(setting.task, largest), parts)
-            spent.append(cpu(evaluator.scores, part)[0])
+            spent.append(cpu(evaluator.scores_of, [part])[0])
         layers.append(len(part.instances))
         times.append(statistics.median(spent[1:]))
     return layers, times

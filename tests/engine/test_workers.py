@@ -13,67 +13,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from working import State, add, broken, die, refuse, sleep, slow_first, spaces, ten, threads, who
 
 from zcsr.engine.job import run_job
 from zcsr.engine.workers import ENGINES, Workers, mapped, open_workers
 from zcsr.errors import InputError, ZcsrError
-from zcsr.spaces import SpaceFile, space_files, space_names, use_space_files
+from zcsr.spaces import SpaceFile, space_files, use_space_files
 
 EACH_ENGINE = pytest.mark.parametrize("engine", ENGINES)
-
-
-class State:
-    """What a worker holds: something to tell it from others by, and how often it was asked."""
-
-    def __init__(self) -> None:
-        self.made = (os.getpid(), time.perf_counter_ns())
-        self.asked = 0
-
-
-def ten() -> int:
-    return 10
-
-
-def add(state: int, item: int) -> int:
-    return state + item
-
-
-def slow_first(_: State, item: int) -> int:
-    time.sleep(0.2 if item == 0 else 0.0)
-    return item
-
-
-def who(state: State, _item: int) -> tuple[tuple[int, int], int]:
-    state.asked += 1
-    return state.made, state.asked
-
-
-def threads(_: State, _item: int) -> int:
-    return torch.get_num_threads()
-
-
-def spaces(_: State, _item: int) -> tuple[str, ...]:
-    return space_names()
-
-
-def refuse(_: State, item: int) -> int:
-    if item == 2:
-        raise InputError("two is refused")
-    return item
-
-
-def broken() -> State:
-    raise InputError("cannot be set up")
-
-
-def die(_: State, _item: int) -> None:
-    os._exit(1)
-
-
-def sleep(_: State, item: float) -> float:
-    time.sleep(item)
-    return item
-
 
 SPACE = """
 from torch import nn
