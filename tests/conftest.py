@@ -12,6 +12,8 @@ from hypothesis import settings
 
 from zcsr.store import Store
 
+pytest_plugins = ["oracles"]
+
 # Small tensors are slower with more threads, and a busy machine must not make property tests fail by the clock.
 torch.set_num_threads(1)
 settings.register_profile("zcsr", deadline=None)

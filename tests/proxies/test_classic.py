@@ -527,6 +527,7 @@ def cifar(shared: Path) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.slow
+@pytest.mark.oracle("language", "spaces", "engine", "networks", "proxies")
 @pytest.mark.parametrize(
     ("name", "least"),
     [

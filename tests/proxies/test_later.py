@@ -580,6 +580,7 @@ def networks(archs: list[str]) -> list[nn.Module]:
 
 
 @pytest.mark.slow
+@pytest.mark.oracle("language", "spaces", "engine", "networks", "proxies")
 def test_zen_ranks_as_published_scores_do(shared: Path, pictures: tuple[Tensor, Tensor]) -> None:
     """Not exactly: NAS-Bench-Suite-Zero takes running variances, which still remember that they began at 1."""
     table = polars.read_parquet(shared / "data" / "nb201_zc_suitezero_cifar10.parquet").sort("index")
@@ -598,6 +599,7 @@ def measured(shared: Path) -> tuple[list[nn.Module], list[float]]:
 
 
 @pytest.mark.slow
+@pytest.mark.oracle("language", "spaces", "engine", "networks", "proxies")
 @pytest.mark.parametrize(
     ("name", "count", "least"), [("zico", 8, 0.4), ("te_nas_condition", 16, 0.3), ("te_nas_regions", 8, 0.4)]
 )
@@ -614,6 +616,7 @@ def test_scores_rank_networks_by_accuracy(
 
 
 @pytest.mark.slow
+@pytest.mark.oracle("language", "spaces", "engine", "networks", "proxies")
 def test_the_rank_sum_ranks_networks_by_accuracy(
     measured: tuple[list[nn.Module], list[float]], pictures: tuple[Tensor, Tensor]
 ) -> None:

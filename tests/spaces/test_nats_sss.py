@@ -69,10 +69,11 @@ def test_parameters_of_a_few_networks(arch: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.oracle("spaces")
 def test_parameters_of_all_networks(published: polars.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     """Equal modules are built once and counted wherever they stand; data sets differ in the classifier alone."""
-    for part in ("_edge", "Reduction"):
-        monkeypatch.setattr(nasbench201, part, functools.cache(getattr(nasbench201, part)))
+    for part in ("_edge", "Cell", "Reduction"):
+        monkeypatch.setattr(nasbench201, part, functools.lru_cache(4096)(getattr(nasbench201, part)))
     with torch.device("meta"):
         counted = [parameter_count(SPACE.build(SPACE.arch(i), classes=10)) for i in range(len(SPACE))]
     last_widths = [int(SPACE.arch(i).split(":")[-1]) for i in range(len(SPACE))]
