@@ -30,6 +30,7 @@ MEASURED = frozenset(
         *("started", "seconds", "seconds_per_generation", "share", "milliseconds_per_pair", "command", "session"),
         *("hours", "cpu_hours", "gb", "kwh", "grams", "share_of_paper", "metered_kwh", "cpu_seconds", "peak_gb"),
         *("seconds_a_generation", "generation_seconds", "sessions"),
+        *("seconds_mean", "seconds_low", "seconds_high"),
     }
 )
 """Columns that hold times, or follow from them."""
