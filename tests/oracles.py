@@ -1,4 +1,4 @@
-"""Long comparisons with published numbers, which need not run twice on the same sources.
+"""Long comparisons with published numbers and plain ways, which need not run twice on the same sources.
 
 A test marked `oracle(room, ...)` looks at these rooms of zcsr. Once it has passed, it is left out, and said to be,
 until a source of theirs, of the tests' own or a pinned version changes. A fresh clone runs all; so does
@@ -36,14 +36,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def digest(item: pytest.Item) -> str:
-    """What the result of a marked test depends on, in brief; empty for one that is not marked."""
+    """What the result of a marked test depends on, as a hash; empty for one that is not marked."""
     marker = item.get_closest_marker("oracle")
     if marker is None:
         return ""
     zcsr = ROOT / "zcsr"
-    rooms = [path for room in marker.args for path in (zcsr / room).rglob("*.py")]
+    rooms = (path for room in marker.args for path in (zcsr / room).rglob("*.py"))
+    shared = (ROOT / "constraints.txt", *ROOT.glob("tests/*.py"), *ROOT.glob("benchmarks/*.py"))
     found = hashlib.sha256(repr(sorted(marker.args)).encode())
-    for path in sorted({*zcsr.glob("*.py"), *rooms, *ROOT.glob("tests/*.py"), item.path, ROOT / "constraints.txt"}):
+    for path in sorted({item.path, *zcsr.glob("*.py"), *rooms, *shared}):
         found.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
     return found.hexdigest()
 

@@ -345,6 +345,7 @@ def rounding_decides(single: Array, double: Array) -> bool:
     return not np.allclose(single, double, rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
+@pytest.mark.oracle("language", "spaces", "engine", "networks", "evaluation")
 def test_random_programs_are_what_the_plain_loop_computes(cell_network: NetworkStatistics) -> None:
     programs = random_programs(1500, 11)
     compared = refused = 0
@@ -385,6 +386,7 @@ def cell_networks(cell_network: NetworkStatistics) -> list[NetworkStatistics]:
     return [cell_network, *(network_statistics(space, arch, 10, images, config) for arch in archs)]
 
 
+@pytest.mark.oracle("language", "spaces", "engine", "networks", "evaluation")
 def test_a_network_scores_the_same_whatever_stands_beside_it(cell_networks: list[NetworkStatistics]) -> None:
     programs = random_programs(400, 13)
     together = Evaluator(programs).instance_values_of(cell_networks)

@@ -245,7 +245,10 @@ def stages(programs, networks) -> Iterator[tuple[str, str | None]]:
         yield recognition.stage, recognition.same_as
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+LONG = pytest.mark.oracle("language", "spaces", "engine", "networks", "evaluation", "sameness")
+
+
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=[pytest.mark.slow, LONG])])
 def test_no_merge_changes_a_score(seed: int, networks) -> None:
     count = 1000 if seed > 1 else 250
     programs = [program for program, _ in zip(random_programs(seed, networks), range(count), strict=False)]
