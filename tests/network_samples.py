@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from zcsr.networks.images import ImageSet
+from zcsr.spaces import nasbench201
 
 
 def parameter_count(network: nn.Module) -> int:
     """The number of parameters, those of a module that stands in several places once for each."""
     return sum(p.numel() for _, p in network.named_parameters(remove_duplicate=False))
+
+
+def build_equal_parts_once(patch: pytest.MonkeyPatch) -> None:
+    """Let networks of cells share their equal parts, so that many are built in little time; `patch` ends it."""
+    for part in ("_edge", "Cell", "Reduction"):
+        patch.setattr(nasbench201, part, functools.lru_cache(4096)(getattr(nasbench201, part)))
 
 
 def random_images(count: int, channels: int, size: int) -> torch.Tensor:

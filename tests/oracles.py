@@ -14,24 +14,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+_DIGEST = pytest.StashKey[str]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
     """Leave out what has passed on the same sources."""
+    cache = getattr(config, "cache", None)  # not there with `-p no:cacheprovider`
     for item in items:
-        if config.cache is not None and config.cache.get(_key(item), "") == (now := digest(item)) != "":
-            item.add_marker(
-                pytest.mark.skip(reason=f"passed on the same sources before ({now[:8]}); --cache-clear")
-            )
+        now = item.stash[_DIGEST] = digest(item)
+        if now and cache is not None and cache.get(_key(item), "") == now:
+            reason = f"passed on the same sources before ({now[:8]}); --cache-clear runs it again"
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> object:
-    """Remember what has passed."""
+    """Remember what has passed on the sources that were there before it ran."""
     report = yield
-    now = digest(item) if report.when == "call" and report.passed else ""
-    if now and item.config.cache is not None:
-        item.config.cache.set(_key(item), now)
+    now, cache = item.stash.get(_DIGEST, ""), getattr(item.config, "cache", None)
+    if now and cache is not None and report.when == "call" and report.passed:
+        cache.set(_key(item), now)
     return report
 
 

@@ -135,7 +135,7 @@ class Experiment:
     def generations(self, observe: Callable[[GenerationProgress], None] | None = None) -> Iterator[Generation]:
         """Make the generations that are missing; each is stored before it is yielded."""
         self._set_status("running")
-        tasks = [_table(self.store, _request(task)).subset(task.evolve) for task in self.tasks]
+        tasks = [_table(self.store, task).subset(task.evolve) for task in self.tasks]
         load = _Load(self.store, {task.task: task.collection for task in self.tasks})
         with StatisticsScorer(load, choose_probes(self.config, tasks), self.workers) as scorer:
             for generation in evolve(self.config, tasks, scorer, self.known(), observe):
@@ -205,13 +205,9 @@ class _Load:
         return self._opened[task].load(arch)
 
 
-def _table(store: Store, request: TaskRequest) -> TaskData:
-    table = accuracies(store, request.space, request.dataset, request.metric)
-    return TaskData(request.task, table.archs, table.accuracies)
-
-
-def _request(task: RunTask) -> TaskRequest:
-    return TaskRequest(task.space, task.dataset, task.images, task.metric)
+def _table(store: Store, task: TaskRequest | RunTask) -> TaskData:
+    table = accuracies(store, task.space, task.dataset, task.metric)
+    return TaskData(task.task, table.archs, table.accuracies)
 
 
 def _shifted(progress: Progress, before: int, total: int) -> Progress:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import math
 import random
@@ -24,6 +23,7 @@ import sympy
 import torch
 import torch.nn.functional as F
 from commands import zcsr as run
+from exported import loaded
 from network_samples import noise
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
@@ -65,17 +65,6 @@ def random_programs(count: int, seed: int, height: int = 6) -> list[Program]:
         )
         for _ in range(count)
     ]
-
-
-def loaded(path: Path, text: str) -> ModuleType:
-    """The module that a text is the source of."""
-    path.write_text(text, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def written(tmp_path: Path, program: Program) -> ModuleType:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 import torch.nn.functional as F
+from exported import loaded
 from torch import Tensor, nn
 
 import zcsr
@@ -143,16 +142,6 @@ def test_networks_of_a_row_are_stored_bit_by_bit(row: Pattern, tmp_path: Path) -
         assert all(one.raw[name].numpy().tobytes() == other.raw[name].numpy().tobytes() for name in TENSOR_NAMES)
     first = json.loads(encode(network, "float32").layout)["instances"][0]["tensors"]
     assert all((first[f"T2_{which}"] == "relu") == (row is RELU_CONV) for which in "DNP")
-
-
-def loaded(path: Path, text: str) -> ModuleType:
-    path.write_text(text, encoding="utf-8")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("text", ["fro(T1G_P)", "add(l1(T2_D), l1(T4G_N)) -> l2 -> sum", "l1(mul(T3, T3))"])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import functools
 import itertools
 import random
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from network_samples import parameter_count, random_images
+from network_samples import build_equal_parts_once, parameter_count, random_images
 
 from zcsr.errors import InputError
 from zcsr.spaces import SearchSpace, get_space, nasbench201
@@ -72,8 +71,7 @@ def test_parameters_of_a_few_networks(arch: str) -> None:
 @pytest.mark.oracle("spaces")
 def test_parameters_of_all_networks(published: polars.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     """Equal modules are built once and counted wherever they stand; data sets differ in the classifier alone."""
-    for part in ("_edge", "Cell", "Reduction"):
-        monkeypatch.setattr(nasbench201, part, functools.lru_cache(4096)(getattr(nasbench201, part)))
+    build_equal_parts_once(monkeypatch)
     with torch.device("meta"):
         counted = [parameter_count(SPACE.build(SPACE.arch(i), classes=10)) for i in range(len(SPACE))]
     last_widths = [int(SPACE.arch(i).split(":")[-1]) for i in range(len(SPACE))]
