@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zcsr.errors import EvaluationError, InputError
-from zcsr.evaluation.evaluate import Evaluator, Outcome, aggregate, apply_node, instance_values, score
+from zcsr.evaluation.evaluate import ColumnOutcome, Columns, Evaluator, apply_node, instance_values, score
 from zcsr.language.languages import EZNAS, Language
 from zcsr.language.operations import OPERATIONS
 from zcsr.language.program import Node, Program
@@ -153,17 +153,22 @@ def test_a_value_that_is_not_finite_makes_the_score_nan(text: str) -> None:
     assert math.isnan(score(parse(text), network))
 
 
+def aggregated(values: Sequence[float], text: str) -> float:
+    """What a program of one column makes of its values."""
+    program = parse(text)
+    return Columns(program, {program.number: np.array(values)}).score()
+
+
 def test_infinities_of_both_signs_do_not_warn(recwarn: pytest.WarningsRecorder) -> None:
-    assert math.isnan(aggregate(np.array([math.inf, -math.inf, 1.0]), parse("T3")))
-    assert math.isnan(aggregate(np.array([math.inf, 1.0]), parse("T3 -> mean -> sum")))
+    assert math.isnan(aggregated([math.inf, -math.inf, 1.0], "T3"))
+    assert math.isnan(aggregated([math.inf, 1.0], "T3 -> mean -> sum"))
     assert not recwarn.list
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30))
 def test_aggregation_is_the_plain_mean_or_sum(numbers: list[float]) -> None:
-    values = np.array(numbers)
-    assert aggregate(values, parse("T3 -> mean -> sum")) == pytest.approx(math.fsum(numbers), rel=1e-9, abs=1e-6)
-    assert aggregate(values, parse("T3")) == pytest.approx(math.fsum(numbers) / len(numbers), rel=1e-9, abs=1e-6)
+    assert aggregated(numbers, "T3 -> mean -> sum") == pytest.approx(math.fsum(numbers), rel=1e-9, abs=1e-6)
+    assert aggregated(numbers, "T3") == pytest.approx(math.fsum(numbers) / len(numbers), rel=1e-9, abs=1e-6)
 
 
 def test_aggregation_is_in_double_precision() -> None:
@@ -254,7 +259,9 @@ def spy_on(name: str) -> tuple[Language, list[int]]:
     return EZNAS.having(dataclasses.replace(operation, stacked=stacked)), lengths
 
 
-def values_of(texts: Sequence[str], statistics: NetworkStatistics, language: Language = EZNAS) -> list[Outcome]:
+def values_of(
+    texts: Sequence[str], statistics: NetworkStatistics, language: Language = EZNAS
+) -> list[ColumnOutcome]:
     return Evaluator([parse(text, language) for text in texts]).instance_values_of([statistics])[0]
 
 

@@ -54,8 +54,11 @@ def test_probe_refuses_shapes_before_it_computes(monkeypatch):
     computed = []
     monkeypatch.setattr(
         evaluate.Evaluator,
-        "instance_values_of",
-        lambda self, group: [[computed.append(p) or np.zeros(1) for p in self.programs] for _ in group],
+        "columns_of",
+        lambda self, group: [
+            [computed.append(p) or evaluate.Columns(p, {p.number: np.zeros(1)}) for p in self.programs]
+            for _ in group
+        ],
     )
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         (refused, accepted) = scorer.probe([WRONG_SHAPE, VALID[0]])
@@ -77,7 +80,7 @@ def test_probe_reports_an_operation_that_fails(monkeypatch):
     def fail(self, group):
         return [[evaluate.EvaluationError("no such thing") for _ in self.programs] for _ in group]
 
-    monkeypatch.setattr(evaluate.Evaluator, "instance_values_of", fail)
+    monkeypatch.setattr(evaluate.Evaluator, "columns_of", fail)
     with StatisticsScorer(synthetic.load, PROBES) as scorer:
         (result,) = scorer.probe([VALID[0]])
     assert result == Refusal("error", "no such thing; in net0 on toy:a")

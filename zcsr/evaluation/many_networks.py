@@ -6,10 +6,11 @@ by all the programs; results do not depend on how many workers there are.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -226,14 +227,14 @@ def _probe(networks: _Networks, programs: tuple[Program, ...]) -> list[ProbeResu
     done = 0
     for group in networks.groups(networks.probes):
         left = tuple(program for program in values if program not in refused)
-        outcomes = networks.evaluator(left).instance_values_of(group)
+        outcomes = networks.evaluator(left).columns_of(group)
         tasks = [task for task, _ in networks.probes[done : done + len(group)]]
         done += len(group)
         for task, statistics, of_network in zip(tasks, group, outcomes, strict=True):
             for program, outcome in zip(left, of_network, strict=True):
                 refusal = _refusal(outcome, statistics, task)
                 if refusal is None:
-                    values[program].append(evaluate.raised(outcome))
+                    values[program].append(evaluate.raised(outcome).probe_values())
                 else:
                     refused.setdefault(program, refusal)
     return [refused.get(program) or np.concatenate(values[program]) for program in programs]
@@ -244,7 +245,8 @@ def _refused_shapes(programs: Sequence[Program], networks: _Networks) -> dict[Pr
     for program in programs:
         try:
             for shapes in networks.probe_shapes:
-                infer_shape(program.number, shapes)
+                for column in program.columns:
+                    infer_shape(column, shapes)
         except ProgramError as error:
             refused[program] = Refusal("shape", str(error))
     return refused
@@ -254,11 +256,14 @@ def _refusal(outcome: evaluate.Outcome, statistics: NetworkStatistics, task: str
     """Why values on a probe network make a program invalid; None where they do not."""
     if isinstance(outcome, EvaluationError):
         return Refusal("error", f"{outcome}; in {statistics.arch} on {task}")
-    unusable = np.flatnonzero(~np.isfinite(outcome))
-    if not len(unusable):
-        return None
-    layer = statistics.instances[unusable[0]].layer
-    return Refusal("non_finite", f"{outcome[unusable[0]]} in layer {layer} of {statistics.arch} on {task}")
+    for values in outcome.values.values():
+        unusable = np.flatnonzero(~np.isfinite(values))
+        if len(unusable):
+            layer = statistics.instances[unusable[0]].layer
+            return Refusal("non_finite", f"{values[unusable[0]]} in layer {layer} of {statistics.arch} on {task}")
+    if not outcome.program.has_steps and not math.isfinite(outcome.score()):
+        return Refusal("non_finite", f"the score of {statistics.arch} on {task} is not finite")
+    return None
 
 
 def _score_pending(networks: _Networks, pending: tuple[Pending, ...]) -> list[NDArray[np.float64]]:
@@ -291,6 +296,9 @@ def _score_untrained(work: _Untrained, arch: str) -> tuple[str, NDArray[np.float
     space = get_space(work.space) if isinstance(work.space, str) else work.space
     network = untrained(space, arch, work.classes, work.images, work.config)
     programs, proxies = work.measures.programs, work.measures.proxies
-    by_program = work.evaluator.scores_of([network.statistics(work.measures.passes)])[0] if programs else ()
-    by_proxy = [get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in proxies]
+    asked = dict.fromkeys((*proxies, *(name for program in programs for name in program.known_by_proxy)))
+    known = {name: get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in asked}
+    statistics = replace(network.statistics(work.measures.passes), known=known)
+    by_program = work.evaluator.scores_of([statistics])[0] if programs else ()
+    by_proxy = [known[name] for name in proxies]
     return arch, np.array([*by_program, *by_proxy], dtype=np.float64), time.perf_counter() - start

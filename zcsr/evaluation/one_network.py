@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from zcsr.engine.threads import one_thread
 from zcsr.errors import EvaluationError, InputError, ProgramError
-from zcsr.evaluation.evaluate import aggregate, instance_values
+from zcsr.evaluation.evaluate import ColumnEvaluator, Columns, columns_of
 from zcsr.language.named_programs import find_program
 from zcsr.language.program import Program
 from zcsr.networks import initialisation as weights
@@ -38,7 +37,9 @@ class Score:
     instances: how many there are; 0 for a proxy, which looks at the network as a whole
     modules: the path of each instance's convolution, "" where no module holds its weight
     tensors: those of the 22 that the program uses
-    values: float64 [instances], what the program gives for each, in the order in which their BatchNorms ran
+    values: float64, what the program gives for each, in the order in which their BatchNorms ran: [instances], or
+        [instances, columns] where it puts several together
+    columns: what the program gives for each, as texts
     """
 
     value: float
@@ -47,6 +48,7 @@ class Score:
     modules: tuple[str, ...]
     tensors: tuple[str, ...]
     values: npt.NDArray[np.float64]
+    columns: tuple[str, ...] = ()
 
     def __float__(self) -> float:
         return self.value
@@ -64,8 +66,8 @@ class Score:
         """The `modules` whose instance has a value that is NaN or infinite."""
         return tuple(
             module
-            for module, value in zip(self.modules, self.values.tolist(), strict=True)
-            if not math.isfinite(value)
+            for module, values in zip(self.modules, self.values, strict=True)
+            if not np.isfinite(values).all()
         )
 
 
@@ -145,8 +147,10 @@ def scores(
             instances = collected(pattern)
             if not instances:
                 raise InputError(_no_instance(network, pattern, collected))
+        asked = dict.fromkeys(name for one in chosen if isinstance(one, Program) for name in one.known_by_proxy)
+        known = {name: get_proxy(name)(network, batch, _labels(name, batch, labels)) for name in asked}
         return tuple(
-            _by_program(program, instances)
+            _by_program(program, instances, known)
             if isinstance(program, Program)
             else _by_proxy(program, network, batch, labels)
             for program in chosen
@@ -188,30 +192,42 @@ def _initialised(model: nn.Module, seed: int) -> nn.Module:
     return copied
 
 
-def _by_program(program: Program, instances: Sequence[Instance]) -> Score:
-    values = np.array([_value(program, instance) for instance in instances], dtype=np.float64)
+def _by_program(program: Program, instances: Sequence[Instance], known: Mapping[str, float]) -> Score:
+    found = _columns(program, NetworkStatistics("", tuple(instances), known))
     return Score(
-        value=aggregate(values, program),
+        value=found.score(),
         program=str(program),
         instances=len(instances),
         modules=tuple(instance.module for instance in instances),
         tensors=tuple(tensor.name for tensor in program.root.tensors()),
-        values=values,
+        values=found.per_instance,
+        columns=tuple(map(str, program.columns)),
     )
 
 
-def _value(program: Program, instance: Instance) -> float:
+def _columns(program: Program, statistics: NetworkStatistics) -> Columns:
     try:
-        (value,) = instance_values(program, NetworkStatistics("", (instance,)))
+        return columns_of(program, statistics)
     except ProgramError as error:
-        layer = f"layer {instance.layer}" + (f" ({instance.module})" if instance.module else "")
-        raise EvaluationError(f"{program}, {layer}: {error}") from error
-    return float(value)
+        raise EvaluationError(f"{program}, {_refusing(program, statistics.instances)}: {error}") from error
+
+
+def _refusing(program: Program, instances: Sequence[Instance]) -> str:
+    """The first instance to whose tensors the program does not apply."""
+    evaluator = ColumnEvaluator(program.columns)
+    for instance in instances:
+        (found,) = evaluator.values_of((NetworkStatistics("", (instance,)),))
+        if any(isinstance(values, EvaluationError) for values in found.values()):
+            return f"layer {instance.layer}" + (f" ({instance.module})" if instance.module else "")
+    return "the network"
 
 
 def _by_proxy(proxy: Proxy, network: nn.Module, batch: Tensor, labels: Tensor | None) -> Score:
-    given = _absent_labels(proxy.name, len(batch)) if labels is None else labels
-    return Score(proxy(network, batch, given), proxy.name, 0, (), (), np.empty(0))
+    return Score(proxy(network, batch, _labels(proxy.name, batch, labels)), proxy.name, 0, (), (), np.empty(0))
+
+
+def _labels(proxy: str, batch: Tensor, labels: Tensor | None) -> Tensor:
+    return _absent_labels(proxy, len(batch)) if labels is None else labels
 
 
 def _absent_labels(proxy: str, count: int) -> Tensor:

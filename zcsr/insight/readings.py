@@ -6,7 +6,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from zcsr.engine.job import Progress, run_job, silent
 from zcsr.engine.workers import mapped
 from zcsr.errors import EvaluationError
-from zcsr.evaluation.evaluate import aggregate, instance_values
+from zcsr.evaluation.evaluate import columns_of
 from zcsr.language.program import Program
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics, passes_for
@@ -182,20 +182,24 @@ class _Work:
 def _read_network(work: _Work, arch: str) -> _Reading:
     space = get_space(work.space) if isinstance(work.space, str) else work.space
     passes = passes_for(work.program.root.tensors())
-    values = []
-    for config in work.configs:
+    scores, depth = [], None
+    for number, config in enumerate(work.configs):
         network = untrained(space, arch, work.classes, work.images, config)
-        stored = work.load(arch) if work.load and config is work.configs[0] else None
+        stored = work.load(arch) if work.load and number == 0 else None
+        known = {
+            name: get_proxy(name)(network.model, network.inputs["D"], network.labels)
+            for name in work.program.known_by_proxy
+        }
         try:
-            values.append(instance_values(work.program, stored or network.statistics(passes)))
+            statistics = replace(stored or network.statistics(passes), known=known)
+            found = columns_of(work.program, statistics)
         except EvaluationError:
-            values.append(np.array([math.nan]))
+            scores.append(math.nan)
+            continue
+        scores.append(found.score())
+        if number == 0:
+            depth = depth_shares(found.per_instance)
     parameters, flops = (
         get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in ("params", "flops")
     )
-    return _Reading(
-        scores=tuple(aggregate(one, work.program) for one in values),
-        parameters=parameters,
-        flops=flops,
-        depth=depth_shares(values[0]),
-    )
+    return _Reading(scores=tuple(scores), parameters=parameters, flops=flops, depth=depth)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from zcsr.errors import ProgramError, nearest
-from zcsr.language.languages import EZNAS
+from zcsr.language.languages import ZCSR
 from zcsr.language.program import Program
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.language.text import parse
@@ -77,7 +77,7 @@ def find_program(text: str, proxies: Collection[str] = ()) -> Program:
         return found
     if _ID.fullmatch(word.lower()):
         raise UnknownId(word.lower())
-    if _WORD.fullmatch(word) and word not in EZNAS.words:
+    if _WORD.fullmatch(word) and word not in ZCSR.words:
         if word in proxies:
             raise ProgramError(f"{word!r} is a known proxy, not a program: give it as a proxy (--proxy {word})")
         known, listed = [*programs, *TENSOR_NAMES], "; `zcsr proxies` lists the named programs"

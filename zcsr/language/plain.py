@@ -1,4 +1,4 @@
-"""Operations that take more than an expression, on one tensor, as torch alone writes them.
+"""Operations that take more than an expression, on one tensor or on numbers, as torch alone writes them.
 
 Their source becomes part of the file that a program is exported to, so nothing here may use anything of zcsr.
 """
@@ -60,3 +60,42 @@ def softmax(a: Tensor) -> Tensor:
 def cosine(a: Tensor, b: Tensor) -> Tensor:
     """Return the cosine similarity of the two flattened to `a`'s leading dimension, summed over the rows."""
     return F.cosine_similarity(a.reshape(len(a), -1), b.reshape(len(a), -1), dim=1).sum()
+
+
+def abslogs(values: list[float]) -> list[float]:
+    """Return log|x| of each, 0 read as 1."""
+    return [math.log(abs(value)) if value else 0.0 for value in values]
+
+
+def slope(values: list[float]) -> float:
+    """Return the slope of the straight line through the values, of which the first is at 0 and the last at 1."""
+    if len(values) < 2:
+        return 0.0
+    places = [number / (len(values) - 1) - 0.5 for number in range(len(values))]
+    products = math.fsum(place * value for place, value in zip(places, values, strict=True))
+    return products / math.fsum(place * place for place in places)
+
+
+def divided(a: float, b: float) -> float:
+    """Return a / b, NaN where b is 0."""
+    return a / b if b else math.nan
+
+
+def logarithm(a: float) -> float:
+    """Return log a, NaN where a is not above 0."""
+    return math.log(a) if a > 0 else math.nan
+
+
+def root(a: float) -> float:
+    """Return the square root of a, NaN below 0."""
+    return math.sqrt(a) if a >= 0 else math.nan
+
+
+def smaller(a: float, b: float) -> float:
+    """Return the smaller of two numbers, NaN where one is."""
+    return math.nan if math.isnan(a + b) else min(a, b)
+
+
+def larger(a: float, b: float) -> float:
+    """Return the larger of two numbers, NaN where one is."""
+    return math.nan if math.isnan(a + b) else max(a, b)

@@ -1,7 +1,8 @@
 """A program: a tree whose parts have types, from the tensors of an instance to the score of a network.
 
-What is in a tree are words: the rows of a language's tensors and operations. How the value of an expression becomes
-one number per instance, and how instances become one number per network, are the two steps at its root.
+What is in a tree are words: the rows of a language's leaves and operations. A column is a part that gives one
+number of each instance; an aggregation makes one number of the network of it. In the paper's programs the
+aggregation is the root, and it and the way to the number, the readout, are steps that are written after an arrow.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from zcsr.errors import EvaluationError, ProgramError
-from zcsr.language.operations import Operation, Type
+from zcsr.language.network_operations import INSTANCES, Constant, Known
+from zcsr.language.operations import Of, Operation, Type
 from zcsr.language.shapes import Shape
 from zcsr.language.tensors import Tensor
 
-Word: TypeAlias = Operation | Tensor
+Word: TypeAlias = Operation | Tensor | Constant | Known
 Value = TypeVar("Value")
 
 MAX_HEIGHT = 200
@@ -25,16 +27,17 @@ MAX_HEIGHT = 200
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operation with its arguments, or a tensor without any. Immutable and hashable.
+    """One operation with its arguments, or a leaf without any. Immutable and hashable.
 
-    `type` is that of the value. `size` counts the nodes; `height` counts the edges of the longest path to a leaf (a
-    leaf has 0, as in DEAP); neither counts steps. Raises `ProgramError` for a wrong number of arguments, one of
-    another type, or a height above `MAX_HEIGHT`.
+    `type` is that of the value, `of` what it is made of. `size` counts the nodes; `height` counts the edges of the
+    longest path to a leaf (a leaf has 0, as in DEAP); neither counts steps. Raises `ProgramError` for a wrong
+    number of arguments, one of another type, or a height above `MAX_HEIGHT`.
     """
 
     word: Word
     args: tuple[Node, ...] = ()
     type: Type = field(init=False, compare=False, repr=False)
+    of: Of = field(init=False, compare=False, repr=False)
     size: int = field(init=False, compare=False, repr=False)
     height: int = field(init=False, compare=False, repr=False)
     _hash: int = field(init=False, compare=False, repr=False)
@@ -47,6 +50,7 @@ class Node:
             raise ProgramError(f"operations are nested {height} deep here; at most {MAX_HEIGHT} are allowed")
         facts: dict[str, object] = {
             "type": self.word.type_of(*(arg.type for arg in self.args)),
+            "of": _made_of(self.word, self.args),
             "size": counted + sum(arg.size for arg in self.args),
             "height": height,
             "_hash": hash((self.op, *(arg._hash for arg in self.args))),
@@ -70,13 +74,13 @@ class Node:
 
     @property
     def op(self) -> str:
-        """The name of the operation or tensor."""
+        """The name of the operation or leaf."""
         return self.word.name
 
     @property
     def operation(self) -> Operation:
-        """The operation of a node that is no tensor."""
-        assert isinstance(self.word, Operation), f"{self.op} is a tensor"
+        """The operation of a node that is no leaf."""
+        assert isinstance(self.word, Operation), f"{self.op} is a leaf"
         return self.word
 
     def walk(self) -> Iterator[Node]:
@@ -92,17 +96,26 @@ class Node:
         found = {node.word for node in self.walk() if isinstance(node.word, Tensor)}
         return tuple(sorted(found, key=lambda tensor: tensor.order))
 
-    def fold(self, leaf: Callable[[Tensor], Value], apply: Callable[..., Value]) -> Value:
-        """Return what the root becomes when tensors become `leaf(tensor)` and operations `apply(operation, *args)`.
+    def fold(
+        self,
+        leaf: Callable[[Any], Value],
+        apply: Callable[..., Value],
+        instead: Callable[[Node], Value | None] = lambda _: None,
+    ) -> Value:
+        """Return what the root becomes when leaves become `leaf(word)` and operations `apply(operation, *args)`.
 
-        A subtree that occurs twice is worked out once, arguments first and from the left.
+        A subtree that occurs twice is worked out once, arguments first and from the left. One for which `instead`
+        has a value becomes that.
         """
         known: dict[Node, Value] = {}
 
         def value(node: Node) -> Value:
             if node not in known:
-                args = [value(arg) for arg in node.args]
-                known[node] = leaf(node.word) if isinstance(node.word, Tensor) else apply(node.word, *args)
+                found = instead(node)
+                if found is None:
+                    args = [value(arg) for arg in node.args]
+                    found = apply(node.word, *args) if isinstance(node.word, Operation) else leaf(node.word)
+                known[node] = found
             return known[node]
 
         return value(self)
@@ -112,8 +125,7 @@ class Node:
 class Program:
     """A tree that gives the score of a network.
 
-    `expression` is its value on an instance; the two steps that follow map it to one number per instance
-    (`to_scalar`), and the instances' numbers to the score (`aggregation`).
+    `columns` are its parts that give one number of each instance, each once, in the order of the text.
     """
 
     root: Node
@@ -126,13 +138,34 @@ class Program:
         return f"Program({str(self)!r})"
 
     def __str__(self) -> str:
-        if (self.to_scalar, self.aggregation) == ("mean", "mean"):
+        if self.has_steps and (self.to_scalar, self.aggregation) == ("mean", "mean"):
             return str(self.expression)
         return str(self.root)
 
     @property
+    def columns(self) -> tuple[Node, ...]:
+        """The parts that give one number of each instance."""
+        return tuple(dict.fromkeys(node.args[0] for node in self.root.walk() if node.word.aggregates))
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The names of what must be known of a network besides its instances."""
+        return tuple(dict.fromkeys(node.op for node in self.root.walk() if isinstance(node.word, Known)))
+
+    @property
+    def known_by_proxy(self) -> tuple[str, ...]:
+        """The names of the known proxies that it asks for: of `known` all but the count of instances."""
+        return tuple(name for name in self.known if name != INSTANCES)
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether it is one column that ends in the two steps of the paper."""
+        return self.root.word.step
+
+    @property
     def number(self) -> Node:
-        """The part that gives one number an instance."""
+        """The only column of a program with steps."""
+        assert self.has_steps, f"{self} has no steps"
         return self.root.args[0]
 
     @property
@@ -148,6 +181,7 @@ class Program:
     @property
     def aggregation(self) -> str:
         """The name of the step from the instances' numbers to the score."""
+        assert self.has_steps, f"{self} has no steps"
         return self.root.op
 
     @property
@@ -174,15 +208,33 @@ def tensor_named(name: str, given: Mapping[str, Value]) -> Value:
         raise EvaluationError(f"no tensor named {name} is given; given are {', '.join(given)}") from None
 
 
+def _made_of(word: Word, args: tuple[Node, ...]) -> Of:
+    if isinstance(word, Tensor):
+        return "weights" if word.kind == "weight" else "activations"
+    tensors = [arg for arg in args if arg.type == "tensor"]
+    return "weights" if tensors and all(arg.of == "weights" for arg in tensors) else "activations"
+
+
 def _check_arguments(word: Word, args: tuple[Node, ...]) -> None:
     count = len(args)
-    if isinstance(word, Tensor):
+    if not isinstance(word, Operation):
         if count:
-            raise ProgramError(f"{word.name} is a tensor and takes no arguments, {count} were given")
+            kind = "tensor" if isinstance(word, Tensor) else "number of the network"
+            raise ProgramError(f"{word.name} is a {kind} and takes no arguments, {count} were given")
         return
     if word.arity != count:
         plural = "" if word.arity == 1 else "s"
         raise ProgramError(f"{word.name} takes {word.arity} argument{plural}, {count} given: {word.meaning}")
-    for wanted, arg in zip(word.takes, args, strict=True):
-        if arg.type != wanted and (arg.type, wanted) != ("number", "tensor"):
-            raise ProgramError(f"{word.name} takes a {wanted}, and {arg} gives a {arg.type}: {word.meaning}")
+    if not word.accepts([arg.type for arg in args], args[0].of):
+        taken, given = (
+            " and ".join(map(_TYPES.__getitem__, types)) for types in (word.takes, [a.type for a in args])
+        )
+        made = f" of {word.of}" if word.of else ""
+        raise ProgramError(f"{word.name} takes {taken}{made}, not {given}: {word.meaning}")
+
+
+_TYPES: Mapping[Type, str] = {
+    "tensor": "a tensor",
+    "number": "a number of an instance",
+    "score": "a number of the network",
+}

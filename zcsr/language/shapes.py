@@ -85,3 +85,53 @@ def cosine(a: Shape, b: Shape) -> Shape:
         raise ShapeError(f"cosine of {a} and {b}: the second cannot be flattened to {count} rows")
     broadcast((width,), (math.prod(b) // count,))
     return ()
+
+
+def with_rows(a: Shape) -> Shape:
+    """The same shape, of what can be flattened to rows that have elements."""
+    _, width = rows(a)
+    if not width:
+        raise ShapeError(f"rows without elements have no mean, which those of {a} would need")
+    return a
+
+
+def with_rows_to_number(a: Shape) -> Shape:
+    """A number of what can be flattened to rows that have elements."""
+    with_rows(a)
+    return ()
+
+
+def one_a_row(a: Shape) -> Shape:
+    """A number for each row."""
+    return rows(a)[:1]
+
+
+def square_of_rows(a: Shape) -> Shape:
+    """A number for each two rows."""
+    return rows(a)[:1] * 2
+
+
+def by_channel(a: Shape) -> Shape:
+    """A row for each index of the second dimension."""
+    if len(a) < 2 or a[1] == 0:
+        raise ShapeError(f"channels are the second dimension, which {a} lacks")
+    return (a[1], a[0] * math.prod(a[2:]))
+
+
+def by_map(a: Shape) -> Shape:
+    """A row for each map of the last two dimensions, of which there must be more than one dimension besides."""
+    if len(a) < 3 or math.prod(a[:-2]) == 0:
+        raise ShapeError(f"maps are the last two of three or more dimensions, not of {a}")
+    return (math.prod(a[:-2]), math.prod(a[-2:]))
+
+
+def some(a: Shape) -> Shape:
+    """A number of a tensor that has elements."""
+    if not math.prod(a):
+        raise ShapeError(f"a tensor of shape {a} has no elements")
+    return ()
+
+
+def scores(*_: Shape) -> Shape:
+    """A number of a network, of whatever numbers."""
+    return ()

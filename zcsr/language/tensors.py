@@ -54,8 +54,25 @@ PLACES = (
 )
 
 
+class Leaf:
+    """What has no arguments: all that `Operation` says of operations, of which nothing is known here."""
+
+    __slots__ = ()
+
+    step: ClassVar[bool] = False
+    sign: ClassVar[str] = "any"
+    indicator: ClassVar[bool] = False
+    even: ClassVar[bool] = False
+    keeps_positivity: ClassVar[bool] = False
+    commutative: ClassVar[bool] = False
+    associative: ClassVar[bool] = False
+    keeps_shape: ClassVar[bool] = False
+    aggregates: ClassVar[bool] = False
+    from_shape: ClassVar[None] = None
+
+
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(Leaf):
     """One row of the tensor table.
 
     `input` says what went through the network, None for a tensor that is the same whatever did. Programs see a
@@ -66,17 +83,6 @@ class Tensor:
     gradient: bool
     input: Input | None
     name: str = field(init=False)
-
-    # What `Operation` says of operations; of a tensor nothing is known.
-    step: ClassVar[bool] = False
-    sign: ClassVar[str] = "any"
-    indicator: ClassVar[bool] = False
-    even: ClassVar[bool] = False
-    keeps_positivity: ClassVar[bool] = False
-    commutative: ClassVar[bool] = False
-    associative: ClassVar[bool] = False
-    keeps_shape: ClassVar[bool] = False
-    from_shape: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.measured + (f"_{self.input}" if self.input else ""))

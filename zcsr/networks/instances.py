@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zcsr.errors import InputError
+from zcsr.errors import EvaluationError, InputError
+from zcsr.language.network_operations import INSTANCES
 from zcsr.language.tensors import BY_NAME, INPUTS, TENSORS
 from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.networks.config import Loss, Separable, StatisticsConfig
@@ -85,10 +86,22 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkStatistics:
-    """A network, and its instances in the order in which they ran."""
+    """A network, and its instances in the order in which they ran.
+
+    `known` holds what else programs may ask of it: counts, and scores by known proxies, by their names.
+    """
 
     arch: str
     instances: tuple[Instance, ...]
+    known: Mapping[str, float] = field(default_factory=dict)
+
+    def known_of(self, name: str) -> float:
+        """Return what is known by that name, the number of instances included; EvaluationError where nothing is."""
+        if name == INSTANCES:
+            return float(len(self.instances))
+        if name not in self.known:
+            raise EvaluationError(f"{name} is not known of the network {self.arch}, which the program asks for")
+        return self.known[name]
 
     @property
     def nbytes(self) -> int:
