@@ -14,6 +14,7 @@ from zcsr.evolve.config import EvolveConfig, RepresentationName
 from zcsr.evolve.records import Candidate, Individual
 from zcsr.evolve.sequences import Sequences
 from zcsr.evolve.trees import Trees
+from zcsr.evolve.typed_trees import TypedTrees
 from zcsr.language.languages import Language
 
 
@@ -37,8 +38,12 @@ class Representation(Protocol):
         ...
 
 
+def _trees(language: Language) -> Representation:
+    return TypedTrees(language) if language.network else Trees(language)
+
+
 REPRESENTATIONS: Mapping[RepresentationName, Callable[[Language], Representation]] = {
-    "tree": Trees,
+    "tree": _trees,
     "sequential": Sequences,
 }
 """By the name that a config has for it."""

@@ -1,4 +1,4 @@
-"""Random programs, selection and variation by DEAP, which is known only in this file.
+"""Random programs, selection and variation by DEAP, which is known only here and in `zcsr.evolve.typed_trees`.
 
 DEAP draws from Python's global random module. Every call here lends it the generator passed in and puts the
 global state back afterwards, so nothing outside is disturbed and a run depends on its own seed alone. (Not safe
@@ -28,7 +28,7 @@ class _Fitness(base.Fitness):  # type: ignore[misc]  # DEAP is untyped
     weights = (1.0,)
 
 
-class _Tree(gp.PrimitiveTree):  # type: ignore[misc]  # DEAP is untyped
+class BredTree(gp.PrimitiveTree):  # type: ignore[misc]  # DEAP is untyped
     """DEAP's prefix list, with the fitness that varOr clears and the origin that a child reports."""
 
     def __init__(self, content: Sequence[Any], origin: Origin) -> None:
@@ -36,8 +36,8 @@ class _Tree(gp.PrimitiveTree):  # type: ignore[misc]  # DEAP is untyped
         self.origin = origin
         self.fitness = _Fitness()
 
-    def clone(self) -> _Tree:
-        return _Tree(self, self.origin)
+    def clone(self) -> BredTree:
+        return BredTree(self, self.origin)
 
 
 def select(config: EvolveConfig, individuals: Sequence[Individual], generator: Random) -> list[Individual]:
@@ -45,12 +45,13 @@ def select(config: EvolveConfig, individuals: Sequence[Individual], generator: R
 
     Of equally fit ones the first drawn wins. `generator` moves on.
     """
-    with _lent_to_deap(generator):
+    with lent_to_deap(generator):
         return list(tools.selTournament(individuals, config.mu, config.tournament))
 
 
 @contextmanager
-def _lent_to_deap(generator: Random) -> Iterator[None]:
+def lent_to_deap(generator: Random) -> Iterator[None]:
+    """Let Python's global random module draw as the generator does, which then has moved on."""
     before = random.getstate()
     random.setstate(generator.getstate())
     try:
@@ -69,7 +70,7 @@ class Trees:
 
     def random(self, config: EvolveConfig, count: int, generator: Random) -> list[Candidate]:
         """Return `count` random expressions by ramped half-and-half, of height `min_depth` to `max_depth`."""
-        with _lent_to_deap(generator):
+        with lent_to_deap(generator):
             trees = [_random_tree(config, _primitives(self.language)) for _ in range(count)]
         return [self._candidate(config, tree, "random") for tree in trees]
 
@@ -81,8 +82,10 @@ class Trees:
         """
         primitives = _primitives(self.language)
         trees = [_to_tree(parent.program.expression, primitives) for parent in parents]
-        toolbox = SimpleNamespace(clone=_Tree.clone, mate=_crossover, mutate=partial(_mutate, config, primitives))
-        with _lent_to_deap(generator):
+        toolbox = SimpleNamespace(
+            clone=BredTree.clone, mate=_crossover, mutate=partial(_mutate, config, primitives)
+        )
+        with lent_to_deap(generator):
             offspring = algorithms.varOr(trees, toolbox, config.lambda_, config.crossover, config.mutation)
         return [self._candidate(config, tree, tree.origin) for tree in offspring]
 
@@ -106,20 +109,20 @@ def _random_tree(config: EvolveConfig, primitives: gp.PrimitiveSet, type_: type 
     return list(gp.genHalfAndHalf(primitives, config.min_depth, config.max_depth, type_))
 
 
-def _crossover(first: _Tree, second: _Tree) -> tuple[_Tree, _Tree]:
+def _crossover(first: BredTree, second: BredTree) -> tuple[BredTree, BredTree]:
     gp.cxOnePoint(first, second)
     first.origin = second.origin = "crossover"
     return first, second
 
 
-def _mutate(config: EvolveConfig, primitives: gp.PrimitiveSet, tree: _Tree) -> tuple[_Tree]:
+def _mutate(config: EvolveConfig, primitives: gp.PrimitiveSet, tree: BredTree) -> tuple[BredTree]:
     gp.mutUniform(tree, lambda pset, type_: _random_tree(config, pset, type_), primitives)
     tree.origin = "mutation"
     return (tree,)
 
 
-def _to_tree(expression: Node, primitives: gp.PrimitiveSet) -> _Tree:
-    return _Tree([primitives.mapping[node.op] for node in expression.walk()], "reproduction")
+def _to_tree(expression: Node, primitives: gp.PrimitiveSet) -> BredTree:
+    return BredTree([primitives.mapping[node.op] for node in expression.walk()], "reproduction")
 
 
 def _to_node(tree: Sequence[Any], language: Language) -> Node:
