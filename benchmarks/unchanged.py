@@ -50,7 +50,10 @@ TABLES = (
     ),
     *("programs", "rejections", "network_scores", "scores"),
 )
-RUNS = {"trees": (), "sequences": ("--representation", "sequential")}
+RUNS = {
+    "trees": ("--language", "eznas"),
+    "sequences": ("--language", "eznas", "--representation", "sequential"),
+}
 
 
 def main() -> int:

@@ -30,7 +30,7 @@ TEST = tuple(f"test-{number}" for number in range(10))
 STAGES = ("new", "text", "normal_form", "sympy", "fingerprint")
 COUNTERS = ("proposed", "rejected", "known", "probed", *STAGES, "scored", "remembered")
 UNARY = ("abs", "exp", "relu", "sign", "sigmoid", "fro", "mean")
-CONFIG = EvolveConfig(population=6, generations=3, mu=4, networks_per_task=12, draw=5)
+CONFIG = EvolveConfig(language="eznas", population=6, generations=3, mu=4, networks_per_task=12, draw=5)
 
 
 def program(generator: random.Random) -> Program:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zcsr.engine.job import Progress, run_job, silent
+from zcsr.evaluation.known import KnownOf
 from zcsr.evaluation.many_networks import Measures, StatisticsScorer, score_networks
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.finalists import Finalist
@@ -24,7 +26,8 @@ from zcsr.evolve.tasks import TaskData, choose_probes, split
 from zcsr.language.program import Program
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics
-from zcsr.spaces import get_space
+from zcsr.networks.untrained import Untrained, untrained
+from zcsr.spaces import dataset_shape, get_space
 from zcsr.store.jobs.collecting import collect_networks
 from zcsr.store.jobs.space_files import check_spaces
 from zcsr.store.kept.accuracies import accuracies
@@ -136,7 +139,7 @@ class Experiment:
         """Make the generations that are missing; each is stored before it is yielded."""
         self._set_status("running")
         tasks = [_table(self.store, task).subset(task.evolve) for task in self.tasks]
-        load = _Load(self.store, {task.task: task.collection for task in self.tasks})
+        load = _Load(self.store, {task.task: task for task in self.tasks})
         with StatisticsScorer(load, choose_probes(self.config, tasks), self.workers) as scorer:
             for generation in evolve(self.config, tasks, scorer, self.known(), observe):
                 self.run.append(generation)
@@ -193,16 +196,27 @@ class Experiment:
 
 @dataclass(slots=True)
 class _Load:
-    """From a task and an architecture to its stored statistics; opens each collection once a process."""
+    """From a task and an architecture to its stored statistics, and what else may be asked of the network.
+
+    Opens each collection once a process, and remembers what it found out of a network beside its statistics.
+    """
 
     store: Store
-    collections: Mapping[str, Collection]
+    tasks: Mapping[str, RunTask]
     _opened: dict[str, CollectionStore] = field(default_factory=dict)
+    _known: dict[tuple[str, str], KnownOf] = field(default_factory=dict)
 
     def __call__(self, task: str, arch: str) -> NetworkStatistics:
         if task not in self._opened:
-            self._opened[task] = open_collection(self.store, self.collections[task])
-        return self._opened[task].load(arch)
+            self._opened[task] = open_collection(self.store, self.tasks[task].collection)
+        known = self._known.setdefault((task, arch), KnownOf(partial(_build, self.store, self.tasks[task], arch)))
+        return replace(self._opened[task].load(arch), known=known)
+
+
+def _build(store: Store, task: RunTask, arch: str) -> Untrained:
+    space = get_space(task.space)
+    classes = dataset_shape(space, task.dataset).classes
+    return untrained(space, arch, classes, load_images(store, task.images), task.collection.config)
 
 
 def _table(store: Store, task: TaskRequest | RunTask) -> TaskData:

@@ -40,7 +40,7 @@ from zcsr.store.kept.generations import generation_frames, read_generation
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import FINALISTS, SPLIT, TESTS
 from zcsr.store.tables.frames import fields_of, frame_of, read_frame, rows_of, schema_of
-from zcsr.store.tables.records import VERSIONED
+from zcsr.store.tables.records import UNSAID_OF_RUNS, VERSIONED
 
 if TYPE_CHECKING:
     from zcsr.store.kept.collections import Collection
@@ -206,7 +206,7 @@ class RunStore:
                 seconds=float(record["seconds"]),
                 command=tuple(record["command"]),
                 versions=dict(record["versions"]),
-                config=EvolveConfig(**record["config"]),
+                config=EvolveConfig(**UNSAID_OF_RUNS | record["config"]),
                 task_names=tuple(task["task"] for task in record["tasks"]),
             )
         except (InputError, KeyError, TypeError, ValueError) as error:

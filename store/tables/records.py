@@ -15,13 +15,19 @@ from zcsr.networks.config import StatisticsConfig
 Record: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
+UNSAID_OF_RUNS = {"language": "eznas"}
+"""What runs were made with that do not say it, because there was nothing else then."""
+
 VERSIONED = ("zcsr", "torch", "numpy", "deap", "python")
 """What a run says the versions of."""
 
 
 def run(record: Record) -> Rows:
-    """The run of a `run.json`. A parameter or version that it does not say is None, and its programs are trees."""
-    told = dict.fromkeys(VERSIONED) | _unsaid(EvolveConfig) | {"representation": "tree"}
+    """The run of a `run.json`. A parameter or version that it does not say is None.
+
+    Programs are trees, and of the paper's language, where it does not say.
+    """
+    told = dict.fromkeys(VERSIONED) | _unsaid(EvolveConfig) | {"representation": "tree"} | UNSAID_OF_RUNS
     return [told | _begun(record) | record["versions"] | record["config"]]
 
 

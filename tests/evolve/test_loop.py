@@ -31,6 +31,7 @@ from zcsr.language.text import parse
 from zcsr.spaces import get_space
 
 CONFIG = EvolveConfig(
+    language="eznas",
     population=16,
     generations=5,
     mu=8,

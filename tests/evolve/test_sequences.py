@@ -55,6 +55,7 @@ from zcsr.store.kept.runs import TestScore
 from zcsr.store.sql.index import named, verify
 
 CONFIG = EvolveConfig(
+    language="eznas",
     representation="sequential",
     max_length=12,
     population=12,

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from zcsr.engine.workers import Workers, mapped, open_workers
 from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluation import evaluate
+from zcsr.evaluation.known import KnownOf
 from zcsr.evaluation.scorer import Pending, ProbeResult, Refusal
 from zcsr.language.program import Program, infer_shape
 from zcsr.language.tensors import BY_NAME
@@ -296,8 +297,7 @@ def _score_untrained(work: _Untrained, arch: str) -> tuple[str, NDArray[np.float
     space = get_space(work.space) if isinstance(work.space, str) else work.space
     network = untrained(space, arch, work.classes, work.images, work.config)
     programs, proxies = work.measures.programs, work.measures.proxies
-    asked = dict.fromkeys((*proxies, *(name for program in programs for name in program.known_by_proxy)))
-    known = {name: get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in asked}
+    known = KnownOf(lambda: network)
     statistics = replace(network.statistics(work.measures.passes), known=known)
     by_program = work.evaluator.scores_of([statistics])[0] if programs else ()
     by_proxy = [known[name] for name in proxies]

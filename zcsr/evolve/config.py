@@ -37,6 +37,12 @@ def _steps(which: str) -> tuple[str, ...]:
     return tuple(step.name for step in getattr(EZNAS, which))
 
 
+def _languages() -> tuple[str, ...]:
+    from zcsr.language.languages import LANGUAGES
+
+    return tuple(LANGUAGES)
+
+
 @dataclass(frozen=True, slots=True)
 class EvolveConfig:
     """How a run searches. Raises InputError on values that cannot be used.
@@ -59,8 +65,15 @@ class EvolveConfig:
     networks_per_task: int = parameter(80, "networks of each task kept for evolution", least=2, flag="--networks")
     draw: int = parameter(20, "networks of each task drawn in a generation", least=2)
     tasks_per_generation: int = parameter(4, "tasks drawn in a generation, at most", least=1)
-    to_scalar: str = parameter("mean", "over an instance: mean or l2", choices=partial(_steps, "readouts"))
-    aggregation: str = parameter("mean", "over the instances: mean or sum", choices=partial(_steps, "aggregations"))
+    language: str = parameter(
+        "zcsr", "words of programs: eznas (the paper's) or zcsr (these and more)", choices=_languages
+    )
+    to_scalar: str = parameter(
+        "mean", "over an instance: mean or l2", choices=partial(_steps, "readouts"), only_for="eznas"
+    )
+    aggregation: str = parameter(
+        "mean", "over the instances: mean or sum", choices=partial(_steps, "aggregations"), only_for="eznas"
+    )
     fitness: str = parameter("signed", "minimum of tau (signed) or of |tau| (absolute)", choices=tuple(FITNESSES))
     probe_networks: int = parameter(2, "networks of each task a program must run on to be admitted", least=1)
     representation: RepresentationName = parameter(
@@ -79,6 +92,9 @@ class EvolveConfig:
         if self.representation == "tree":
             self._require_order("min_depth", "height_limit")
         self._require_order("min_length", "max_length")
+        if self.representation == "sequential":
+            paper = "sequential programs are of the paper's language: give language eznas (--language eznas)"
+            _require(self.language == "eznas", paper, self.language)
         for name in ("draw", "probe_networks"):
             seen, most = getattr(self, name), self.networks_per_task
             _require(seen <= most, f"{name} must not exceed networks_per_task ({most})", seen)

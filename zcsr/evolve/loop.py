@@ -26,7 +26,7 @@ from zcsr.evolve.memory import Memory
 from zcsr.evolve.records import Generation, Individual, ScoreRecord
 from zcsr.evolve.representation import REPRESENTATIONS, Representation
 from zcsr.evolve.tasks import TaskData, check_distinct, sample
-from zcsr.language.languages import EZNAS, Language
+from zcsr.language.languages import LANGUAGES, Language
 from zcsr.language.program import Program
 
 Draws = Mapping[str, tuple[str, ...]]
@@ -38,19 +38,19 @@ def evolve(
     scorer: Scorer,
     history: Iterable[Generation] = (),
     observe: Observe | None = None,
-    language: Language = EZNAS,
+    language: Language | None = None,
 ) -> Iterator[Generation]:
     """Return an iterator over the generations that follow `history`, up to `config.generations` in all.
 
     `tasks` hold the networks set aside for evolution. `history` are the run's first generations, in order; what
     follows equals what an uninterrupted run yields. `observe` is called as a generation progresses. Programs are of
-    the `language`. Raises InputError for tasks or a history that do not fit the config, and ZcsrError when no valid
-    program is found.
+    the `language`, if one is given, in place of the config's. Raises InputError for tasks or a history that do not
+    fit the config, and ZcsrError when no valid program is found.
     """
     past = tuple(history)
     _check_tasks(config, tasks)
     _check_history(config, tasks, past)
-    representation = REPRESENTATIONS[config.representation](language)
+    representation = REPRESENTATIONS[config.representation](language or LANGUAGES[config.language])
     return _generations(config, tasks, scorer, representation, past, observe or (lambda _: None))
 
 

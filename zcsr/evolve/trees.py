@@ -37,6 +37,7 @@ class BredTree(gp.PrimitiveTree):  # type: ignore[misc]  # DEAP is untyped
         self.fitness = _Fitness()
 
     def clone(self) -> BredTree:
+        """Return another tree of the same content."""
         return BredTree(self, self.origin)
 
 
@@ -82,9 +83,8 @@ class Trees:
         """
         primitives = _primitives(self.language)
         trees = [_to_tree(parent.program.expression, primitives) for parent in parents]
-        toolbox = SimpleNamespace(
-            clone=BredTree.clone, mate=_crossover, mutate=partial(_mutate, config, primitives)
-        )
+        mutate = partial(_mutate, config, primitives)
+        toolbox = SimpleNamespace(clone=BredTree.clone, mate=_crossover, mutate=mutate)
         with lent_to_deap(generator):
             offspring = algorithms.varOr(trees, toolbox, config.lambda_, config.crossover, config.mutation)
         return [self._candidate(config, tree, tree.origin) for tree in offspring]

@@ -188,7 +188,10 @@ def _crossover(first: BredTree, second: BredTree) -> tuple[BredTree, BredTree]:
     common = [type_ for type_ in _CLASSES.values() if all(type_ in of_tree for of_tree in places)]
     if common:
         type_ = random.choice(common)
-        one, other = (tree.searchSubtree(random.choice(of[type_])) for tree, of in zip((first, second), places))
+        one, other = (
+            tree.searchSubtree(random.choice(of_tree[type_]))
+            for tree, of_tree in zip((first, second), places, strict=True)
+        )
         first[one], second[other] = second[other], first[one]
     first.origin = second.origin = "crossover"
     return first, second

@@ -17,10 +17,11 @@ from zcsr.engine.job import Progress, run_job, silent
 from zcsr.engine.workers import mapped
 from zcsr.errors import EvaluationError
 from zcsr.evaluation.evaluate import columns_of
+from zcsr.evaluation.known import KnownOf
 from zcsr.language.program import Program
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics, passes_for
-from zcsr.networks.untrained import untrained
+from zcsr.networks.untrained import Untrained, untrained
 from zcsr.proxies import get_proxy
 from zcsr.ranking import kendall
 from zcsr.spaces import dataset_shape, get_space, space_names
@@ -179,6 +180,10 @@ class _Work:
     load: Load | None
 
 
+def _itself(network: Untrained) -> Untrained:
+    return network
+
+
 def _read_network(work: _Work, arch: str) -> _Reading:
     space = get_space(work.space) if isinstance(work.space, str) else work.space
     passes = passes_for(work.program.root.tensors())
@@ -186,10 +191,7 @@ def _read_network(work: _Work, arch: str) -> _Reading:
     for number, config in enumerate(work.configs):
         network = untrained(space, arch, work.classes, work.images, config)
         stored = work.load(arch) if work.load and number == 0 else None
-        known = {
-            name: get_proxy(name)(network.model, network.inputs["D"], network.labels)
-            for name in work.program.known_by_proxy
-        }
+        known = KnownOf(partial(_itself, network))
         try:
             statistics = replace(stored or network.statistics(passes), known=known)
             found = columns_of(work.program, statistics)
