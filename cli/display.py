@@ -25,7 +25,7 @@ from zcsr.language.program import Program
 from zcsr.sameness import normal_form
 
 BARS = "▁▂▃▄▅▆▇█"
-STAGES = ("text", "normal_form", "sympy", "fingerprint")
+STAGES = ("text", "normal_form", "sympy", "fingerprint", "same_order")
 PARTS = {"children": "valid children", "random": "valid random programs", "scores": "networks scored"}
 PLAIN_EVERY_SECONDS = 30.0
 HEAD_WIDTH = 36

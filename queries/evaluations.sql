@@ -12,8 +12,9 @@ WITH causes (position, kind, cause, avoided) AS (
         (5, 'individuals', 'normal_form', true),
         (6, 'individuals', 'sympy', true),
         (7, 'individuals', 'fingerprint', true),
-        (8, 'pairs', 'remembered', true),
-        (9, 'pairs', 'scored', false)
+        (8, 'individuals', 'same_order', true),
+        (9, 'pairs', 'remembered', true),
+        (10, 'pairs', 'scored', false)
 ),
 counted AS (
     SELECT counter AS cause, sum(value)::BIGINT AS count

@@ -251,7 +251,8 @@ TABLES: tuple[Table, ...] = (
             run generation
             counter VARCHAR of candidates: `proposed`, `rejected`, `known` (decided by their text), `probed`
                 (run on the probe networks); of individuals, by how they were recognised: `new`, `text`,
-                `normal_form`, `sympy`, `fingerprint`; of pairs of program and network: `scored`, `remembered`
+                `normal_form`, `sympy`, `fingerprint`, `same_order`; of pairs of program and network: `scored`,
+                `remembered`
             value BIGINT the count
         """),
         _of_itself(counter="unnest(r.counters).counter", value="unnest(r.counters).value"),
@@ -295,7 +296,8 @@ TABLES: tuple[Table, ...] = (
             run generation slot program text
             origin VARCHAR `random`, `crossover`, `mutation` or `reproduction`
             recognised_by VARCHAR the stage that found it equal to a program seen before: `text`, `normal_form`,
-                `sympy`, `fingerprint`; `new` when none did
+                `sympy`, `fingerprint`, or `same_order` for one that is not equal but ranks alike; `new` when none
+                did
             same_as VARCHAR id of the program whose scores it takes; its own when it is new
             fitness DOUBLE least tau over the drawn tasks, -1..1; -Infinity where a score is not finite
         """),

@@ -314,7 +314,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
         "sigmoid(logdet(sign(T1G_D))) -> l2 -> sum",
     )
     programs = [parse(text) for text in texts]
-    records = tuple(ProgramRecord(one, *program_keys(one), (1.0,)) for one in programs)
+    records = tuple(ProgramRecord(one, *program_keys(one).of_value, (1.0,)) for one in programs)
     individuals = tuple(
         Individual(slot, one, "random", "new", one.id, 0.1 * slot, {samples.TASKS[0]: 0.1 * slot})
         for slot, one in enumerate(programs)

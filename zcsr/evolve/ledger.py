@@ -61,8 +61,9 @@ class Ledger:
         self.rejections.setdefault(text, Rejection(text, origin, refusal.reason, refusal.detail, 0))
 
     def counters(self) -> dict[str, int]:
-        """Return all counters, zeros included."""
-        return {name: self.counts[name] for name in COUNTERS}
+        """Return all counters, zeros included but for `same_order`, which the paper's programs never have."""
+        counted = {name: self.counts[name] for name in COUNTERS}
+        return counted | {"same_order": self.counts["same_order"]} if self.counts["same_order"] else counted
 
     def report(self, part: Part, done: int, wanted: int) -> None:
         """Tell the observer."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from zcsr.evaluation.scorer import Refusal
 from zcsr.evolve.records import Generation, ProgramRecord, ScoreRecord
 from zcsr.language.program import Program
-from zcsr.sameness.recognise import ProgramKeys, Recogniser, Recognition
+from zcsr.sameness.recognise import ProgramKeys, Recogniser, Recognition, key_of_order
 
 Network = tuple[str, str]
 """A task's name and an architecture."""
@@ -50,7 +50,7 @@ class Memory:
         found = self._recogniser.recognise(program, probe_values)
         record: ProgramRecord | None = None
         if found.keys is not None:
-            record = ProgramRecord(program, *found.keys, tuple(probe_values.tolist()))
+            record = ProgramRecord(program, *found.keys.of_value, tuple(probe_values.tolist()))
             self._add_distinct(record)
         elif (refusal := self._refused_as(found.same_as)) is not None:
             return refusal, None
@@ -88,6 +88,6 @@ class Memory:
         return self._refused.get(str(self._distinct[program_id]))
 
     def _add_distinct(self, record: ProgramRecord) -> None:
-        keys = ProgramKeys(record.normal_form, record.sympy, record.fingerprint)
+        keys = ProgramKeys(record.normal_form, record.sympy, record.fingerprint, key_of_order(record.program))
         self._recogniser.add(record.program, keys, np.array(record.probe_values))
         self._distinct[record.program.id] = record.program

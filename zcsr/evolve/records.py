@@ -15,7 +15,7 @@ from zcsr.evaluation.scorer import Reason, Refusal
 from zcsr.language.program import Program
 
 Origin = Literal["random", "crossover", "mutation", "reproduction"]
-Stage = Literal["new", "text", "normal_form", "sympy", "fingerprint"]
+Stage = Literal["new", "text", "normal_form", "sympy", "fingerprint", "same_order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ class ProgramRecord:
     """A distinct program, in the generation that saw it first, with the keys by which it is recognised again.
 
     `sympy` is None for a tree too large for it, `fingerprint` for a program that does not run on the
-    fingerprint's own inputs. `probe_values` are its scalars an instance on the run's probe networks, all finite.
+    fingerprint's own inputs. `probe_values` are its scalars an instance on the run's probe networks, all finite; of
+    a program without the paper's steps, its scores of parts of these networks. The key of its order is not kept: it
+    follows from the program, as the others do, and is made again when a run is resumed.
     """
 
     program: Program

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zcsr.language import plain, shapes
-from zcsr.language.operations import Operation
+from zcsr.language.operations import Operation, Sign
 from zcsr.language.tensors import Leaf
 
 Values = npt.NDArray[np.float64]
@@ -37,6 +37,11 @@ class Constant(Leaf):
     def type_of(self) -> Literal["score"]:
         """The type of its value in a program."""
         return "score"
+
+    @property
+    def sign(self) -> Sign:  # type: ignore[override]  # of this constant
+        """Whether it is below 0."""
+        return "any" if self.value < 0 else "never negative"
 
     @property
     def name(self) -> str:

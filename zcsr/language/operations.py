@@ -298,8 +298,9 @@ READOUTS: tuple[Operation, ...] = (
 
 AGGREGATIONS: tuple[Operation, ...] = (
     Operation("mean", ("number",), lambda values: values.mean(), shapes.number, "mean over the instances",
-              r"\frac{{1}}{{n}} \sum {0}", "math.fsum({0}) / max(1, len({0}))", "score", step=True),
+              r"\frac{{1}}{{n}} \sum {0}", "math.fsum({0}) / max(1, len({0}))", "score", stands_for="average",
+              step=True),
     Operation("sum", ("number",), lambda values: values.sum(), shapes.number, "sum over the instances",
-              r"\sum {0}", "math.fsum({0})", "score", step=True),
+              r"\sum {0}", "math.fsum({0})", "score", stands_for="sum", step=True),
 )  # fmt: skip
 """How the numbers of the instances become the score of a network."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -25,7 +26,8 @@ import torch
 from torch import Tensor
 
 from zcsr.errors import EvaluationError
-from zcsr.evaluation.evaluate import apply_node
+from zcsr.evaluation.evaluate import Columns, apply_node
+from zcsr.language.network_operations import INSTANCES
 from zcsr.language.program import Node, Program
 from zcsr.language.tensors import INPUTS, TENSORS
 from zcsr.sameness.normal_form import scalar_tree
@@ -73,12 +75,27 @@ LAYOUTS: tuple[ProbeLayout, ...] = (
 """The probe instances of every program, in the order of the values in a fingerprint."""
 
 
+NETWORKS: tuple[tuple[int, ...], ...] = ((0, 1, 2), (3, 4), (1, 2, 3, 4, 5, 6), (6, 0), (2, 1, 5, 3), (4, 0, 6))
+"""The probe networks of programs without the paper's steps: their instances, by the places in `LAYOUTS`."""
+
+DRAWN = 48
+_LENGTHS = (1, 2, 3, 5, 8, 13, 1, 4)
+DRAWN_NETWORKS: tuple[tuple[int, ...], ...] = tuple(
+    tuple(range(2 * place, 2 * place + length)) for place, length in enumerate(_LENGTHS * 2)
+)
+"""Further ones, whose instances have numbers that are drawn for each column, by their places among `DRAWN`.
+
+Formulas of the same columns differ there if they differ at all; the others tell columns of other values apart.
+"""
+
+
 def fingerprint(program: Program) -> str | None:
     """Return 32 hexadecimal digits that programs with the same values on the probes share.
 
     A value is `to_scalar` of the root on one probe instance, to `DIGITS` significant digits; NaN, inf and -inf are
     values of their own, as is a probe whose shapes the program refuses; -0.0 is 0.0, as is what is below 1e-12. How
-    instances are aggregated does not enter. None if the program runs on no probe.
+    instances are aggregated does not enter. Of a program without steps a value is the score of a probe network
+    (`NETWORKS`, `DRAWN_NETWORKS`). None if the program runs on no probe.
     """
     values = fingerprint_values(program)
     if all(value is None for value in values):
@@ -97,7 +114,12 @@ def rounded(value: float | None) -> str:
 
 
 def fingerprint_values(program: Program) -> tuple[float | None, ...]:
-    """Return `to_scalar` of the root's value on the probe instances of `LAYOUTS`, None where shapes are refused."""
+    """Return `to_scalar` of the root's value on the probe instances of `LAYOUTS`, None where shapes are refused.
+
+    Of a program without steps they are the scores of the probe networks.
+    """
+    if not program.has_steps:
+        return _scores(program)
     tree = scalar_tree(program)
     with torch.inference_mode():
         return tuple(_value(tree, probe) for probe in probes())
@@ -108,6 +130,47 @@ def probes() -> tuple[dict[str, Tensor], ...]:
     """Return the 22 tensors of a probe instance of each of `LAYOUTS` (do not write to them)."""
     generator = np.random.default_rng(_SEED)
     return tuple(_probe(layout, generator) for layout in LAYOUTS)
+
+
+def _scores(program: Program) -> tuple[float | None, ...]:
+    with torch.inference_mode():
+        of_column = {column: [_value(column, probe) for probe in probes()] for column in program.columns}
+    return (
+        *(_score(program, of_column, places) for places in NETWORKS),
+        *(_score(program, _drawn(of_column), places) for places in DRAWN_NETWORKS),
+    )
+
+
+def _drawn(of_column: Mapping[Node, Sequence[float | None]]) -> dict[Node, Sequence[float | None]]:
+    """Numbers of all magnitudes for each column, the same for equal ones; of both signs if it is."""
+    drawn: dict[Node, Sequence[float | None]] = {}
+    for column, found in of_column.items():
+        own = np.random.default_rng([_SEED, *" ".join(map(rounded, found)).encode()])
+        values = 10.0 ** own.uniform(-3.0, 3.0, DRAWN) * own.choice((-1.0, 1.0), DRAWN)
+        signed = any(value is not None and value < 0 for value in found)
+        runs = any(value is not None for value in found)
+        drawn[column] = (values if signed else np.abs(values)).tolist() if runs else [None] * DRAWN
+    return drawn
+
+
+def _score(
+    program: Program, of_column: Mapping[Node, Sequence[float | None]], places: Sequence[int]
+) -> float | None:
+    values: dict[Node, Array] = {}
+    for column, found in of_column.items():
+        chosen = [value for place in places if (value := found[place]) is not None]
+        if len(chosen) < len(places):
+            return None
+        values[column] = np.array(chosen)
+    return Columns(program, values, {name: _known(name, places) for name in program.known}).score()
+
+
+def _known(name: str, places: Sequence[int]) -> float:
+    """What stands for a count, or for the score by a known proxy: a number like one, the same at every call."""
+    if name == INSTANCES:
+        return float(len(places))
+    own = np.random.default_rng([_SEED, *name.encode(), *places])
+    return float(10.0 ** own.uniform(0.0, 3.0))
 
 
 def _value(tree: Node, probe: dict[str, Tensor]) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
-from zcsr.language.languages import EZNAS
+from zcsr.language.languages import EZNAS, ZCSR
 from zcsr.language.operations import Operation
 from zcsr.language.program import Node, Program, Word
 
@@ -143,6 +143,8 @@ RULES: tuple[Rule, ...] = (
 
 @cache
 def _rules_of(word: Word) -> tuple[Rule, ...]:
+    if isinstance(word, Operation) and word.gives == "score":
+        return ()  # the rules are of tensors; what holds of numbers of a network, sympy knows
     return tuple(rule for rule in RULES if rule.heads(word))
 
 
@@ -168,6 +170,13 @@ def scalar_tree(program: Program) -> Node:
     return EZNAS.node(str(program.number.operation.stands_for), program.expression)
 
 
+def score_tree(program: Program) -> Node:
+    """Return the whole tree, with the two steps of the paper, where it ends in them, written as operations."""
+    if not program.has_steps:
+        return program.root
+    return ZCSR.node(str(program.root.operation.stands_for), number_tree(program))
+
+
 def number_tree(program: Program) -> Node:
     """Return the tree of a program's number an instance, without a mean of what is a number already."""
     if program.to_scalar == "mean" and is_number(program.expression):
@@ -180,6 +189,9 @@ def simplified(program: Program) -> Program:
 
     An operation above the root that `to_scalar` carries out anyway is left out.
     """
+    if not program.has_steps:
+        shown = Program(normal_form(program.root))
+        return shown if len(str(shown)) < len(str(program)) else program
     written = scalar_tree(program)
     tree = normal_form(written)
     if tree.op == written.op:

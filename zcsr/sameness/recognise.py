@@ -1,8 +1,10 @@
 """Recognise programs that were met before, so that none is evaluated twice.
 
 A cascade from cheap to dear: the text, the normal form, the sympy form, the fingerprint. A stage is reached only
-when the ones before it missed. Beyond the text, a common key is a proposal; it counts once the two programs' values
-on the run's own statistics agree (`agree`).
+when the ones before it missed. Last comes the order: programs without the paper's steps that differ in value but
+rank all networks alike, as by a logarithm at the root; it is a stage of its own, and says nothing of values. Beyond
+the text, a common key is a proposal; it counts once the two programs' values on the run's own statistics agree
+(`agree`), or are in the same order (`agree_in_order`).
 
 This confirms, it does not prove. Programs that reduce an instance to a few values, 0 or 1 mostly, can agree on
 every probe network by chance and differ on a later one, where rounding or a rare value tips a comparison; so a
@@ -19,12 +21,21 @@ import numpy as np
 import numpy.typing as npt
 
 from zcsr.language.program import Node, Program
-from zcsr.sameness.fingerprint import DIGITS, LAYOUTS, fingerprint, fingerprint_values, rounded
-from zcsr.sameness.normal_form import normal_form, rules_used, scalar_tree
+from zcsr.sameness.fingerprint import (
+    DIGITS,
+    DRAWN_NETWORKS,
+    LAYOUTS,
+    NETWORKS,
+    fingerprint,
+    fingerprint_values,
+    rounded,
+)
+from zcsr.sameness.network_form import network_form, network_key, order_form, order_key
+from zcsr.sameness.normal_form import normal_form, rules_used, scalar_tree, score_tree
 from zcsr.sameness.sympy_form import sympy_form, sympy_key
 
-Stage = Literal["new", "text", "normal_form", "sympy", "fingerprint"]
-KeyStage = Literal["normal_form", "sympy", "fingerprint"]
+Stage = Literal["new", "text", "normal_form", "sympy", "fingerprint", "same_order"]
+KeyStage = Literal["normal_form", "sympy", "fingerprint", "same_order"]
 Values = npt.NDArray[np.float64]
 T = TypeVar("T")
 
@@ -40,16 +51,23 @@ _SMALLEST = float(np.finfo(np.float32).tiny)
 class ProgramKeys(NamedTuple):
     """The keys of a program's value on an instance, plain texts to be stored with it; None where there is none.
 
-    `sympy` is None for large trees, `fingerprint` for programs that run on no probe. None are never equal.
+    `sympy` is None for large trees, `fingerprint` for programs that run on no probe, `same_order` for programs
+    with steps and large ones. None are never equal.
     """
 
     normal_form: str
     sympy: str | None
     fingerprint: str | None
+    same_order: str | None = None
+
+    @property
+    def of_value(self) -> tuple[str, str | None, str | None]:
+        """The keys that programs of one value share."""
+        return self[:3]
 
     def share(self, other: ProgramKeys) -> bool:
-        """Return whether any key is the other's as well."""
-        return any(key is not None and key == its for key, its in zip(self, other, strict=True))
+        """Return whether any key of the value is the other's as well."""
+        return any(key is not None and key == its for key, its in zip(self.of_value, other.of_value, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +87,11 @@ def program_keys(program: Program) -> ProgramKeys:
     return _program_keys(dict(_keys(program)))
 
 
+def key_of_order(program: Program) -> str | None:
+    """Return a text that programs share which rank alike; None for programs with steps and for large ones."""
+    return None if program.has_steps else order_key(normal_form(program.root))
+
+
 def agree(one: Values, other: Values) -> bool:
     """Return whether two programs' values on the same instances confirm that they are equal.
 
@@ -79,6 +102,24 @@ def agree(one: Values, other: Values) -> bool:
     if one.shape != other.shape or one.size == 0 or not (np.isfinite(one).all() and np.isfinite(other).all()):
         return False
     return _close(one, other) and _close(one.sum(keepdims=True), other.sum(keepdims=True))
+
+
+def agree_in_order(one: Values, other: Values) -> bool:
+    """Return whether two programs' values on the same networks confirm that they rank alike.
+
+    No two networks may be ranked the other way round, but for those that either has within `TOLERANCE`. False as
+    `agree` is.
+    """
+    if one.shape != other.shape or one.size == 0 or not (np.isfinite(one).all() and np.isfinite(other).all()):
+        return False
+    return _rising(one, other) and _rising(other, one)
+
+
+def _rising(one: Values, other: Values) -> bool:
+    """Whether the other never falls by more than rounding where the one rises by more than that."""
+    rise, fall = np.subtract.outer(one, one), np.subtract.outer(other, other)
+    size = [np.maximum.outer(np.abs(values), np.abs(values)) for values in (one, other)]
+    return not bool(((rise > TOLERANCE * size[0]) & (fall < -TOLERANCE * size[1])).any())
 
 
 class Recogniser:
@@ -115,13 +156,19 @@ class Recogniser:
         for stage in get_args(KeyStage):
             key = getattr(keys, stage)
             if key is not None and _can_be_confirmed(stage, program, values):
-                self._by_key.setdefault((stage, program.aggregation, key), []).append((program.id, values))
+                self._by_key.setdefault((stage, _scope(program), key), []).append((program.id, values))
 
     def _confirmed(self, stage: KeyStage, program: Program, key: str | None, values: Values) -> str | None:
         if key is None or not _can_be_confirmed(stage, program, values):
             return None
-        candidates = self._by_key.get((stage, program.aggregation, key), ())
-        return next((known for known, its_values in candidates if agree(its_values, values)), None)
+        candidates = self._by_key.get((stage, _scope(program), key), ())
+        confirm = agree_in_order if stage == "same_order" else agree
+        return next((known for known, its_values in candidates if confirm(its_values, values)), None)
+
+
+def _scope(program: Program) -> str:
+    """What besides the key must be equal."""
+    return program.aggregation if program.has_steps else ""
 
 
 def explain_sameness(one: Program, other: Program) -> str:
@@ -130,10 +177,12 @@ def explain_sameness(one: Program, other: Program) -> str:
     Algebra ignores rounding and division by zero, and probes are a sample; `agree` on real statistics has the last
     word.
     """
-    if one.aggregation != other.aggregation:
-        return f"Not the same: instances are aggregated by {one.aggregation} and by {other.aggregation}."
     if str(one) == str(other):
         return "The same text."
+    if not (one.has_steps and other.has_steps):
+        return _explain_networks(one, other)
+    if one.aggregation != other.aggregation:
+        return f"Not the same: instances are aggregated by {one.aggregation} and by {other.aggregation}."
     trees = scalar_tree(one), scalar_tree(other)
     if _share(lambda tree: str(normal_form(tree)), *trees):
         return f"The same normal form, {normal_form(trees[0])}: {_decisive_rules(*trees)}."
@@ -149,14 +198,15 @@ def explain_sameness(one: Program, other: Program) -> str:
 
 def _keys(program: Program) -> Iterator[tuple[KeyStage, str | None]]:
     """Yield the stages with their keys, each computed only when asked for."""
-    normal = normal_form(scalar_tree(program))
+    normal = normal_form(scalar_tree(program) if program.has_steps else program.root)
     yield "normal_form", str(normal)
-    yield "sympy", sympy_key(normal)
+    yield "sympy", sympy_key(normal) if program.has_steps else network_key(normal)
     yield "fingerprint", fingerprint(program)
+    yield "same_order", key_of_order(program)
 
 
 def _program_keys(keys: Mapping[KeyStage, str | None]) -> ProgramKeys:
-    return ProgramKeys(str(keys["normal_form"]), keys["sympy"], keys["fingerprint"])
+    return ProgramKeys(str(keys["normal_form"]), keys["sympy"], keys["fingerprint"], keys.get("same_order"))
 
 
 def _can_be_confirmed(stage: KeyStage, program: Program, values: Values) -> bool:
@@ -165,8 +215,9 @@ def _can_be_confirmed(stage: KeyStage, program: Program, values: Values) -> bool
 
 
 def _depends_on_shapes_alone(program: Program) -> bool:
-    return program.expression.fold(
-        lambda _: False, lambda operation, *args: operation.from_shape is not None or all(args)
+    return all(
+        column.fold(lambda _: False, lambda operation, *args: operation.from_shape is not None or all(args))
+        for column in program.columns
     )
 
 
@@ -186,6 +237,24 @@ def _decisive_rules(one: Node, other: Node) -> str:
     used = rules_used(one), rules_used(other)
     decisive = [rule for rule in used[0] if rule not in used[1]] + [rule for rule in used[1] if rule not in used[0]]
     return "; ".join(decisive or used[0]) or "the terms of sums and products are in another order"
+
+
+def _explain_networks(one: Program, other: Program) -> str:
+    trees = score_tree(one), score_tree(other)
+    if _share(lambda tree: str(normal_form(tree)), *trees):
+        return f"The same normal form, {normal_form(trees[0])}."
+    if _share(network_key, *trees):
+        return f"The same by algebra; sympy writes both as {network_form(normal_form(trees[0]))}."
+    if _share(fingerprint, Program(trees[0]), Program(trees[1])):
+        count = len(NETWORKS) + len(DRAWN_NETWORKS)
+        return (
+            f"The same numbers: both give the same scores to {DIGITS} digits on {count} probe networks; no rule of "
+            "algebra known here says why."
+        )
+    if _share(order_key, *trees):
+        common = order_form(network_form(normal_form(trees[0])))
+        return f"The same order, not the same value: both rank as {common} does."
+    return "Not known to be the same."
 
 
 def _explain_difference(one: Program, other: Program) -> str:

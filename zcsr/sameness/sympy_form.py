@@ -14,6 +14,7 @@ import sympy
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
 
+from zcsr.language.network_operations import Constant, Known
 from zcsr.language.operations import Operation
 from zcsr.language.program import Node, Program
 from zcsr.language.tensors import Tensor
@@ -29,15 +30,17 @@ def sympy_form(node: Node) -> sympy.Expr:
 
 
 @cache
-def _symbol(tensor: Tensor) -> Any:
-    return sympy.Symbol(tensor.name, real=True)
+def _symbol(leaf: Tensor | Constant | Known) -> Any:
+    if isinstance(leaf, Constant) and leaf.value < 0:
+        return -_symbol(Constant(-leaf.value))
+    return sympy.Symbol(leaf.name, real=True)  # a constant as it is written: nothing is folded into it
 
 
 def _applied(operation: Operation, *args: sympy.Expr) -> sympy.Expr:
     form = operation.symbolic(*args) if operation.symbolic else None
     if form is not None:
         return form
-    return _opaque(operation)(*(sorted(args, key=_ordered_text) if operation.commutative else args))
+    return _opaque(operation)(*(sorted(args, key=ordered_text) if operation.commutative else args))
 
 
 @cache
@@ -54,29 +57,33 @@ def sympy_key(node: Node) -> str | None:
     """
     if node.size > SYMPY_MAX_NODES:
         return None
-    return _ordered_text(sympy_form(normal_form(node)))
+    return ordered_text(sympy_form(normal_form(node)))
 
 
 def to_latex(program: Program) -> str:
     r"""Return LaTeX for the value of the program on one instance (before instances are aggregated).
 
+    Of a program without the paper's steps it is the whole formula, with what it makes of all instances.
+
     Tensors read `T_{1}^{D}` and, for gradients, `\nabla T_{1}^{D}`; terms are gathered and ordered by sympy.
     Trees of more than `SYMPY_MAX_NODES` nodes are given as their text in `\texttt`.
     """
-    tree = number_tree(program)
+    tree = number_tree(program) if program.has_steps else program.root
     if tree.size > SYMPY_MAX_NODES:
         escaped = str(tree).replace("_", r"\_").replace("->", r"$\to$")
         return rf"\texttt{{{escaped}}}"
-    names = {_symbol(tensor): tensor.latex for tensor in tree.tensors()}
+    leaves = {node.word for node in tree.walk() if not isinstance(node.word, Operation)}
+    names = {_symbol(leaf): leaf.latex for leaf in leaves if not (isinstance(leaf, Constant) and leaf.value < 0)}
     return str(_Latex({"symbol_names": names}).doprint(sympy_form(tree)))
 
 
-def _ordered_text(expression: sympy.Basic) -> str:
+def ordered_text(expression: sympy.Basic) -> str:
+    """Return a text of an expression that does not depend on sympy's order of terms."""
     if expression.is_Symbol:
         return str(expression.name)
     if not expression.args:
         return str(expression)
-    parts = [_ordered_text(arg) for arg in expression.args]
+    parts = [ordered_text(arg) for arg in expression.args]
     if expression.is_Add or expression.is_Mul:
         parts.sort()
     return f"{expression.func.__name__}({', '.join(parts)})"
