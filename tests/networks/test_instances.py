@@ -862,14 +862,51 @@ def test_passes_are_those_that_the_tensors_come_from(names: list[str], passes: t
     assert passes_for(BY_NAME[name] for name in names) == passes
 
 
-@pytest.mark.parametrize("passes", [("D",), ("N",), ("D", "P")])
-def test_some_passes_give_the_same_tensors_as_all(images: ImageSet, passes: tuple[str, ...]) -> None:
-    space, config = get_space("nasbench201-mini"), StatisticsConfig(batch_size=2, seed=1)
+@pytest.mark.parametrize("pattern", ["rcb", "cbr"])
+@pytest.mark.parametrize(
+    ("names", "there"),
+    [
+        (["T4_N"], ["T4_N"]),
+        (["T1_P", "T3"], ["T1_D", "T1_P", "T3"]),
+        (["T1G_N"], ["T1G_N"]),
+        (["T2G_P", "T4_D"], ["T4_D", "T2G_D", "T2G_P"]),
+        (["T3G_D", "T3"], ["T3", "T3G_D"]),
+    ],
+)
+def test_some_tensors_are_those_of_all(images: ImageSet, names: list[str], there: list[str], pattern: str) -> None:
+    space, config = get_space("nasbench201-mini"), StatisticsConfig(batch_size=2, seed=1, pattern=pattern)
     every = network_statistics(space, MIXED, 10, images, config)
-    some = network_statistics(space, MIXED, 10, images, config, passes)
+    some = network_statistics(space, MIXED, 10, images, config, [BY_NAME[name] for name in names])
     assert len(some.instances) == len(every.instances) > 0
     for one, other in zip(some.instances, every.instances, strict=True):
-        assert set(one.raw) == {name for name in TENSOR_NAMES if name == "T3" or name[-1] in passes}
+        assert set(one.raw) == set(there)
         assert (one.layer, one.module) == (other.layer, other.module)
         for name in one.tensors:
             assert torch.equal(one.tensors[name], other.tensors[name])
+
+
+class Counted(nn.Module):
+    """Counts the passes forward through a layer, and back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.norm = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.stem = nn.Conv2d(3, 4, 1)
+        self.forwards, self.graphs = 0, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        hidden = self.layer(F.relu_(x.add_(1)))  # in place, with and without a graph
+        self.forwards += 1
+        self.graphs += hidden.requires_grad
+        return self.norm(hidden).add_(x.mean()).mean((2, 3))
+
+
+def test_nothing_goes_back_where_no_gradient_is_wanted() -> None:
+    network, inputs = Counted(), draw_inputs(torch.randn(2, 3, 6, 6), 0)
+    every = read_instances(network, inputs)
+    assert (network.forwards, network.graphs) == (3, 3)
+    some = read_instances(network, inputs, tensors=[BY_NAME["T1_N"], BY_NAME["T4_N"]])
+    assert (network.forwards, network.graphs) == (4, 3)
+    for name in ("T1_N", "T4_N"):
+        assert torch.equal(some[0].raw[name], every[0].raw[name])

@@ -25,8 +25,9 @@ from zcsr.evaluation.known import KnownOf
 from zcsr.evaluation.scorer import Pending, ProbeResult, Refusal
 from zcsr.language.program import Program, infer_shape
 from zcsr.language.tensors import BY_NAME
+from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.networks.config import StatisticsConfig
-from zcsr.networks.instances import Instance, NetworkStatistics, passes_for
+from zcsr.networks.instances import Instance, NetworkStatistics
 from zcsr.networks.untrained import untrained
 from zcsr.proxies import get_proxy
 from zcsr.spaces import dataset_shape, get_space, space_names
@@ -122,9 +123,9 @@ class Measures:
         )
 
     @property
-    def passes(self) -> tuple[str, ...]:
-        """The inputs that must be run for the tensors that the programs take."""
-        return passes_for(tensor for program in self.programs for tensor in program.root.tensors())
+    def tensors(self) -> tuple[TensorRow, ...]:
+        """The tensors that the programs take."""
+        return tuple(dict.fromkeys(tensor for program in self.programs for tensor in program.root.tensors()))
 
 
 def score_networks(
@@ -298,7 +299,7 @@ def _score_untrained(work: _Untrained, arch: str) -> tuple[str, NDArray[np.float
     network = untrained(space, arch, work.classes, work.images, work.config)
     programs, proxies = work.measures.programs, work.measures.proxies
     known = KnownOf(lambda: network)
-    statistics = replace(network.statistics(work.measures.passes), known=known)
+    statistics = replace(network.statistics(work.measures.tensors), known=known)
     by_program = work.evaluator.scores_of([statistics])[0] if programs else ()
     by_proxy = [known[name] for name in proxies]
     return arch, np.array([*by_program, *by_proxy], dtype=np.float64), time.perf_counter() - start

@@ -139,9 +139,17 @@ def scores(
         if any(isinstance(program, Program) for program in chosen):
             inputs = draw_inputs(batch, seed, noise_variance)
 
+            tensors = {one for program in chosen if isinstance(program, Program) for one in program.root.tensors()}
+
             def collected(pattern: str) -> tuple[Instance, ...]:
                 return read_instances(
-                    network, inputs, pattern=pattern, loss=loss, labels=labels, separable=separable
+                    network,
+                    inputs,
+                    pattern=pattern,
+                    loss=loss,
+                    labels=labels,
+                    separable=separable,
+                    tensors=tensors,
                 )
 
             instances = collected(pattern)

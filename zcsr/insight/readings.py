@@ -20,7 +20,7 @@ from zcsr.evaluation.evaluate import columns_of
 from zcsr.evaluation.known import KnownOf
 from zcsr.language.program import Program
 from zcsr.networks.config import StatisticsConfig
-from zcsr.networks.instances import NetworkStatistics, passes_for
+from zcsr.networks.instances import NetworkStatistics
 from zcsr.networks.untrained import Untrained, untrained
 from zcsr.proxies import get_proxy
 from zcsr.ranking import kendall
@@ -186,14 +186,13 @@ def _itself(network: Untrained) -> Untrained:
 
 def _read_network(work: _Work, arch: str) -> _Reading:
     space = get_space(work.space) if isinstance(work.space, str) else work.space
-    passes = passes_for(work.program.root.tensors())
     scores, depth = [], None
     for number, config in enumerate(work.configs):
         network = untrained(space, arch, work.classes, work.images, config)
         stored = work.load(arch) if work.load and number == 0 else None
         known = KnownOf(partial(_itself, network))
         try:
-            statistics = replace(stored or network.statistics(passes), known=known)
+            statistics = replace(stored or network.statistics(work.program.root.tensors()), known=known)
             found = columns_of(work.program, statistics)
         except EvaluationError:
             scores.append(math.nan)

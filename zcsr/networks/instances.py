@@ -134,14 +134,14 @@ def read_instances(
     loss: Loss = "ones",
     labels: Tensor | None = None,
     separable: Separable = "first",
-    passes: Iterable[str] = INPUTS,
+    tensors: Iterable[TensorRow] = TENSORS,
 ) -> tuple[Instance, ...]:
     """Return the instances of `model` for the inputs D, N and P, in the order in which their BatchNorms ran.
 
     `pattern` is the name of one of `PATTERNS`; one without a BatchNorm says itself what orders its instances. Only
-    the inputs in `passes` are run, and only T3 and their tensors are there then; `passes_for` says which ones some
-    tensors need. Each takes one forward and one backward pass: of the sum of the logits (loss "ones"), or of the
-    mean cross-entropy with `labels`, int64 [b]. Gradients are total, over all the ways from the tensor to the
+    what `tensors` need is computed and there: they, and what they refer to. Each input that they come from takes a
+    forward pass and, where a gradient is among them, a backward one: of the sum of the logits (loss "ones"), or of
+    the mean cross-entropy with `labels`, int64 [b]. Gradients are total, over all the ways from the tensor to the
     output, and zero where there is none; but T1G is the gradient at the ReLU's input through that ReLU alone, as
     EZNAS's release records it. So with "rcb" T2 = relu(T1), and T1G is T2G where T1 > 0, else 0, exactly.
 
@@ -165,7 +165,28 @@ def read_instances(
     _check_inputs(inputs)
     network, rules = Network(model), Rules(PATTERNS[pattern], separable)
     objective = partial(_objective, loss, labels)
-    return _instances({which: one_pass(network, inputs[which], rules, objective) for which in passes})
+    needed = _with_references(tensors)
+    return _instances(
+        {
+            which: one_pass(network, inputs[which], rules, objective, *_places(needed, which))
+            for which in passes_for(needed)
+        },
+        needed,
+    )
+
+
+def _with_references(tensors: Iterable[TensorRow]) -> frozenset[TensorRow]:
+    wanted = frozenset(tensors)
+    return wanted | {BY_NAME[tensor.reference] for tensor in wanted if tensor.reference}
+
+
+def _places(tensors: Iterable[TensorRow], which: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The places whose values, and those whose gradients, are wanted of the pass of an input."""
+    of_pass = [tensor for tensor in tensors if tensor.input in (which, None)]
+    values, gradients = (
+        frozenset(tensor.place.name for tensor in of_pass if tensor.gradient is graded) for graded in (False, True)
+    )
+    return values, gradients
 
 
 def _check_inputs(inputs: Mapping[str, Tensor]) -> None:
@@ -213,22 +234,24 @@ def _checked(labels: Tensor | None, logits: Tensor) -> Tensor:
     return labels
 
 
-def _instances(passes: Mapping[str, list[Measured]]) -> tuple[Instance, ...]:
+def _instances(passes: Mapping[str, list[Measured]], tensors: frozenset[TensorRow]) -> tuple[Instance, ...]:
     plain = next(iter(passes.values()))
     if any([m.module for m in measured] != [m.module for m in plain] for measured in passes.values()):
         raise InputError("the network runs other layers for noise than for data: statistics need the same ones")
     differences = Differences()
     return tuple(
-        Instance(layer, one.module, _raw({which: run[layer] for which, run in passes.items()}), differences)
+        Instance(
+            layer, one.module, _raw({which: run[layer] for which, run in passes.items()}, tensors), differences
+        )
         for layer, one in enumerate(plain)
     )
 
 
-def _raw(passes: Mapping[str, Measured]) -> dict[str, Tensor]:
-    """The tensors that were measured under their names, in the order of `TENSORS`."""
+def _raw(passes: Mapping[str, Measured], tensors: frozenset[TensorRow]) -> dict[str, Tensor]:
+    """The tensors under their names, in the order of `TENSORS`."""
     raw = {}
     for tensor in TENSORS:
-        measured = passes.get(tensor.input) if tensor.input else next(iter(passes.values()))
-        if measured is not None:
+        if tensor in tensors:
+            measured = passes[tensor.input] if tensor.input else next(iter(passes.values()))
             raw[tensor.name] = (measured.gradients if tensor.gradient else measured.values)[tensor.place.name]
     return raw

@@ -67,26 +67,41 @@ class Measured:
 
 
 def one_pass(
-    network: Network, batch: Tensor, rules: Rules, objective: Callable[[Tensor], Tensor] | None
+    network: Network,
+    batch: Tensor,
+    rules: Rules,
+    objective: Callable[[Tensor], Tensor] | None,
+    values: frozenset[str] | None = None,
+    gradients: frozenset[str] | None = None,
 ) -> list[Measured]:
     """Return what a batch of images gives, of each instance, with the gradients of `objective` of the logits.
 
-    Without an objective there are none. All tensors are detached and contiguous. Raises InputError where a
-    BatchNorm sees one value a channel, or a recorded tensor is overwritten in a way that cannot be followed.
+    Without an objective there are none. `values` and `gradients` name the places at which they are wanted, all of
+    them where nothing is said; where no gradient is wanted nothing is done for one. All tensors are detached and
+    contiguous. Raises InputError where a BatchNorm sees one value a channel, or a recorded tensor is overwritten in
+    a way that cannot be followed.
     """
-    with torch.inference_mode(False), torch.enable_grad(), network.left_as_it_was(), seeded():
+    taken = None if gradients is not None and not gradients else objective
+    with torch.inference_mode(False), torch.set_grad_enabled(taken is not None), network.left_as_it_was(), seeded():
         # A leaf would refuse operations in place, and the caller's tensor must not have them.
-        image = batch.detach().clone().requires_grad_().clone()
+        image = batch.detach().clone().requires_grad_(taken is not None).clone()
         trace = Trace(network.holders)
         with trace:
             logits = trace.current(network.model(image))
         trace.check_recorded()
         found = rules.find(trace, image)
-        return _measure(rules.pattern.reads, found, objective(logits) if objective else None)
+        reads = rules.pattern.reads
+        graded_reads = _at(reads, gradients) if taken else ()
+        return _measure(_at(reads, values), graded_reads, found, taken(logits) if taken else None)
 
 
-def _measure(reads: Sequence[Read], found: Sequence[Found], objective: Tensor | None) -> list[Measured]:
-    graded = () if objective is None else reads
+def _at(reads: Sequence[Read], places: frozenset[str] | None) -> Sequence[Read]:
+    return reads if places is None else [read for read in reads if read.place in places]
+
+
+def _measure(
+    reads: Sequence[Read], graded: Sequence[Read], found: Sequence[Found], objective: Tensor | None
+) -> list[Measured]:
     wanted = [_graded_at(read, calls) for calls in found for read in graded]
     gradients, values = _gradients(objective, {id(tensor): tensor for tensor in wanted}), _Values(found)
 

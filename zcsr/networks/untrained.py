@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from zcsr.engine.threads import one_thread
 from zcsr.errors import InputError
-from zcsr.language.tensors import INPUTS
+from zcsr.language.tensors import TENSORS
+from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.initialisation import initialise, random_stream, seeded
 from zcsr.networks.instances import (
@@ -32,7 +33,7 @@ def network_statistics(
     classes: int,
     images: ImageSet,
     config: StatisticsConfig,
-    passes: Iterable[str] = INPUTS,
+    tensors: Iterable[TensorRow] = TENSORS,
 ) -> NetworkStatistics:
     """Return the statistics of one architecture of a space, a function of the arguments alone.
 
@@ -41,7 +42,7 @@ def network_statistics(
     classes. torch computes with one thread meanwhile, so that results do not depend on their number, and its
     generator is left as it was. Raises InputError for what `images`, `space` or `read_instances` refuse.
     """
-    return untrained(space, arch, classes, images, config).statistics(passes)
+    return untrained(space, arch, classes, images, config).statistics(tensors)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,8 +59,8 @@ class Untrained:
     labels: Tensor
     config: StatisticsConfig
 
-    def statistics(self, passes: Iterable[str] = INPUTS) -> NetworkStatistics:
-        """Return the network's statistics, of the inputs in `passes`; the network stays as it is."""
+    def statistics(self, tensors: Iterable[TensorRow] = TENSORS) -> NetworkStatistics:
+        """Return the network's statistics, as far as `tensors` need them; the network stays as it is."""
         with torch.inference_mode(False), one_thread(), own_code(self.space, self.arch):
             instances = read_instances(
                 self.model,
@@ -68,7 +69,7 @@ class Untrained:
                 loss=self.config.loss,
                 labels=self.labels,
                 separable=self.config.separable,
-                passes=passes,
+                tensors=tensors,
             )
         return NetworkStatistics(self.arch, instances)
 
