@@ -120,8 +120,11 @@ def _sections(explanation: Explanation) -> Iterator[tuple[str, Iterable[str | po
 
     formula, networks, archived = explanation.formula, explanation.networks, explanation.archived
     shorter = [f"= {formula.simplified}", *(f"  because {rule}" for rule in formula.rules)]
-    steps = f"  {formula.program.to_scalar} of the value an instance, {formula.program.aggregation} over instances"
-    yield "", [str(formula.program), *(shorter if formula.simplified != formula.program else []), steps]
+    first = [str(formula.program), *(shorter if formula.simplified != formula.program else [])]
+    if formula.program.has_steps:
+        to_scalar, aggregation = formula.program.to_scalar, formula.program.aggregation
+        first.append(f"  {to_scalar} of the value an instance, {aggregation} over instances")
+    yield "", first
     yield "Tree", formula.tree
     yield "LaTeX", [formula.latex]
     yield "Tensors", [parts.tensors_table(formula), parts.inputs_line(formula)]
@@ -135,4 +138,6 @@ def _sections(explanation: Explanation) -> Iterator[tuple[str, Iterable[str | po
     yield "For standard normal tensors", trends if frame.is_empty() else [*trends, "", frame]
     if networks is not None:
         tables: list[str | polars.DataFrame] = [parts.agreements_table(networks), "", parts.depth_table(networks)]
+        if networks.terms:
+            tables += ["", parts.terms_table(networks)]
         yield f"On {len(networks.archs)} networks of {networks.space}", tables

@@ -23,7 +23,7 @@ from zcsr.reports.toolkit.footprint import Cost, cost_section
 from zcsr.reports.toolkit.markdown import bullets, code, escape, listed, shortened_code, table
 from zcsr.reports.toolkit.page import Page
 from zcsr.reports.toolkit.tree import tree_figure
-from zcsr.sameness.recognise import explain_sameness, program_keys
+from zcsr.sameness.recognise import are_same, explain_sameness, program_keys
 from zcsr.store import Store
 
 SHOWN_TWINS = 20
@@ -94,7 +94,7 @@ def archive_twins(program: Program, store: Store) -> Answer:
     rows = [
         (row["text"], row["runs"], row["best_fitness"], explain_sameness(program, parse(row["text"])))
         for row in found.frame.to_dicts()
-        if parse(row["text"]).aggregation == program.aggregation
+        if are_same(program, parse(row["text"]))
     ]
     schema = {"text": pl.String, "runs": pl.Int64, "best_fitness": pl.Float64, "reason": pl.String}
     return found.showing(pl.DataFrame(rows, schema=schema, orient="row"))
@@ -119,6 +119,7 @@ def responses_table(found: Sequence[Response]) -> pl.DataFrame:
     """A size of random tensors, with what the program gives for it; NULL where it gives nothing finite."""
     rows = [
         (
+            one.column,
             _FILLINGS[one.filling],
             _shape(one),
             one.varied,
@@ -130,20 +131,27 @@ def responses_table(found: Sequence[Response]) -> pl.DataFrame:
         for one in group
     ]
     schema = {
-        **dict.fromkeys(("tensors", "shape", "varied"), pl.String),
+        **dict.fromkeys(("column", "tensors", "shape", "varied"), pl.String),
         "size": pl.Int64,
         **dict.fromkeys(("value", "deviation", "root_mean_square"), pl.Float64),
     }
     frame = pl.DataFrame(rows, schema=schema, orient="row")
+    if (frame["column"] == "").all():
+        frame = frame.drop("column")
     return frame.drop("root_mean_square") if frame["root_mean_square"].is_null().all() else frame
 
 
 def trend_lines(found: Sequence[Response]) -> list[str]:
     """A line for each group of responses that says how the value moves with the size."""
     return [
-        f"{_FILLINGS[group[0].filling]}, {_shape(group[0])}, by {_WORDS[group[0].varied]}: {described(group)}"
+        f"{_of_column(group[0])}{_FILLINGS[group[0].filling]}, {_shape(group[0])}, by {_WORDS[group[0].varied]}: "
+        f"{described(group)}"
         for group in response_groups(found)
     ]
+
+
+def _of_column(one: Response) -> str:
+    return f"{one.column}: " if one.column else ""
 
 
 def agreements_table(networks: NetworkReading) -> pl.DataFrame:
@@ -154,10 +162,24 @@ def agreements_table(networks: NetworkReading) -> pl.DataFrame:
 
 
 def depth_table(networks: NetworkReading) -> pl.DataFrame:
-    """A tenth of the depth, with its share (0..1) of the sum of the instances' |value|."""
+    """A tenth of the depth, with its share (0..1) of the sum of the instances' |value|.
+
+    The shares of a program's only column are named so; those of several are named by their texts.
+    """
     count = len(networks.depth)
-    rows = [(f"{i / count:.1f} to {(i + 1) / count:.1f}", _finite(share)) for i, share in enumerate(networks.depth)]
-    return pl.DataFrame(rows, schema={"depth": pl.String, "share": pl.Float64}, orient="row")
+    several = {one.column: one.depth for one in networks.columns}
+    shares = several if len(several) > 1 else {"share": networks.depth}
+    rows = [
+        (f"{i / count:.1f} to {(i + 1) / count:.1f}", *(_finite(of_column[i]) for of_column in shares.values()))
+        for i in range(count)
+    ]
+    return pl.DataFrame(rows, schema={"depth": pl.String, **dict.fromkeys(shares, pl.Float64)}, orient="row")
+
+
+def terms_table(networks: NetworkReading) -> pl.DataFrame:
+    """A term of the formula, with its share of the variance of the score over the networks."""
+    rows = [(one.term, _finite(one.share)) for one in networks.terms]
+    return pl.DataFrame(rows, schema={"term": pl.String, "share": pl.Float64}, orient="row")
 
 
 def _finite(value: float | None) -> float | None:
@@ -224,6 +246,8 @@ def inputs_line(formula: Formula) -> str:
     """Which inputs go through the network, and what for, as a sentence."""
     passes = "forward and backward" if any(tensor.gradient for tensor in formula.tensors) else "forward"
     count = "one pass" if len(formula.inputs) == 1 else f"{len(formula.inputs)} passes"
+    if not formula.tensors:
+        return "It looks at no tensor: what it takes is known of a network without running it."
     kinds = {filling_of(tensor) for tensor in formula.tensors}
     shapes = "weights and activations" if len(kinds) == 2 else f"{kinds.pop()}s"
     inputs = listed(_INPUTS[one] for one in formula.inputs)
@@ -237,8 +261,11 @@ def _reading(name: str) -> str:
 
 def _formula(formula: Formula) -> Iterator[str]:
     yield f"$$s = {formula.latex}$$"
-    aggregation = formula.program.aggregation
-    yield f"is the value of one instance; a score is the {aggregation} of the instances' values."
+    if formula.program.has_steps:
+        aggregation = formula.program.aggregation
+        yield f"is the value of one instance; a score is the {aggregation} of the instances' values."
+    else:
+        yield "is the score; sums, means and the like are over the n instances of a network."
     if formula.rules:
         yield f"Simplified to {code(str(formula.simplified))}, because"
         yield bullets(map(escape, formula.rules))
@@ -289,6 +316,12 @@ def _networks(page: ProgramPage) -> Iterator[str]:
         "scores at two seeds (of weights, minibatch and noise) or two batch sizes, all else being equal:"
     )
     yield table(agreements_table(networks))
+    if networks.terms:
+        yield (
+            "What moves the score: the share of each term in its variance over these networks (the covariance of "
+            "the term with the score, over the variance of the score):"
+        )
+        yield table(terms_table(networks), {"term": code})
     if networks.measured:
         yield (
             "The share of each tenth of the depth in the sum of the instances' |value|, mean over "
@@ -296,4 +329,7 @@ def _networks(page: ProgramPage) -> Iterator[str]:
         )
         yield table(depth_table(networks))
         caption = "Share of the sum of the instances' absolute values, from the first instance to the last."
-        yield page.picture("depth", caption, shares_figure, networks.depth.tolist(), "relative depth", "share")
+        for number, one in enumerate(networks.columns):
+            name = "depth" if number == 0 else f"depth-{number + 1}"
+            of_column = f"{caption} {one.column}" if len(networks.columns) > 1 else caption
+            yield page.picture(name, of_column, shares_figure, one.depth.tolist(), "relative depth", "share")

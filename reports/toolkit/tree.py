@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from zcsr.language.network_operations import Constant, Known
+from zcsr.language.operations import Operation
 from zcsr.language.program import Program
+from zcsr.language.tensors import Tensor
 from zcsr.reports.toolkit.figures import BLUE, GREY, VERMILION, save
 from zcsr.sameness.normal_form import is_number
 
@@ -25,8 +28,8 @@ MARGIN = 0.15
 WIDEST = 30.0
 """A picture that would be wider is drawn smaller."""
 
-FILLS = {"step": "#FFFFFF", "operation": "#E3F0F8", "tensor": "#FBE9DF"}
-EDGES = {"step": GREY, "operation": BLUE, "tensor": VERMILION}
+FILLS = {"step": "#FFFFFF", "operation": "#E3F0F8", "tensor": "#FBE9DF", "number": "#F2F2F2"}
+EDGES = {"step": GREY, "operation": BLUE, "tensor": VERMILION, "number": GREY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +62,22 @@ class Placed:
 
 
 def boxes(program: Program) -> Box:
-    """Return the tree as boxes, topped by the steps from its value to the score."""
-    top = program.expression.fold(
-        lambda tensor: Box(tensor.name, "tensor", ()),
-        lambda operation, *args: Box(operation.name, "operation", args),
-    )
+    """Return the tree as boxes, topped by the steps from its value to the score, where it ends in these."""
+    if not program.has_steps:
+        return program.root.fold(_leaf, _operation)
+    top = program.expression.fold(_leaf, _operation)
     step = _step(program)
     if step:
         top = Box(step, "step", (top,))
     return Box(f"{program.aggregation} over instances", "step", (top,))
+
+
+def _leaf(word: Tensor | Constant | Known) -> Box:
+    return Box(word.name, "tensor" if isinstance(word, Tensor) else "number")
+
+
+def _operation(operation: Operation, *args: Box) -> Box:
+    return Box(operation.name, "step" if operation.gives == "score" else "operation", args)
 
 
 def place(top: Box) -> list[Placed]:

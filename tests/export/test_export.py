@@ -32,9 +32,11 @@ import zcsr
 from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluation import one_network as single
 from zcsr.evaluation.evaluate import Evaluator, apply_node
+from zcsr.evolve.config import EvolveConfig
+from zcsr.evolve.typed_trees import TypedTrees
 from zcsr.export.json_form import from_json, to_json
 from zcsr.export.python_file import formula_source, to_python, to_sympy
-from zcsr.language.languages import EZNAS
+from zcsr.language.languages import EZNAS, ZCSR
 from zcsr.language.named_programs import find_program, named_programs
 from zcsr.language.operations import OPERATIONS
 from zcsr.language.program import MAX_HEIGHT, Node, Program
@@ -111,8 +113,9 @@ def deep(levels: int) -> str:
         ("abs(T3)", "no JSON of a program"),
         ("[]", "is an object with format, program, to_scalar, aggregation, tree, not a list"),
         ("3", "not a number"),
-        (changed(format=2), "has format 1, this one 2"),
-        (changed(format=True), "has format 1, this one True"),
+        (changed(format=2), "this one has to_scalar, has aggregation"),
+        (changed(format=3), "has format 1 or 2, this one 3"),
+        (changed(format=True), "has format 1 or 2, this one True"),
         (changed(extra=1), "this one has extra"),
         ('{"format": 1}', "this one lacks program, lacks to_scalar"),
         ('{"format": 1, "format": 1}', "a key is given twice"),
@@ -163,9 +166,7 @@ from zcsr.language.plain import cosine, eig_ratio, eig_ratio_sym, nan_to_zero, n
 
 def formulas(path: Path, nodes: Sequence[Node]) -> list[Formula]:
     """What is written for each tree, all in one file."""
-    sources = [
-        formula_source(EZNAS.program(node)).replace("formula", f"formula_{i}", 1) for i, node in enumerate(nodes)
-    ]
+    sources = [formula_source(node).replace("formula", f"formula_{i}", 1) for i, node in enumerate(nodes)]
     module = loaded(path / "formulas.py", "\n\n".join([HEAD, *sources]))
     return [getattr(module, f"formula_{i}") for i in range(len(nodes))]
 
@@ -225,7 +226,7 @@ def test_what_is_written_is_the_plain_definition(tensors: dict[str, Tensor], tmp
 
 
 def test_a_subtree_that_occurs_twice_is_written_once() -> None:
-    source = formula_source(parse("add(exp(T3), mul(exp(T3), fro(exp(T3))))"))
+    source = formula_source(parse("add(exp(T3), mul(exp(T3), fro(exp(T3))))").expression)
     assert source.count(".exp()") == 1
     assert len(ast.parse(source).body) == 1
 
@@ -498,3 +499,59 @@ def test_bad_input_is_one_line(words: list[str], message: str, tmp_path: Path, m
     assert err.startswith("zcsr: ")
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+# --- programs of several columns ----------------------------------------------------------------------------------
+
+RANK = "sum(effective_rank(channels(T4_N)))"
+FORMULAS = [
+    RANK,
+    f"{RANK} / 338.9 + 0.5 * average(spectral_entropy(channels(T2G_D))) / 0.709 - 0.5 * average(fro(T1G_N)) / 0.26",
+    "log(params) * sqrt(instances) + slope(nuclear_norm(channels(T3)))",
+    "median(quantile_90(T1_D)) - largest(patterns(T2_N)) * mean_abslog(mean(T4_P))",
+    "std(logdet_gram(centre(maps(T1_D)))) / (first(std(T3G_N)) + last(largest_share(samples(T3))))",
+    "minimum(sum(sum(agreement(T1_P))), maximum(-2, smallest(div(fro(T1_D), fro(T2_D)))))",
+    "log(params) - 3",
+]
+
+
+@pytest.mark.parametrize("space", ["nasbench201-mini", "nats-sss-mini"])
+def test_scores_by_several_columns_are_those_of_zcsr(space: str, tmp_path: Path) -> None:
+    files = [loaded(tmp_path / f"formula_{i}.py", to_python(parse(text))) for i, text in enumerate(FORMULAS)]
+    images, found_space, finite = noise(8), get_space(space), 0
+    for arch in found_space.sample(25, random.Random(4)):
+        network = untrained(found_space, arch, 10, images, StatisticsConfig(batch_size=2))
+        expected = single.scores(network.model, network.inputs["D"], FORMULAS, initialise=False)
+        for file, one in zip(files, expected, strict=True):
+            found = file.score(network.model, network.inputs["D"])
+            assert found == pytest.approx(one.value, rel=1e-5, nan_ok=True), one.program
+            finite += math.isfinite(found)
+    assert finite > 25 * len(FORMULAS) * 0.8
+
+
+def test_a_file_says_what_it_cannot_compute() -> None:
+    with pytest.raises(InputError, match="takes flops, which a file that needs torch alone does not compute"):
+        to_python(parse(f"{RANK} / flops"))
+
+
+def test_json_brings_formulas_back() -> None:
+    drawn = TypedTrees(ZCSR).random(EvolveConfig(), 300, random.Random(2))
+    programs = [candidate.outcome for candidate in drawn if isinstance(candidate.outcome, Program)]
+    assert len(programs) == 300
+    for program in (*programs, *map(parse, FORMULAS)):
+        assert from_json(to_json(program)) == program
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        ({"constant": "1"}, "a constant in JSON is a finite number"),
+        ({"constant": True}, "a constant in JSON is a finite number"),
+        ({"known": "T3"}, "unknown known 'T3'"),
+        ({"tensor": "params"}, "unknown tensor 'params'"),
+        ({"op": "sum", "args": [{"constant": 2}]}, "sum takes a tensor"),
+    ],
+)
+def test_other_leaves_are_refused(node: dict[str, Any], message: str) -> None:
+    with pytest.raises(ProgramError, match=message):
+        from_json(json.dumps({"format": 2, "program": "x", "tree": {"op": "neg", "args": [node]}}))

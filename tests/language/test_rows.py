@@ -113,7 +113,7 @@ def test_it_is_recognised_by_its_numbers() -> None:
 def test_it_is_exported_with_its_helper(tmp_path: Path) -> None:
     source = to_python(PROGRAM)
     assert "def cubed(a: torch.Tensor) -> torch.Tensor:" in source
-    assert "cube_1 = cubed(T1_D)" in formula_source(PROGRAM)
+    assert "cube_1 = cubed(T1_D)" in formula_source(PROGRAM.expression)
     path = tmp_path / "exported.py"
     path.write_text(source, encoding="utf-8")
     module = runpy.run_path(str(path))

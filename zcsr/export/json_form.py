@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from zcsr.errors import ProgramError
-from zcsr.language.languages import EZNAS
-from zcsr.language.program import MAX_HEIGHT, Node, Program
-from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.languages import ZCSR
+from zcsr.language.network_operations import Constant, Known
+from zcsr.language.operations import Operation
+from zcsr.language.program import MAX_HEIGHT, Node, Program, Word
+from zcsr.language.tensors import Tensor
 from zcsr.language.text import parse
 
-FORMAT = 1
-"""The version of the JSON form."""
-
-_KEYS = ("format", "program", "to_scalar", "aggregation", "tree")
+FORMATS: Mapping[int, tuple[str, ...]] = {
+    1: ("format", "program", "to_scalar", "aggregation", "tree"),
+    2: ("format", "program", "tree"),
+}
+"""The versions of the JSON form with their keys: of programs that end in the paper's steps, and of all others."""
 
 
 def to_json(program: Program) -> str:
-    """Return the JSON form, which `from_json` reads back: the text, the two steps after it, and the nested tree.
+    """Return the JSON form, which `from_json` reads back: the text, the steps after it if any, and the nested tree.
 
-    A node of the tree is `{"op": NAME, "args": [...]}` or `{"tensor": NAME}`.
+    A node of the tree is `{"op": NAME, "args": [...]}`, `{"tensor": NAME}`, `{"known": NAME}` or
+    `{"constant": NUMBER}`.
     """
-    content = {
-        "format": FORMAT,
-        "program": str(program),
-        "to_scalar": program.to_scalar,
-        "aggregation": program.aggregation,
-        "tree": program.expression.fold(
-            lambda tensor: {"tensor": tensor.name},
-            lambda operation, *args: {"op": operation.name, "args": list(args)},
-        ),
-    }
+    content: dict[str, Any] = {"format": 1 if program.has_steps else 2, "program": str(program)}
+    if program.has_steps:
+        content |= {"to_scalar": program.to_scalar, "aggregation": program.aggregation}
+    tree = program.expression if program.has_steps else program.root
+    content["tree"] = tree.fold(_leaf, lambda operation, *args: {"op": operation.name, "args": list(args)})
     return json.dumps(content, indent=2) + "\n"
+
+
+def _leaf(word: Tensor | Constant | Known) -> dict[str, Any]:
+    if isinstance(word, Constant):
+        return {"constant": word.value}
+    return {"tensor" if isinstance(word, Tensor) else "known": word.name}
 
 
 def from_json(text: str) -> Program:
@@ -43,12 +49,13 @@ def from_json(text: str) -> Program:
     numbers of arguments that do not exist, and a tree that is not the one that `program` spells.
     """
     content = _object(text)
-    _check_keys("the program", content, _KEYS)
-    if content["format"] != FORMAT or isinstance(content["format"], bool):
-        raise ProgramError(
-            f"a program in JSON has format {FORMAT}, this one {content['format']!r}: export it again"
-        )
-    program = EZNAS.program(_node(content["tree"], 0), content["to_scalar"], content["aggregation"])
+    version = content.get("format", 1)
+    if not isinstance(version, int) or isinstance(version, bool) or version not in FORMATS:
+        known = " or ".join(map(str, FORMATS))
+        raise ProgramError(f"a program in JSON has format {known}, this one {version!r}: export it again")
+    _check_keys("the program", content, FORMATS[version])
+    tree = _node(content["tree"], 0)
+    program = ZCSR.program(tree, content["to_scalar"], content["aggregation"]) if version == 1 else Program(tree)
     if not isinstance(content["program"], str) or parse(content["program"]) != program:
         raise ProgramError(
             f"the JSON contradicts itself: its tree is {program}, its program {content['program']!r}; "
@@ -64,7 +71,7 @@ def _object(text: str) -> dict[str, Any]:
         reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise ProgramError(f"this is no JSON of a program: {reason}") from None
     if not isinstance(content, dict):
-        raise ProgramError(f"a program in JSON is an object with {', '.join(_KEYS)}, not {_kind(content)}")
+        raise ProgramError(f"a program in JSON is an object with {', '.join(FORMATS[1])}, not {_kind(content)}")
     return content
 
 
@@ -90,16 +97,32 @@ def _node(content: Any, depth: int) -> Node:
         )
     if depth > MAX_HEIGHT:
         raise ProgramError(f"operations are nested deeper in this JSON than the {MAX_HEIGHT} that are allowed")
-    keys = ("tensor",) if "tensor" in content else ("op", "args")
+    keys = next(((kind,) for kind in _LEAVES if kind in content), ("op", "args"))
     _check_keys("a node", content, keys)
     name, args = content[keys[0]], content.get("args", [])
+    if keys == ("constant",):
+        return _constant(name)
     if not isinstance(name, str) or not isinstance(args, list):
         raise ProgramError(
             f"a node in JSON has a text as its {keys[0]} and a list as its args, not {content!r:.60}"
         )
-    if ("tensor" in content) != (name in TENSOR_NAMES):
+    word = ZCSR.words.get(name)
+    if (word is None and keys != ("op", "args")) or (word is not None and keys[0] != _kind_of(word)):
         raise ProgramError(f"unknown {keys[0]} {name!r}: `zcsr operations` lists the operations and tensors")
-    return EZNAS.node(name, *(_node(arg, depth + 1) for arg in args))
+    return ZCSR.node(name, *(_node(arg, depth + 1) for arg in args))
+
+
+_LEAVES = ("tensor", "known", "constant")
+
+
+def _kind_of(word: Word) -> str:
+    return "op" if isinstance(word, Operation) else next(iter(_leaf(word)))
+
+
+def _constant(value: Any) -> Node:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ProgramError(f"a constant in JSON is a finite number, not {value!r:.60}")
+    return ZCSR.constant(float(value))
 
 
 def _kind(value: Any) -> str:

@@ -10,7 +10,7 @@ from zcsr.language.program import Node, Program
 from zcsr.language.tensors import Tensor
 from zcsr.networks.instances import passes_for
 from zcsr.sameness.normal_form import number_tree, rules_used, simplified
-from zcsr.sameness.recognise import explain_sameness, program_keys
+from zcsr.sameness.recognise import are_same, explain_sameness
 from zcsr.sameness.sympy_form import to_latex
 
 
@@ -20,7 +20,7 @@ class Formula:
 
     simplified: an equal program, often with a shorter text; the program itself where there is none
     rules: what was used to simplify it, in words
-    latex: LaTeX of its value on one instance
+    latex: LaTeX of its value on one instance or, without the paper's steps, of the whole formula
     tree: the simplified program's tree, a line a node
     tensors: those that it takes
     inputs: which of D, N and P must go through the network for them
@@ -42,9 +42,9 @@ def read_formula(program: Program) -> Formula:
     return Formula(
         program=program,
         simplified=shorter,
-        rules=rules_used(number_tree(program)) if shorter != program else (),
+        rules=rules_used(number_tree(program) if program.has_steps else program.root) if shorter != program else (),
         latex=to_latex(shorter),
-        tree=tuple(tree_lines(shorter.expression)),
+        tree=tuple(tree_lines(shorter.expression if shorter.has_steps else shorter.root)),
         tensors=tensors,
         inputs=passes_for(tensors),
     )
@@ -73,11 +73,9 @@ class Twin:
 
 
 def named_twins(program: Program) -> tuple[Twin, ...]:
-    """Return the named programs that are a program, or aggregate as it does and share a key with it."""
-    keys = program_keys(program)
+    """Return the named programs that are a program, or give the same score."""
     return tuple(
         Twin(named.name, explain_sameness(program, named.program))
         for named in named_programs()
-        if named.program == program
-        or (named.program.aggregation == program.aggregation and keys.share(program_keys(named.program)))
+        if are_same(program, named.program)
     )

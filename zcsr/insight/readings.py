@@ -18,7 +18,7 @@ from zcsr.engine.workers import mapped
 from zcsr.errors import EvaluationError
 from zcsr.evaluation.evaluate import columns_of
 from zcsr.evaluation.known import KnownOf
-from zcsr.language.program import Program
+from zcsr.language.program import Node, Program
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics
 from zcsr.networks.untrained import Untrained, untrained
@@ -55,15 +55,41 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnReading:
+    """Where along the depth of networks a column of a program has its values.
+
+    column: its text
+    depth: share of the sum of the instances' |value| that each tenth of the depth has, mean over the networks,
+        [DEPTHS]; NaN where no network has such a sum
+    measured: for how many networks there is such a sum
+    """
+
+    column: str
+    depth: Vector
+    measured: int
+
+
+@dataclass(frozen=True, slots=True)
+class TermReading:
+    """A summand of a program's formula, and its share of what moves the score.
+
+    share: its covariance with the score over the networks, over the variance of the score; the shares of all terms
+        sum to 1; NaN where the score does not vary
+    """
+
+    term: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkReading:
     """What a program does on some networks of a space.
 
     archs: the networks
     scores: at the first seed and batch size, [networks]
     agreements: with parameters and FLOPs, between seeds, and between batch sizes
-    depth: share of the sum of the instances' |value| that each tenth of the depth has, mean over the networks,
-        [DEPTHS]; NaN where no network has such a sum
-    measured: for how many networks there is such a sum
+    columns: where along the depth the values of each of the program's columns are
+    terms: the summands of the program's formula, where there are several
     """
 
     space: str
@@ -72,8 +98,18 @@ class NetworkReading:
     archs: tuple[str, ...]
     scores: Vector
     agreements: tuple[Agreement, ...]
-    depth: Vector
-    measured: int
+    columns: tuple[ColumnReading, ...]
+    terms: tuple[TermReading, ...] = ()
+
+    @property
+    def depth(self) -> Vector:
+        """That of the first column; NaN where there is none."""
+        return self.columns[0].depth if self.columns else np.full(DEPTHS, np.nan)
+
+    @property
+    def measured(self) -> int:
+        """That of the first column; 0 where there is none."""
+        return self.columns[0].measured if self.columns else 0
 
 
 def read_networks(
@@ -102,7 +138,6 @@ def read_networks(
     run_job(archs, (), partial(mapped, workers, setup, _read_network), read.extend, progress=progress)
     scores = dict(zip(configs, np.array([one.scores for one in read], dtype=np.float64).T, strict=True))
     base = (seeds[0], batch_sizes[0])
-    shares = np.array([one.depth for one in read if one.depth is not None], dtype=np.float64).reshape(-1, DEPTHS)
     return NetworkReading(
         space=space.name,
         dataset=dataset,
@@ -121,8 +156,45 @@ def read_networks(
                 for a, b in itertools.combinations(batch_sizes, 2)
             ),
         ),
-        depth=shares.mean(0) if len(shares) else np.full(DEPTHS, np.nan),
-        measured=len(shares),
+        columns=tuple(
+            _column_reading(str(column), [one.depths[number] for one in read])
+            for number, column in enumerate(program.columns)
+        ),
+        terms=_term_readings(summands(program), np.array([one.terms for one in read], dtype=np.float64)),
+    )
+
+
+def _column_reading(column: str, found: Sequence[Vector | None]) -> ColumnReading:
+    shares = np.array([one for one in found if one is not None], dtype=np.float64).reshape(-1, DEPTHS)
+    return ColumnReading(column, shares.mean(0) if len(shares) else np.full(DEPTHS, np.nan), len(shares))
+
+
+def summands(program: Program) -> tuple[tuple[float, Node], ...]:
+    """Return the terms of a formula with their signs: what is added or taken away at its root."""
+    found: list[tuple[float, Node]] = []
+    pending = [(1.0, program.root)]
+    while pending:
+        sign, node = pending.pop()
+        if node.op in ("add", "sub", "neg") and node.type == "score":
+            signs = {"add": (1.0, 1.0), "sub": (1.0, -1.0), "neg": (-1.0,)}[node.op]
+            pending += [(sign * own, arg) for own, arg in zip(signs, node.args, strict=True)][::-1]
+        else:
+            found.append((sign, node))
+    return tuple(found)
+
+
+def _term_readings(terms: Sequence[tuple[float, Node]], values: Vector) -> tuple[TermReading, ...]:
+    """Their shares, from the values [networks, terms]; none for a formula of a single term."""
+    if len(terms) < 2:
+        return ()
+    usable = values[np.isfinite(values).all(1)]
+    scores = usable.sum(1)
+    centred = scores - scores.mean() if len(usable) else scores
+    variance = float(centred @ centred)
+    shares = centred @ usable / variance if variance > 0 else np.full(len(terms), np.nan)
+    return tuple(
+        TermReading(("" if sign > 0 else "-") + str(node), float(share))
+        for (sign, node), share in zip(terms, shares, strict=True)
     )
 
 
@@ -165,7 +237,8 @@ class _Reading:
     scores: tuple[float, ...]
     parameters: float
     flops: float
-    depth: Vector | None
+    depths: tuple[Vector | None, ...]
+    terms: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +259,10 @@ def _itself(network: Untrained) -> Untrained:
 
 def _read_network(work: _Work, arch: str) -> _Reading:
     space = get_space(work.space) if isinstance(work.space, str) else work.space
-    scores, depth = [], None
+    count, terms = len(work.program.columns), summands(work.program)
+    scores: list[float] = []
+    depths: tuple[Vector | None, ...] = (None,) * count
+    parts = (math.nan,) * len(terms)
     for number, config in enumerate(work.configs):
         network = untrained(space, arch, work.classes, work.images, config)
         stored = work.load(arch) if work.load and number == 0 else None
@@ -199,8 +275,9 @@ def _read_network(work: _Work, arch: str) -> _Reading:
             continue
         scores.append(found.score())
         if number == 0:
-            depth = depth_shares(found.per_instance)
+            depths = tuple(depth_shares(found.values[column]) for column in work.program.columns)
+            parts = tuple(sign * replace(found, program=Program(node)).score() for sign, node in terms)
     parameters, flops = (
         get_proxy(name)(network.model, network.inputs["D"], network.labels) for name in ("params", "flops")
     )
-    return _Reading(scores=tuple(scores), parameters=parameters, flops=flops, depth=depth)
+    return _Reading(scores=tuple(scores), parameters=parameters, flops=flops, depths=depths, terms=parts)

@@ -68,6 +68,7 @@ class Response:
     root_mean_square: where the value is a norm (`fro` at the root, or to_scalar l2), of the elements it is taken
         over: the norm over the square root of their number, averaged over the draws; None otherwise
     refused: why the program does not apply to such shapes; "" where it does
+    column: which of the program's columns it is; "" where there is but one
     """
 
     filling: Filling
@@ -78,15 +79,17 @@ class Response:
     deviation: float
     root_mean_square: float | None
     refused: str = ""
+    column: str = ""
 
 
-def fillings(program: Program) -> tuple[Filling, ...]:
+def fillings(program: Program | Node) -> tuple[Filling, ...]:
     """Return the shapes that random tensors are given for a program, its own first.
 
     A program that takes weights (and their gradients) alone, or activations alone, is shown on the other kind too:
     what it makes of a shape does not depend on the name. One that takes both is shown on its own shapes first.
     """
-    kinds = {filling_of(tensor) for tensor in program.root.tensors()}
+    root = program.root if isinstance(program, Program) else program
+    kinds = {filling_of(tensor) for tensor in root.tensors()}
     if len(kinds) == 2:
         return ("own", "weight", "activation")
     return ("weight", "activation") if kinds == {"weight"} else ("activation", "weight")
@@ -98,36 +101,44 @@ def filling_of(tensor: TensorRow) -> Filling:
 
 
 def responses(program: Program, draws: int = DRAWS, seed: int = 0) -> tuple[Response, ...]:
-    """Return what the program gives for standard normal tensors as their sizes vary, one size at a time.
+    """Return what the program's columns give for standard normal tensors as their sizes vary, one size at a time.
 
     The same for the same arguments: each tensor of each draw has a stream of its own (`random_stream`).
     """
     with torch.inference_mode(), one_thread():
         return tuple(
-            response(program, filling, varied, value, draws, seed)
-            for filling in fillings(program)
+            response(program, filling, varied, value, draws, seed, number)
+            for number, column in enumerate(program.columns)
+            for filling in fillings(column)
             for varied in _VARIED[filling]
             for value in VALUES[varied]
         )
 
 
 def response(
-    program: Program, filling: Filling, varied: Varied, value: int, draws: int = DRAWS, seed: int = 0
+    program: Program,
+    filling: Filling,
+    varied: Varied,
+    value: int,
+    draws: int = DRAWS,
+    seed: int = 0,
+    number: int = 0,
 ) -> Response:
-    """Return what the program gives at one size, the others being those of `Sizes`."""
+    """Return what the program's column of that number gives at one size, the others being those of `Sizes`."""
     sizes = replace(Sizes(), **{varied: value})
-    shapes = {tensor.name: sizes.shape(filling, tensor) for tensor in program.root.tensors()}
-    tree = number_tree(program)
+    shapes = {tensor.name: sizes.shape(filling, tensor) for tensor in program.columns[number].tensors()}
+    tree = number_tree(program) if program.has_steps else program.columns[number]
+    column = str(tree) if len(program.columns) > 1 else ""
     try:
         values = [float(apply_node(tree, _normal(shapes, seed, draw))) for draw in range(draws)]
         count = _elements_of_norm(tree, shapes)
     except EvaluationError as error:
-        return Response(filling, varied, value, sizes, math.nan, math.nan, None, str(error))
+        return Response(filling, varied, value, sizes, math.nan, math.nan, None, str(error), column)
     array = np.array(values)
     usable = bool(np.isfinite(array).all())
     mean, deviation = (float(array.mean()), float(array.std())) if usable else (math.nan, math.nan)
     root_mean_square = mean / math.sqrt(count) if count else None
-    return Response(filling, varied, value, sizes, mean, deviation, root_mean_square)
+    return Response(filling, varied, value, sizes, mean, deviation, root_mean_square, column=column)
 
 
 def described(group: Sequence[Response]) -> str:
@@ -154,7 +165,8 @@ def described(group: Sequence[Response]) -> str:
 
 def response_groups(found: Sequence[Response]) -> list[tuple[Response, ...]]:
     """Return responses in groups that share the shapes and the size that is varied, in their order."""
-    return [tuple(group) for _, group in itertools.groupby(found, key=lambda one: (one.filling, one.varied))]
+    groups = itertools.groupby(found, key=lambda one: (one.column, one.filling, one.varied))
+    return [tuple(group) for _, group in groups]
 
 
 def _normal(shapes: Mapping[str, Shape], seed: int, draw: int) -> dict[str, Tensor]:

@@ -7,8 +7,9 @@ Views say what a row of a matrix is; what follows them looks at rows, of whateve
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from types import CodeType
 from typing import Any
 
 import torch
@@ -42,8 +43,15 @@ def _used(function: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
         name = pending.pop()
         if name in _MATRICES and name not in found:
             found[name] = _MATRICES[name]
-            pending += found[name].__code__.co_names
+            pending += _names(found[name].__code__)
     return found
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for within in code.co_consts:  # a comprehension has code of its own
+        if isinstance(within, CodeType):
+            yield from _names(within)
 
 
 def _reduction(name: str, stacked: Stacked, meaning: str, source: str, **facts: Any) -> Operation:

@@ -87,6 +87,13 @@ def program_keys(program: Program) -> ProgramKeys:
     return _program_keys(dict(_keys(program)))
 
 
+def are_same(one: Program, other: Program) -> bool:
+    """Return whether two programs, of whatever form, are one or aggregate alike and share a key of their value."""
+    if one.has_steps != other.has_steps:
+        one, other = Program(score_tree(one)), Program(score_tree(other))
+    return one == other or (_scope(one) == _scope(other) and program_keys(one).share(program_keys(other)))
+
+
 def key_of_order(program: Program) -> str | None:
     """Return a text that programs share which rank alike; None for programs with steps and for large ones."""
     return None if program.has_steps else order_key(normal_form(program.root))
