@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from zcsr import queries
+from zcsr.language.instance_operations import INSTANCE_OPERATIONS
 from zcsr.language.named_programs import named_programs
-from zcsr.language.operations import OPERATIONS
+from zcsr.language.network_operations import COUNTS, NETWORK_AGGREGATIONS, SCORE_OPERATIONS
+from zcsr.language.operations import OPERATIONS, Operation
 from zcsr.language.tensors import TENSORS
 from zcsr.proxies import get_proxy, proxy_names
 from zcsr.store.sql.functions import documented
@@ -27,9 +30,17 @@ def reference() -> str:
     return text
 
 
-def _operations() -> Iterable[str]:
-    rows = ((f"`{one.name}`", ", ".join("AB"[: one.arity]), one.meaning) for one in OPERATIONS)
+def _operations(of: Sequence[Operation]) -> Iterable[str]:
+    rows = ((f"`{one.name}`", ", ".join("AB"[: one.arity]), _meaning(one)) for one in of)
     return _table(("operation", "arguments", "value"), rows)
+
+
+def _meaning(operation: Operation) -> str:
+    return f"of {operation.of}: {operation.meaning}" if operation.of else operation.meaning
+
+
+def _known() -> Iterable[str]:
+    return _table(("name", "number of a network"), ((f"`{one.name}`", one.meaning) for one in COUNTS))
 
 
 def _tensors() -> Iterable[str]:
@@ -77,7 +88,11 @@ def _table(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[
 
 
 PARTS: Mapping[str, Callable[[], Iterable[str]]] = {
-    "operations": _operations,
+    "operations": partial(_operations, OPERATIONS),
+    "instance_operations": partial(_operations, INSTANCE_OPERATIONS),
+    "aggregations": partial(_operations, NETWORK_AGGREGATIONS),
+    "score_operations": partial(_operations, SCORE_OPERATIONS),
+    "known": _known,
     "tensors": _tensors,
     "proxies": _proxies,
     "programs": _programs,
