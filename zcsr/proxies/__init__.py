@@ -16,6 +16,7 @@ _MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "params": ("params",),
         "flops": ("flops",),
+        "depth": ("depth",),
         "grad_norm": ("grad_norm",),
         "snip": ("snip",),
         "grasp": ("grasp",),
@@ -23,6 +24,7 @@ _MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "synflow": ("synflow",),
         "jacob_cov": ("jacob_cov",),
         "naswot": ("naswot",),
+        "swap": ("swap", "swap_regularised"),
         "zen": ("zen",),
         "zico": ("zico",),
         "te_nas": ("te_nas_condition", "te_nas_regions"),
