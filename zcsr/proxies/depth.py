@@ -21,9 +21,9 @@ def depth(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa:
     """Return the most convolutions and products of matrices on a way from the images to the logits; 0 without one.
 
     Ways are those of autograd's graph of the logits, so it does not matter what modules do it, and a part that the
-    logits do not depend on counts nothing; a layer that runs twice counts twice. A way ends at what is multiplied by
-    the number 0, as it is on an edge "none" of a cell. A product counts that is called as one, attention's too; torch's
-    fused attention does not. Only the images' shape matters.
+    logits do not depend on counts nothing; a layer that runs twice counts twice. A way ends at what is multiplied
+    by the number 0, as it is on an edge "none" of a cell. A product counts that is called as one, attention's too;
+    torch's fused attention does not. Only the images' shape matters.
     """
     network.eval()  # a BatchNorm in training refuses a single value a channel
     start = images[:1].requires_grad_().clone()  # what follows may work in place
