@@ -7,8 +7,9 @@ Views say what a row of a matrix is; what follows them looks at rows, of whateve
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from types import CodeType
 from typing import Any
 
 import torch
@@ -42,8 +43,16 @@ def _used(function: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
         name = pending.pop()
         if name in _MATRICES and name not in found:
             found[name] = _MATRICES[name]
-            pending += found[name].__code__.co_names
+            pending += _names_in(found[name].__code__)
     return found
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    """All names that a function looks up, within comprehensions too."""
+    yield from code.co_names
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            yield from _names_in(part)
 
 
 def _reduction(name: str, stacked: Stacked, meaning: str, source: str, **facts: Any) -> Operation:
