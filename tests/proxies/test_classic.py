@@ -22,7 +22,10 @@ from zcsr.errors import InputError
 from zcsr.proxies import get_proxy
 from zcsr.spaces import get_space
 
-NAMES = ("params", "flops", "grad_norm", "snip", "grasp", "fisher", "synflow", "jacob_cov", "naswot")
+NAMES = (
+    *("params", "flops", "depth", "grad_norm", "snip", "grasp", "fisher", "synflow", "jacob_cov", "naswot", "swap"),
+    "swap_regularised",
+)
 OF_WEIGHTS = ("grad_norm", "snip", "grasp", "fisher", "synflow")
 OF_THE_LOSS = ("grad_norm", "snip", "grasp", "fisher")
 
@@ -124,6 +127,74 @@ def test_flops_are_of_one_image_even_where_a_batch_norm_sees_one_value() -> None
 
 
 # --- gradients --------------------------------------------------------------------------------------------------
+
+
+class Ways(nn.Module):
+    """A way of three layers beside one of two, a layer that nothing reads, and a product with a computed weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.short, self.first, self.second = (nn.Conv2d(2, 2, 1) for _ in range(3))
+        self.unread, self.linear = nn.Conv2d(2, 2, 1), nn.Linear(2, 3, bias=False)
+        self.mixing = nn.Parameter(torch.eye(3))
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.second(F.relu(self.first(x))) + self.short(x)
+        self.unread(self.unread(self.unread(hidden)))
+        weight = self.mixing @ self.mixing @ self.mixing @ self.linear.weight  # three products, none of the images
+        return F.linear(F.relu(hidden).mean((2, 3)), weight)
+
+
+class Twice(nn.Module):
+    """A layer that is called twice, on tokens, after working in place on the images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, 2).double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = x.mul_(2).flatten(2).transpose(1, 2)
+        return self.linear(self.linear(tokens)).mean(1)
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (Tiny(), 3),  # two convolutions and a linear layer in a row
+        (Ways(), 3),
+        (Twice(), 2),
+        (nn.Sequential(nn.Flatten(), *(nn.Linear(18, 18).double() for _ in range(3000))), 3000),
+    ],
+    ids=["chain", "ways", "twice", "deeper than Python's stack"],
+)
+def test_depth_by_hand(network: nn.Module, expected: int) -> None:
+    assert score("depth", network) == expected
+
+
+def test_depth_without_a_way_from_the_images_is_zero() -> None:
+    linear = nn.Linear(2, 3).double()
+
+    class Constant(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return linear(torch.ones(len(x), 2, dtype=x.dtype))
+
+    assert score("depth", Constant()) == 0
+
+
+@pytest.mark.parametrize(
+    ("arch", "of_a_cell"),
+    [
+        ("|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|none~0|none~1|nor_conv_3x3~2|", 3),
+        ("|nor_conv_3x3~0|+|skip_connect~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|none~2|", 2),
+        ("|skip_connect~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|", 0),
+        ("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|nor_conv_1x1~0|none~1|none~2|", 1),
+    ],
+)
+def test_depth_of_cells_by_hand(arch: str, of_a_cell: int, cifar_like: tuple[Tensor, Tensor]) -> None:
+    # A stem, three cells with a residual block of two convolutions between each two, a classifier.
+    network = get_space("nasbench201-mini").build(arch, 10, 3)
+    assert score("depth", network, *cifar_like) == 1 + 3 * of_a_cell + 2 * 2 + 1
 
 
 def test_grad_norm_by_finite_differences() -> None:
@@ -409,6 +480,41 @@ def test_two_images_with_one_code_rank_last() -> None:
     images, labels = batch(40)
     images[31] = images[7] * 3  # a positive factor leaves the code as it is, there being no bias
     assert score("naswot", Rectified(F.relu), images, labels) == -math.inf
+
+
+def columns(values: Vector) -> set[tuple[bool, ...]]:
+    """The different columns of a matrix [samples, values], as to what is above 0."""
+    return {tuple(bool(value > 0) for value in column) for column in values.T}
+
+
+@pytest.mark.parametrize("how", ["module", "function", "keyword", "method in place"])
+def test_swap_by_a_set_of_columns(how: str) -> None:
+    network = Rectified(RECTIFIERS[how][0])
+    images, labels = batch(6)
+    first = np.maximum(images.flatten(1).numpy() @ flat(network.first).reshape(18, 40), 0)
+    second = np.maximum(first @ flat(network.second).reshape(40, 30), 0)
+    expected = len(columns(first) | columns(second))
+    assert 10 < expected < 64
+    assert score("swap", network, images, labels) == expected
+
+
+@pytest.mark.parametrize("count", [1, 4, 40])
+def test_swap_counts_every_place_of_a_map_once(count: int) -> None:
+    network, images, labels = Tiny(), *batch(count)
+    first = F.relu(network.grouped(images))
+    second = F.relu(network.norm(network.pointwise(first)))
+    expected = columns(first.detach().flatten(1).numpy()) | columns(second.detach().flatten(1).numpy())
+    assert score("swap", network, images, labels) == len(expected)
+
+
+@pytest.mark.parametrize("width", [1, 1000, 100_000])
+def test_the_regularised_swap_is_less_the_further_the_size_is_from_a_million(width: int) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(18, width), nn.ReLU(), nn.Linear(width, 8)).double()
+    images, labels = batch()
+    parameters = 18 * width + width + 8 * width + 8
+    factor = math.exp(-((parameters / 1e6 - 1) ** 2))
+    expected = score("swap", network, images, labels) * factor
+    assert score("swap_regularised", network, images, labels) == pytest.approx(expected, rel=1e-12)
 
 
 # --- for every proxy --------------------------------------------------------------------------------------------

@@ -43,15 +43,16 @@ def _used(function: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
         name = pending.pop()
         if name in _MATRICES and name not in found:
             found[name] = _MATRICES[name]
-            pending += _names(found[name].__code__)
+            pending += _names_in(found[name].__code__)
     return found
 
 
-def _names(code: CodeType) -> Iterator[str]:
+def _names_in(code: CodeType) -> Iterator[str]:
+    """All names that a function looks up, within comprehensions too."""
     yield from code.co_names
-    for within in code.co_consts:  # a comprehension has code of its own
-        if isinstance(within, CodeType):
-            yield from _names(within)
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            yield from _names_in(part)
 
 
 def _reduction(name: str, stacked: Stacked, meaning: str, source: str, **facts: Any) -> Operation:

@@ -108,12 +108,15 @@ def nuclear_norm(a: Tensor) -> Tensor:
 
 
 def logdet_gram(a: Tensor) -> Tensor:
-    """Return log det of the Gram matrix of the rows: -inf where there are more rows than columns."""
+    """Return log det of the Gram matrix of the rows: -inf where they depend on each other, up to rounding."""
     matrix, peak = scaled_gram(a)
     count = matrix.shape[1]
     if count > math.prod(a.shape[2:]):
         return torch.where(peak.isfinite(), -math.inf, math.nan).to(a.dtype)
-    return (torch.linalg.slogdet(matrix).logabsdet + 2 * count * torch.log(peak)).to(a.dtype)
+    found = eigenvalues(matrix)
+    rounding = found[:, -1] * count * 4 * torch.finfo(found.dtype).eps
+    logarithm = torch.log(found).sum(1) + 2 * count * torch.log(peak)
+    return torch.where(found[:, 0] <= rounding, -math.inf, logarithm).to(a.dtype)
 
 
 def on_off(a: Tensor) -> Tensor:
@@ -159,5 +162,6 @@ def quantile(a: Tensor, share: float) -> Tensor:
     place = share * (ordered.shape[1] - 1)
     below = math.floor(place)
     low, high = ordered[:, below], ordered[:, math.ceil(place)]
-    found = low if place == below else low + (place - below) * (high - low)
+    weight = place - below
+    found = torch.where(low == high, low, (1 - weight) * low + weight * high)  # equal infinities too
     return torch.where(ordered[:, -1].isnan(), math.nan, found)  # NaN comes last

@@ -93,9 +93,9 @@ def root(a: float) -> float:
 
 def smaller(a: float, b: float) -> float:
     """Return the smaller of two numbers, NaN where one is."""
-    return math.nan if math.isnan(a + b) else min(a, b)
+    return math.nan if math.isnan(a) or math.isnan(b) else min(a, b)
 
 
 def larger(a: float, b: float) -> float:
     """Return the larger of two numbers, NaN where one is."""
-    return math.nan if math.isnan(a + b) else max(a, b)
+    return math.nan if math.isnan(a) or math.isnan(b) else max(a, b)

@@ -24,7 +24,7 @@ _MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "synflow": ("synflow",),
         "jacob_cov": ("jacob_cov",),
         "naswot": ("naswot",),
-        "swap": ("swap",),
+        "swap": ("swap", "swap_regularised"),
         "zen": ("zen",),
         "zico": ("zico",),
         "te_nas": ("te_nas_condition", "te_nas_regions"),

@@ -1,43 +1,54 @@
-"""How deep a network is."""
+"""How many layers lie one behind the other in a network."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from torch import Tensor, nn
 
 from zcsr.proxies.proxy import proxy
 
-_WEIGHTED = ("ConvolutionBackward", "AddmmBackward", "MmBackward", "BmmBackward")
-"""How autograd's graph calls the steps back through convolutions and linear layers."""
+_LAYER = re.compile(r"\w*Conv\w*|(Add|Badd?)?b?mmBackward0|LinearBackward0", re.IGNORECASE)
+"""The nodes of autograd's graph that are a convolution or a product of matrices."""
 
 
 @proxy(
-    measures="most convolutions and matrix products on a way from the images to the logits",
-    source="the length of the longest path in the graph of the computation",
+    measures="most convolutional and linear layers on any way from the images to the logits",
+    source="the depth of a network, without normalisation, activations and pooling",
 )
 def depth(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001
-    """Return the most convolutions and matrix products on any way through the network.
+    """Return the most convolutions and products of matrices on a way from the images to the logits; 0 without one.
 
-    Only the images' shape matters. A layer that runs twice one after the other counts twice; of layers side by side
-    the longer way counts. 0 where no weighted layer leads to the logits.
+    Ways are those of autograd's graph of the logits, so it does not matter what modules do it, and a part that the
+    logits do not depend on counts nothing; a layer that runs twice counts twice. A way ends at what is multiplied
+    by the number 0, as it is on an edge "none" of a cell. A product counts that is called as one, attention's too;
+    torch's fused attention does not. Only the images' shape matters.
     """
     network.eval()  # a BatchNorm in training refuses a single value a channel
-    logits = network(images[:1].requires_grad_())
-    return float(_longest(logits.grad_fn))
+    start = images[:1].requires_grad_().clone()  # what follows may work in place
+    entry = start.grad_fn
+    return float(max(0, _layers_between(entry, network(start).grad_fn)))
 
 
-def _longest(end: Any) -> int:
-    """The most weighted steps on a way that begins at a node of the graph, without recursion: graphs are deep."""
-    known: dict[Any, int] = {}
-    pending = [end] if end is not None else []
+def _layers_between(entry: Any, last: Any) -> int:
+    """The most layers on a way from one node of the graph to another; -1 where there is none."""
+    most = {None: -1, entry: 0}  # each node has the most of those before it, and its own
+    pending = [last]
     while pending:
         node = pending[-1]
-        before = [other for other, _ in node.next_functions if other is not None]
-        unknown = [other for other in before if other not in known]
-        if unknown:
-            pending += unknown
-            continue
-        pending.pop()
-        known[node] = max((known[other] for other in before), default=0) + node.name().startswith(_WEIGHTED)
-    return known.get(end, 0)
+        before = [] if node in most else [earlier for earlier, _ in node.next_functions]
+        unknown = [earlier for earlier in before if earlier not in most]
+        pending += unknown
+        if not unknown:
+            pending.pop()
+            if node not in most:
+                longest = max((most[earlier] for earlier in before), default=-1)
+                carries = longest >= 0 and not _by_zero(node)
+                most[node] = longest + bool(_LAYER.fullmatch(node.name())) if carries else -1
+    return most[last]
+
+
+def _by_zero(node: Any) -> bool:
+    factor = node._saved_other if node.name() == "MulBackward0" else None
+    return isinstance(factor, Tensor) and factor.ndim == 0 and not factor
