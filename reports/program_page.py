@@ -17,6 +17,7 @@ from zcsr.insight.responses import DRAWS, Response, Sizes, described, filling_of
 from zcsr.language.named_programs import named_programs
 from zcsr.language.program import Program
 from zcsr.language.text import parse
+from zcsr.proxies import language
 from zcsr.reports.toolkit.answers import Answer, ask
 from zcsr.reports.toolkit.figures import Panel, Series, curves_figure, shares_figure
 from zcsr.reports.toolkit.footprint import Cost, cost_section
@@ -92,9 +93,9 @@ def archive_twins(program: Program, store: Store) -> Answer:
     }
     found = ask(store, "same_programs", given)
     rows = [
-        (row["text"], row["runs"], row["best_fitness"], explain_sameness(program, parse(row["text"])))
+        (row["text"], row["runs"], row["best_fitness"], explain_sameness(program, parse(row["text"], language())))
         for row in found.frame.to_dicts()
-        if are_same(program, parse(row["text"]))
+        if are_same(program, parse(row["text"], language()))
     ]
     schema = {"text": pl.String, "runs": pl.Int64, "best_fitness": pl.Float64, "reason": pl.String}
     return found.showing(pl.DataFrame(rows, schema=schema, orient="row"))

@@ -15,6 +15,7 @@ import polars as pl
 from zcsr.cost.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.evolve.config import FITNESSES
 from zcsr.language.text import parse
+from zcsr.proxies import language
 from zcsr.ranking import BOOTSTRAP_REPEATS, BOOTSTRAP_SEED, chance_deviation, kendall_interval
 from zcsr.reports.toolkit.figures import Panel, Series, Vector, fitness_figure, scatter_figure
 from zcsr.reports.toolkit.markdown import (
@@ -209,7 +210,7 @@ def _named_programs(page: RunPage) -> list[tuple[str, str, str]]:
 
 def _formula(program: str, text: str, role: str) -> str:
     """Text, simplified text and LaTeX of a program."""
-    parsed = parse(text)
+    parsed = parse(text, language())
     shorter = str(simplified(parsed))
     return "\n\n".join(
         [

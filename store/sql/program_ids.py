@@ -5,6 +5,7 @@ from __future__ import annotations
 from zcsr.errors import InputError
 from zcsr.language.program import Program
 from zcsr.language.text import parse
+from zcsr.proxies import language
 from zcsr.store.kept.store import Store
 from zcsr.store.sql.index import query
 
@@ -29,4 +30,4 @@ def program_of_id(store: Store, id: str) -> Program:
             '`zcsr query "SELECT DISTINCT program, text FROM programs"` lists those of runs, and '
             "`zcsr query scored_programs` those scored apart from runs"
         )
-    return parse(rows[0][0])
+    return parse(rows[0][0], language())

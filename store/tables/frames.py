@@ -11,6 +11,7 @@ import polars as pl
 
 from zcsr.errors import StoreError
 from zcsr.language.text import parse
+from zcsr.proxies import language
 from zcsr.store.tables.declarations import BY_NAME, FEEDS
 from zcsr.store.tables.table import Type
 
@@ -54,7 +55,7 @@ def rows_of(schema: pl.Schema, records: Iterable[object]) -> Iterator[tuple[obje
 def fields_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """What the constructor of a record takes, from a row of `rows_of`."""
     kept = {column: value for column, value in row.items() if column not in _OF_PROGRAM}
-    return {"program": parse(row["text"]), **kept}
+    return {"program": parse(row["text"], language()), **kept}
 
 
 def read_frame(path: Path, schema: pl.Schema) -> pl.DataFrame:

@@ -43,6 +43,7 @@ from zcsr.language.program import MAX_HEIGHT, Node, Program
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.language.text import parse
 from zcsr.networks.untrained import StatisticsConfig, untrained
+from zcsr.proxies import language
 from zcsr.reports.toolkit.tree import boxes, place, tree_figure
 from zcsr.sameness.sympy_form import sympy_form
 from zcsr.spaces import get_space
@@ -512,6 +513,7 @@ FORMULAS = [
     "std(logdet_gram(centre(maps(T1_D)))) / (first(std(T3G_N)) + last(largest_share(samples(T3))))",
     "minimum(sum(sum(agreement(T1_P))), maximum(-2, smallest(div(fro(T1_D), fro(T2_D)))))",
     "log(params) - 3",
+    "depth / log(flops) + instances",
 ]
 
 
@@ -530,8 +532,9 @@ def test_scores_by_several_columns_are_those_of_zcsr(space: str, tmp_path: Path)
 
 
 def test_a_file_says_what_it_cannot_compute() -> None:
-    with pytest.raises(InputError, match="takes flops, which a file that needs torch alone does not compute"):
-        to_python(parse(f"{RANK} / flops"))
+    program = parse(f"{RANK} / naswot", language())
+    with pytest.raises(InputError, match="takes naswot, which a file that needs torch alone does not compute"):
+        to_python(program)
 
 
 def test_json_brings_formulas_back() -> None:

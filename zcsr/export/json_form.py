@@ -14,6 +14,7 @@ from zcsr.language.operations import Operation
 from zcsr.language.program import MAX_HEIGHT, Node, Program, Word
 from zcsr.language.tensors import Tensor
 from zcsr.language.text import parse
+from zcsr.proxies import language
 
 FORMATS: Mapping[int, tuple[str, ...]] = {
     1: ("format", "program", "to_scalar", "aggregation", "tree"),
@@ -56,7 +57,7 @@ def from_json(text: str) -> Program:
     _check_keys("the program", content, FORMATS[version])
     tree = _node(content["tree"], 0)
     program = ZCSR.program(tree, content["to_scalar"], content["aggregation"]) if version == 1 else Program(tree)
-    if not isinstance(content["program"], str) or parse(content["program"]) != program:
+    if not isinstance(content["program"], str) or parse(content["program"], language()) != program:
         raise ProgramError(
             f"the JSON contradicts itself: its tree is {program}, its program {content['program']!r}; "
             "mend one of them, or export it again"
@@ -106,10 +107,10 @@ def _node(content: Any, depth: int) -> Node:
         raise ProgramError(
             f"a node in JSON has a text as its {keys[0]} and a list as its args, not {content!r:.60}"
         )
-    word = ZCSR.words.get(name)
+    word = language().words.get(name)
     if (word is None and keys != ("op", "args")) or (word is not None and keys[0] != _kind_of(word)):
         raise ProgramError(f"unknown {keys[0]} {name!r}: `zcsr operations` lists the operations and tensors")
-    return ZCSR.node(name, *(_node(arg, depth + 1) for arg in args))
+    return language().node(name, *(_node(arg, depth + 1) for arg in args))
 
 
 _LEAVES = ("tensor", "known", "constant")

@@ -16,7 +16,7 @@ from zcsr.language.network_operations import EMPTY, INSTANCES, Constant
 from zcsr.language.operations import Operation
 from zcsr.language.program import Node, Program
 from zcsr.language.tensors import BY_NAME, Tensor
-from zcsr.networks import one_pass, trace
+from zcsr.networks import counts, one_pass, trace
 from zcsr.networks.initialisation import random_stream, seeded
 from zcsr.networks.instances import check_variance, draw_inputs, noise, passes_for
 from zcsr.networks.patterns import PATTERNS, Pattern, Read
@@ -71,8 +71,10 @@ is expected to be more accurate. Written by zcsr {version}; it needs torch and n
 {meanings}
 """
 
+import copy
 import hashlib
 import math
+import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -83,6 +85,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 
 PROGRAM = "{program}"
 
@@ -144,7 +147,8 @@ def to_python(program: Program, pattern: Pattern = PATTERNS["rcb"]) -> str:
     helpers = dict.fromkeys(
         helper for node in program.root.walk() if node.args for helper in node.operation.helpers
     )
-    copied = (*map(_source, _COPIED), _row(pattern), _source(trace), _source(one_pass))
+    counted = [counts] if program.known_by_proxy else []
+    copied = (*map(_source, counted), *map(_source, _COPIED), _row(pattern), _source(trace), _source(one_pass))
     return "\n\n\n".join([head.rstrip(), *parts.functions, *map(_source, helpers), *copied]) + "\n"
 
 
@@ -202,13 +206,15 @@ def _parts(program: Program) -> _Parts:
 def _known(name: str) -> str:
     """What a file that needs torch alone knows of a network; InputError for what it cannot know."""
     sources = {
-        "params": "float(sum(parameter.numel() for parameter in model.parameters()))",
+        "params": "parameters_of(model)",
+        "flops": "flops_of(copy.deepcopy(model).eval(), images)",
+        "depth": "depth_of(copy.deepcopy(model).eval(), images)",
         INSTANCES: "float(len(passes[0]))",
     }
     if name not in sources:
         raise InputError(
             f"the program takes {name}, which a file that needs torch alone does not compute: of what is known of "
-            f"a network it computes {' and '.join(sources)}; take --format json or text"
+            f"a network it computes {', '.join(sources)}; take --format json or text"
         )
     return sources[name]
 

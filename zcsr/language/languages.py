@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from zcsr.errors import ProgramError, nearest
@@ -131,6 +131,14 @@ ZCSR = replace(
     known=COUNTS,
 )
 """The larger language, which every text is read in where no other is named."""
+
+
+@cache
+def knowing(proxies: tuple[str, ...]) -> Language:
+    """Return the larger language that also takes the scores by these known proxies as numbers of a network."""
+    others = (name for name in proxies if name not in ZCSR.words)
+    return ZCSR.having(*(Known(name, f"score by the known proxy {name}") for name in others))
+
 
 LANGUAGES: Mapping[str, Language] = {language.name: language for language in (ZCSR, EZNAS)}
 """The languages that a search may be of, by their names."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from zcsr.errors import ProgramError, nearest
-from zcsr.language.languages import ZCSR
+from zcsr.language.languages import ZCSR, knowing
 from zcsr.language.program import Program
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.language.text import parse
@@ -65,7 +65,8 @@ def named_programs() -> tuple[NamedProgram, ...]:
 def find_program(text: str, proxies: Collection[str] = ()) -> Program:
     """Return the program of that name or id, in upper or lower case, or else the one that the text stands for.
 
-    Only named programs are known by their ids here; any other id raises `UnknownId`. Raises `ProgramError` for a
+    Within a program the names of `proxies` are numbers of a network. Only named programs are known by their ids
+    here; any other id raises `UnknownId`. Raises `ProgramError` for a
     text that cannot be read; for a single word that is neither a name nor part of the language it suggests the
     nearest, and tells one of the `proxies`, which are no programs.
     """
@@ -83,4 +84,4 @@ def find_program(text: str, proxies: Collection[str] = ()) -> Program:
         known, listed = [*programs, *TENSOR_NAMES], "; `zcsr proxies` lists the named programs"
         mend = nearest(word, known, otherwise=listed, quoted=False, count=2)
         raise ProgramError(f"unknown program {word!r}: give a program's text, such as fro(T1_D), or its name{mend}")
-    return parse(text)
+    return parse(text, knowing(tuple(proxies)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zcsr.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    from zcsr.language.languages import Language
     from zcsr.proxies.proxy import Proxy
 
 _MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -39,6 +40,13 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 def proxy_names() -> tuple[str, ...]:
     """Return the names of the known proxies."""
     return tuple(_MODULE_OF)
+
+
+def language() -> Language:
+    """Return the larger language with every known proxy as a number of a network, which all texts are read in."""
+    from zcsr.language.languages import knowing  # which loads torch
+
+    return knowing(proxy_names())
 
 
 def get_proxy(name: str) -> Proxy:

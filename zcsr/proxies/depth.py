@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 from torch import Tensor, nn
 
+from zcsr.networks.counts import depth_of
 from zcsr.proxies.proxy import proxy
-
-_LAYER = re.compile(r"\w*Conv\w*|(Add|Badd?)?b?mmBackward0|LinearBackward0", re.IGNORECASE)
-"""The nodes of autograd's graph that are a convolution or a product of matrices."""
 
 
 @proxy(
@@ -26,29 +21,4 @@ def depth(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa:
     torch's fused attention does not. Only the images' shape matters.
     """
     network.eval()  # a BatchNorm in training refuses a single value a channel
-    start = images[:1].requires_grad_().clone()  # what follows may work in place
-    entry = start.grad_fn
-    return float(max(0, _layers_between(entry, network(start).grad_fn)))
-
-
-def _layers_between(entry: Any, last: Any) -> int:
-    """The most layers on a way from one node of the graph to another; -1 where there is none."""
-    most = {None: -1, entry: 0}  # each node has the most of those before it, and its own
-    pending = [last]
-    while pending:
-        node = pending[-1]
-        before = [] if node in most else [earlier for earlier, _ in node.next_functions]
-        unknown = [earlier for earlier in before if earlier not in most]
-        pending += unknown
-        if not unknown:
-            pending.pop()
-            if node not in most:
-                longest = max((most[earlier] for earlier in before), default=-1)
-                carries = longest >= 0 and not _by_zero(node)
-                most[node] = longest + bool(_LAYER.fullmatch(node.name())) if carries else -1
-    return most[last]
-
-
-def _by_zero(node: Any) -> bool:
-    factor = node._saved_other if node.name() == "MulBackward0" else None
-    return isinstance(factor, Tensor) and factor.ndim == 0 and not factor
+    return depth_of(network, images)

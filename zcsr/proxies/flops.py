@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from zcsr.networks.counts import flops_of
 from zcsr.proxies.proxy import proxy
 
 
@@ -20,6 +19,4 @@ def flops(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa:
     normalisation, activations, pooling, sums and biases do not. Only the images' shape matters.
     """
     network.eval()  # a BatchNorm in training refuses a single value a channel
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(images[:1])
-    return float(counter.get_total_flops())
+    return flops_of(network, images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from zcsr.networks.counts import parameters_of
 from zcsr.proxies.proxy import proxy
 
 
@@ -13,4 +14,4 @@ from zcsr.proxies.proxy import proxy
 )
 def params(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001
     """Return the number of parameters, frozen ones too; one that several layers share counts once."""
-    return float(sum(parameter.numel() for parameter in network.parameters()))
+    return parameters_of(network)
