@@ -79,5 +79,12 @@ def named_twins(program: Program) -> tuple[Twin, ...]:
         Twin(named.name, explain_sameness(program, named.program))
         for named in named_programs()
         if named.program == program
-        or (named.program.aggregation == program.aggregation and keys.share(program_keys(named.program)))
+        or (_aggregate_alike(named.program, program) and keys.share(program_keys(named.program)))
     )
+
+
+def _aggregate_alike(one: Program, other: Program) -> bool:
+    """Whether keys, which leave out the step to the score, say all of two programs."""
+    if one.has_steps and other.has_steps:
+        return one.aggregation == other.aggregation
+    return not (one.has_steps or other.has_steps)
