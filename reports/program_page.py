@@ -257,7 +257,9 @@ def inputs_line(formula: Formula) -> str:
 
 def _reading(name: str) -> str:
     named = next((one for one in named_programs() if one.name == name), None)
-    return f"{named.source}; its tensors as {named.reading}." if named else ""
+    if named is None:
+        return ""
+    return f"{named.source}; {'its tensors as ' if named.program.has_steps else ''}{named.reading}."
 
 
 def _formula(formula: Formula) -> Iterator[str]:

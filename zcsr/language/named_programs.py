@@ -1,7 +1,8 @@
 """Programs with a name of their own, such as EZNAS-A: data beside the code, one record each.
 
 Where the tensors that the authors' release computes with differ from the ones that the paper prints, both readings
-are there: `eznas-a` is the executed one, `eznas-a-printed` the printed one.
+are there: `eznas-a` is the executed one, `eznas-a-printed` the printed one. After them comes what known proxies
+look at, as far as it can be said of instances.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class NamedProgram:
 
     name: what commands take in the place of its text
     program: what it computes
-    reading: by whom its tensors are taken so, such as "executed in the release"
+    reading: by whom its tensors are taken so, such as "executed in the release"; or what it says of a proxy
     source: where it is from
     """
 
