@@ -208,7 +208,7 @@ def _by_program(program: Program, instances: Sequence[Instance], known: Mapping[
         instances=len(instances),
         modules=tuple(instance.module for instance in instances),
         tensors=tuple(tensor.name for tensor in program.root.tensors()),
-        values=found.per_instance,
+        values=found.per_instance if program.columns else np.empty((len(instances), 0)),
         columns=tuple(map(str, program.columns)),
     )
 

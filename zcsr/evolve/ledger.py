@@ -62,8 +62,8 @@ class Ledger:
 
     def counters(self) -> dict[str, int]:
         """Return all counters, zeros included but for `same_order`, which the paper's programs never have."""
-        counted = {name: self.counts[name] for name in COUNTERS}
-        return counted | {"same_order": self.counts["same_order"]} if self.counts["same_order"] else counted
+        always = (name for name in COUNTERS if name != "same_order" or self.counts[name])
+        return {name: self.counts[name] for name in always}
 
     def report(self, part: Part, done: int, wanted: int) -> None:
         """Tell the observer."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
+from random import Random
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -23,9 +24,10 @@ from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.records import Candidate, Individual, Origin
 from zcsr.evolve.trees import BredTree, lent_to_deap
 from zcsr.language.languages import Language
-from zcsr.language.network_operations import Constant
+from zcsr.language.network_operations import Constant, Known
 from zcsr.language.operations import Operation, Type
 from zcsr.language.program import Node, Program
+from zcsr.language.tensors import Tensor
 
 AGGREGATED = 0.6
 """Share of aggregations among the operations drawn for a number of the network; the others take more of these."""
@@ -63,15 +65,13 @@ class TypedTrees:
     language: Language
     taller_by: ClassVar[str] = "max_depth"
 
-    def random(self, config: EvolveConfig, count: int, generator: random.Random) -> list[Candidate]:
+    def random(self, config: EvolveConfig, count: int, generator: Random) -> list[Candidate]:
         """Return `count` random programs, of each height from `min_depth` to `max_depth` as many; half are full."""
         with lent_to_deap(generator):
             trees = [_random_program(config, primitives_of(self.language)) for _ in range(count)]
         return [self._candidate(tree, "random") for tree in trees]
 
-    def children(
-        self, config: EvolveConfig, parents: Sequence[Individual], generator: random.Random
-    ) -> list[Candidate]:
+    def children(self, config: EvolveConfig, parents: Sequence[Individual], generator: Random) -> list[Candidate]:
         """Return `lambda_` children of `parents` (at least two) by DEAP's varOr: crossover, mutation, reproduction.
 
         Crossover exchanges two subtrees of one type and keeps the first child; mutation replaces a subtree by a
@@ -102,7 +102,8 @@ def primitives_of(language: Language) -> gp.PrimitiveSetTyped:
             if name not in primitives.mapping:  # a word with a row for activations and one for weights is one here
                 classes = [_CLASSES[one] for one in takes]
                 primitives.addPrimitive(operation.stacked, classes, _CLASSES[operation.type_of(*takes)], name=name)
-    for leaf in (*language.tensors, *language.known):
+    leaves: tuple[Tensor | Known, ...] = (*language.tensors, *language.known)
+    for leaf in leaves:
         primitives.addTerminal(leaf.name, _CLASSES[leaf.type_of()], name=leaf.name)
     return primitives
 

@@ -43,7 +43,8 @@ class Language:
     def meanings(self) -> Mapping[str, tuple[Word, ...]]:
         """By its name what may be meant by it; several where the arguments decide."""
         words: dict[str, tuple[Word, ...]] = {}
-        for word in (*self.operations, *self.network, *self.tensors, *self.known):
+        every: tuple[Word, ...] = (*self.operations, *self.network, *self.tensors, *self.known)
+        for word in every:
             words[word.name] = (*words.get(word.name, ()), word)
         return words
 

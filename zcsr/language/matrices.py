@@ -84,7 +84,8 @@ def spectrum(a: Tensor) -> Tensor:
 
 def spectral_entropy(a: Tensor) -> Tensor:
     """Return the entropy of the spectrum, in nats."""
-    return torch.special.entr(spectrum(a)).sum(1).to(a.dtype)
+    entropy: Tensor = torch.special.entr(spectrum(a)).sum(1).to(a.dtype)
+    return entropy
 
 
 def largest_share(a: Tensor) -> Tensor:
@@ -138,7 +139,7 @@ def patterns(a: Tensor) -> Tensor:
 def distinct_columns(rows: Tensor) -> float:
     """Return the number of different columns of a matrix of truth values."""
     codes = torch.zeros(rows.shape[1], dtype=torch.int64)
-    for some in rows.split(31):  # so many bits beside the number of a pattern of the rows before
+    for some in torch.split(rows, 31):  # so many bits beside the number of a pattern of the rows before
         weights = 2 ** torch.arange(len(some), dtype=torch.int64)
         together = codes * 2**31 + (some.to(torch.int64) * weights[:, None]).sum(0)
         codes = torch.unique(together, return_inverse=True)[1]
@@ -153,7 +154,8 @@ def row_sums(a: Tensor) -> Tensor:
 def std(a: Tensor) -> Tensor:
     """Return the standard deviation of the elements: of all there are, so that a single one has 0."""
     rows = as_one_row(a)
-    return torch.linalg.vector_norm(centred(rows[:, None]), dim=(1, 2)) / math.sqrt(rows.shape[1])
+    norms: Tensor = torch.linalg.vector_norm(centred(rows[:, None]), dim=(1, 2))
+    return norms / math.sqrt(rows.shape[1])
 
 
 def quantile(a: Tensor, share: float) -> Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zcsr.language import plain, shapes
-from zcsr.language.operations import Operation, Sign
+from zcsr.language.operations import Operation, Sign, Type
 from zcsr.language.tensors import Leaf
 
 Values = npt.NDArray[np.float64]
@@ -103,7 +103,9 @@ def _of_scores(name: str, stacked: Callable[..., Any], *words: str, arity: int =
         with np.errstate(all="ignore"):
             return stacked(*args)
 
-    return Operation(name, ("score",) * arity, quietly, shapes.scores, meaning, latex, source, "score", **facts)
+    scores: tuple[Type, ...] = ("score", "score")
+    takes = scores[:arity]
+    return Operation(name, takes, quietly, shapes.scores, meaning, latex, source, "score", **facts)
 
 
 def _sympy(name: str) -> Callable[..., Any]:
