@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zcsr.errors import ShapeError
 from zcsr.language.plain import nan_to_zero
 from zcsr.language.shapes import broadcast
 
@@ -127,6 +128,8 @@ def normalise(a: Tensor) -> Tensor:
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """As torch: a tensor of one dimension is a row on the left, a column on the right, and none of both after."""
+    if min(a.ndim, b.ndim) < 2:
+        raise ShapeError("matmul takes tensors of at least one dimension, not numbers")
     left = a.unsqueeze(1) if a.ndim == 2 else a
     right = b.unsqueeze(2) if b.ndim == 2 else b
     product: Tensor = torch.matmul(*_aligned(left, right))
@@ -141,6 +144,11 @@ def fro(a: Tensor) -> Tensor:
     """The Frobenius norm of each tensor."""
     norms: Tensor = torch.linalg.vector_norm(_rows_of(a), dim=1)
     return norms
+
+
+def by_matrix(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A function of the matrices in the last two dimensions of each tensor; raises where there are none."""
+    return lambda a: function(a.flatten(0, -3)).reshape(a.shape[:-2])
 
 
 def gram(a: Tensor) -> Tensor:

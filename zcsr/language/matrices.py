@@ -33,7 +33,7 @@ def by_channel(a: Tensor) -> Tensor:
 
 def by_map(a: Tensor) -> Tensor:
     """Return the matrices with a row for each map of the last two dimensions."""
-    return a.reshape(a.shape[0], math.prod(a.shape[1:-2]), math.prod(a.shape[-2:]))
+    return a.flatten(-2).flatten(1, -2)  # which raises where there are no dimensions besides
 
 
 def centred(a: Tensor) -> Tensor:
