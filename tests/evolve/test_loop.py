@@ -184,7 +184,7 @@ def test_reasons_hold_when_checked_one_by_one(run, tasks):
 def test_counters_add_up(run):
     for generation in run:
         counters = generation.counters
-        assert tuple(counters) == COUNTERS
+        assert tuple(counters) == tuple(name for name in COUNTERS if name != "same_order")
         assert counters["rejected"] == sum(rejection.count for rejection in generation.rejections)
         assert counters["proposed"] == counters["rejected"] + len(generation.individuals)
         too_tall = sum(r.count for r in generation.rejections if r.reason == "too_tall")
