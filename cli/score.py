@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 from zcsr import proxies as known
 from zcsr.cli.console import say
 from zcsr.cli.given import MeasureOptions, read_program
-from zcsr.cli.groups import REQUIRED, option, with_options
+from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import Conditions, StoreOption, chosen_format, open_store
 from zcsr.cli.query import print_as
 from zcsr.errors import InputError
@@ -19,6 +20,7 @@ from zcsr.errors import InputError
 if TYPE_CHECKING:
     import polars
 
+    from zcsr.evaluation.many_networks import Measures
     from zcsr.evaluation.one_network import Score
     from zcsr.language.program import Program
     from zcsr.proxies.proxy import Proxy
@@ -36,7 +38,10 @@ def score(
             help="Python file, which is run, and the function in it that builds the network.",
         ),
     ],
-    images: str = option(REQUIRED, "stored image set to draw the minibatch from"),
+    images: str | None = option(
+        None, "stored image set to draw the minibatch from", unset="none, where programs look at noise alone"
+    ),
+    shape: str | None = option(None, "images' CHANNELSxHEIGHTxWIDTH where none are needed, such as 3x32x32"),
     measures: MeasureOptions,
     height: int | None = option(None, "make the images this high", least=1, unset="as stored"),
     width: int | None = option(None, "make the images this wide", least=1, unset="as stored"),
@@ -47,12 +52,22 @@ def score(
 ) -> None:
     """Score one network, that a function in a Python file of yours builds, by programs and known proxies."""
     from zcsr.evaluation.one_network import scores
+    from zcsr.networks.images import blank_images
     from zcsr.store import load_images
     from zcsr.store.importers.network_files import load_network, users_code
 
     chosen_format(output_format, None, FORMATS, {}, "table")
     chosen = _chosen(measures, store)
-    stored = load_images(open_store(store, create=True), images)
+    if _measured(chosen).need_images(statistics.loss):
+        if images is None:
+            raise InputError("the programs and proxies look at images: give --images NAME, a stored image set")
+        stored = load_images(open_store(store, create=True), images)
+    elif images is None:
+        stored = blank_images(statistics.batch_size, *_parse_shape(shape))
+        say("no images are needed: noise alone is looked at")
+    else:
+        stored = load_images(open_store(store, create=True), images)
+        say(f"no images are needed: of {images} their shape is taken, and noise alone is looked at")
     batch, labels = stored.minibatch(statistics.batch_size, statistics.seed, height, width)
     model = load_network(network)
     with users_code(network):
@@ -68,6 +83,25 @@ def score(
         )
     _say_what_is_not_finite(list(chosen), found)
     print_as(output_format, _frame(list(chosen), found), len(found))
+
+
+def _measured(chosen: Mapping[str, Program | Proxy]) -> Measures:
+    from zcsr.evaluation.many_networks import Measures
+    from zcsr.language.program import Program
+
+    programs = tuple(one for one in chosen.values() if isinstance(one, Program))
+    return Measures(programs, tuple(one.name for one in chosen.values() if not isinstance(one, Program)))
+
+
+def _parse_shape(shape: str | None) -> tuple[int, int, int]:
+    sizes = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})x([1-9]\d{0,4})", shape or "")
+    if sizes is None:
+        seen = "none is given" if shape is None else f"not {shape!r}"
+        raise InputError(
+            f"no images are needed, but their shape is: give --shape CHANNELSxHEIGHTxWIDTH, such as 3x32x32; {seen}"
+        )
+    channels, height, width = map(int, sizes.groups())
+    return channels, height, width
 
 
 def _chosen(measures: MeasureOptions, store: Path | None) -> dict[str, Program | Proxy]:

@@ -105,6 +105,8 @@ def _test_task(
     from zcsr.store.jobs.testing import score_and_store
 
     task = f"{collection.space}:{collection.dataset}"
+    if not measures.need_images(collection.config.loss):
+        say("no images are needed: noise alone is looked at")
     cost = measured(store, "test", tasks=[task], collections=[collection.id], workers=workers, meter=meter)
     with cost, progress("testing", "networks") as tell:
         report = score_and_store(store, collection, measures, archs, workers=workers, progress=tell)

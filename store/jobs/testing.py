@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from zcsr.engine.job import JobReport, Progress, run_job, silent
 from zcsr.evaluation.many_networks import Measures, score_networks
-from zcsr.spaces import get_space
+from zcsr.networks.images import ImageSet, blank_images
+from zcsr.spaces import dataset_shape, get_space
 from zcsr.store.kept.atomic import is_temporary, write_parquet
 from zcsr.store.kept.collections import Collection, describe_collection
 from zcsr.store.kept.images import load_images
@@ -44,7 +45,8 @@ def score_and_store(
     """Score every architecture by every program and proxy; keeps scores as they come, goes on where it stopped.
 
     Networks are built, run and dropped one by one, so memory does not grow with their number. What all of them have
-    a score of already is not computed again. Raises InputError for architectures, images or datasets that there are
+    a score of already is not computed again. Where the measures look at noise alone, no images are needed (and none
+    looked for). Raises InputError for architectures, images or datasets that there are
     not.
     """
     space = get_space(collection.space)
@@ -53,8 +55,9 @@ def score_and_store(
     known = scored_pairs(store, collection)
     measures = _incomplete(measures, archs, known)
     complete = {arch for arch in archs if all((name, arch) in known for name, _ in measures.names)}
-    images = load_images(store, collection.images)
-    describe_collection(store, collection, store.scores_dir / collection.id)
+    needed = measures.need_images(collection.config.loss)
+    images = load_images(store, collection.images) if needed else _blank(collection)
+    describe_collection(store, collection, store.scores_dir / collection.id, with_images=needed)
     return run_job(
         archs,
         complete,
@@ -65,6 +68,11 @@ def score_and_store(
         together=WRITTEN_TOGETHER,
         progress=progress,
     )
+
+
+def _blank(collection: Collection) -> ImageSet:
+    shape = dataset_shape(get_space(collection.space), collection.dataset)
+    return blank_images(collection.config.batch_size, shape.channels, shape.height, shape.width)
 
 
 def _incomplete(measures: Measures, archs: Sequence[str], known: set[tuple[str, str]]) -> Measures:

@@ -301,13 +301,15 @@ _UNREADABLE = (pl.exceptions.PolarsError, OSError, ValueError, KeyError, IndexEr
 # --- collection.json --------------------------------------------------------------------------------------------
 
 
-def describe_collection(store: Store, collection: Collection, folder: Path) -> None:
+def describe_collection(store: Store, collection: Collection, folder: Path, *, with_images: bool = True) -> None:
     """Write down in a folder what a collection's statistics or scores are made from, unless it is there already.
 
+    Without images, whatever set of their name there is or will be does not matter: its hash is null until it does.
     Raises InputError for a dataset the space does not know, and for a space that is not what it was.
     """
     _check_definition(collection)
-    if (folder / _JSON_NAME).is_file():
+    described = folder / _JSON_NAME
+    if described.is_file() and not (with_images and read_json_object(described)["images"]["sha256"] is None):
         return
     _ = collection.classes  # refuses an unknown dataset before anything is made
     content: dict[str, Any] = {
@@ -317,7 +319,10 @@ def describe_collection(store: Store, collection: Collection, folder: Path) -> N
         "torch": torch.__version__,
         "space": collection.space,
         "dataset": collection.dataset,
-        "images": {"name": collection.images, "sha256": stored_images_hash(store, collection.images)},
+        "images": {
+            "name": collection.images,
+            "sha256": stored_images_hash(store, collection.images) if with_images else None,
+        },
         "config": asdict(collection.config),
     }
     if collection.definition:

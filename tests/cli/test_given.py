@@ -94,6 +94,25 @@ def test_score_takes_an_id(kept: Store, tmp_path: Path) -> None:
     assert by_id[1:] == by_text[1:]
 
 
+def test_score_needs_no_images_for_noise_alone(kept: Store, tmp_path: Path) -> None:
+    network = tmp_path / "net.py"
+    network.write_text(
+        "from torch import nn\n"
+        "def build():\n"
+        "    layers = nn.ReLU(), nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten()\n"
+        "    return nn.Sequential(*layers)\n"
+    )
+    words = ("score", f"{network}:build", "-p", "sum(fro(T4_N)) + 2 * params", "-f", "csv")
+    code, out, err = zcsr(*words, "--shape", "1x8x8", store=tmp_path / "nowhere")
+    assert (code, "no images are needed" in err) == (0, True)
+    sizes = ("--height", "8", "--width", "8")
+    by_images = zcsr(*words, "--images", "fashion-mnist", *sizes, store=kept.root)
+    assert (by_images[1], "their shape is taken" in by_images[2]) == (out, True)
+    assert "give --shape CHANNELSxHEIGHTxWIDTH" in refused(*words, store=kept.root)
+    assert "not '3x32'" in refused(*words, "--shape", "3x32", store=kept.root)
+    assert "look at images: give --images" in refused(*words, "-p", "T1_D", "--shape", "1x28x28", store=kept.root)
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -18,9 +18,10 @@ from zcsr.errors import InputError
 from zcsr.evaluation import evaluate
 from zcsr.evaluation.many_networks import Measures, score_networks
 from zcsr.language.text import parse
+from zcsr.networks.config import Loss
 from zcsr.networks.images import ImageSet
 from zcsr.networks.untrained import StatisticsConfig, network_statistics, untrained
-from zcsr.proxies import get_proxy
+from zcsr.proxies import get_proxy, language
 from zcsr.spaces import get_space
 from zcsr.store import Collection, Store, load_images, named, query, write_accuracies
 from zcsr.store.importers.image_sets import import_images
@@ -122,6 +123,42 @@ def test_proxies_are_scored_on_the_very_networks_that_programs_are(store: Store)
         expected = get_proxy("naswot")(network.model, network.inputs["D"], network.labels)
         assert scores["naswot"] == expected
         assert scores[str(PROGRAMS[0])] == naive(images, str(PROGRAMS[0]), arch)
+
+
+def test_noise_alone_needs_no_images(store: Store) -> None:
+    """The scores are those with images, before and after there are any of that name."""
+    noise = parse("sum(effective_rank(channels(T4_N))) - log(params) * depth")
+    nowhere = replace(COLLECTION, images="not-there")
+    score_and_store(store, nowhere, Measures((noise,)), ARCHS)
+    score_and_store(store, COLLECTION, Measures((noise,)), ARCHS)
+    by_collection = query(store, "SELECT list(score ORDER BY arch) FROM network_scores GROUP BY collection").rows()
+    assert len(by_collection) == 2
+    assert by_collection[0] == by_collection[1]
+    for program in (parse("fro(T1_P)"), parse("sum(fro(T4_N)) + naswot", language())):
+        with pytest.raises(InputError, match="no image set 'not-there'"):
+            score_and_store(store, nowhere, Measures((program,)), ARCHS)
+
+
+def test_what_needs_images() -> None:
+    def need(text: str, loss: Loss = "ones", *proxies: str) -> bool:
+        return Measures((parse(text, language()),), proxies).need_images(loss)
+
+    assert not need("sum(fro(T3)) / flops")
+    assert not need("fro(T1G_N)")
+    assert need("fro(T1G_N)", "cross_entropy")  # of labels
+    assert need("fro(T4_P)")
+    assert need("fro(T4_N)", "ones", "snip")
+    assert not need("fro(T4_N)", "ones", "params")
+
+
+def test_a_known_proxy_is_a_number_of_a_program(store: Store) -> None:
+    program = parse("2 * naswot - log(params)", language())
+    score_and_store(store, COLLECTION, Measures((program,), ("naswot", "params")), ARCHS[:3])
+    for arch in ARCHS[:3]:
+        rows = query(store, f"SELECT text, score FROM network_scores WHERE arch = '{arch}'").rows()
+        scores = dict(rows)
+        expected = 2 * scores["naswot"] - math.log(scores["params"])
+        assert scores[str(program)] == pytest.approx(expected, rel=1e-12)
 
 
 def test_what_is_complete_is_not_computed_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,10 +23,11 @@ from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluation import evaluate
 from zcsr.evaluation.known import KnownOf
 from zcsr.evaluation.scorer import Pending, ProbeResult, Refusal
+from zcsr.language.network_operations import COUNTS
 from zcsr.language.program import Program, infer_shape
 from zcsr.language.tensors import BY_NAME
 from zcsr.language.tensors import Tensor as TensorRow
-from zcsr.networks.config import StatisticsConfig
+from zcsr.networks.config import Loss, StatisticsConfig
 from zcsr.networks.instances import Instance, NetworkStatistics
 from zcsr.networks.untrained import untrained
 from zcsr.proxies import get_proxy
@@ -120,6 +121,14 @@ class Measures:
         return (
             *((program.id, str(program)) for program in self.programs),
             *((proxy, proxy) for proxy in self.proxies),
+        )
+
+    def need_images(self, loss: Loss) -> bool:
+        """Whether the images, or their labels, make a difference; where not, their shape is enough."""
+        known = {*self.proxies, *(name for program in self.programs for name in program.known_by_proxy)}
+        return bool(
+            known - {one.name for one in COUNTS}
+            or any(one.input in ("D", "P") or (one.gradient and loss == "cross_entropy") for one in self.tensors)
         )
 
     @property

@@ -27,6 +27,13 @@ PUBLISHED_NORMALISATION: Mapping[str, Normalisation] = MappingProxyType(
 )
 
 
+def blank_images(count: int, channels: int, height: int, width: int) -> ImageSet:
+    """Return so many black images of that shape, for programs that look at noise alone, whose shape is theirs."""
+    pixels = np.zeros((count, height, width, channels), dtype=np.uint8)
+    labels = np.zeros(count, dtype=np.int64)
+    return ImageSet("none", pixels, labels, 1, (0.0,) * channels, (1.0,) * channels)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageSet:
     """Labelled images in memory.
