@@ -29,7 +29,16 @@ from setting import ACCURACY_COLUMNS, FULL, IMAGES_FILE, QUICK, SHARED, Setting,
 
 from zcsr.engine.workers import available_workers
 
-BENCHMARKS = ("evaluating", "searching", "refusing", "collecting", "correlating", "querying", "growing")
+BENCHMARKS = (
+    "evaluating",
+    "operating",
+    "searching",
+    "refusing",
+    "collecting",
+    "correlating",
+    "querying",
+    "growing",
+)
 """The modules that have a `measure`, in the order of the table."""
 
 PACKAGES = ("torch", "numpy", "scipy", "polars", "duckdb", "deap")

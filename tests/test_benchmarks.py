@@ -15,6 +15,7 @@ import evaluating
 import growing
 import measuring
 import numpy as np
+import operating
 import pytest
 import querying
 import refusing
@@ -102,6 +103,23 @@ def test_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "/somewhere" not in page
     assert str(tmp_path) not in page
     assert "correlating" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("label", operating.PLAIN)
+def test_plain_lines_compute_what_the_operations_compute(label: str) -> None:
+    operation = operating.labelled()[label]
+    tensors = [
+        torch.randn(3, 4, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(n)) for n in (0, 1)
+    ]
+    plain = operating.PLAIN[label](*tensors[: operation.arity])
+    expected = torch.as_tensor(plain, dtype=torch.float64)
+    torch.testing.assert_close(
+        operation.apply(*tensors[: operation.arity]), expected, rtol=1e-9, atol=1e-12, equal_nan=True
+    )
+
+
+def test_every_operation_that_the_paper_lacks_is_measured() -> None:
+    assert set(operating.PLAIN) == set(operating.labelled())
 
 
 def test_markdown_keeps_bars_inside_cells() -> None:
