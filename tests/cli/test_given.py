@@ -76,14 +76,16 @@ def test_explain_takes_an_id_and_its_report_gives_the_text(kept: Store, tmp_path
     assert f"zcsr explain '{text}'" in command
 
 
+NETWORK = """from torch import nn
+def build():
+    layers = nn.ReLU(), nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten()
+    return nn.Sequential(*layers)
+"""
+
+
 def test_score_takes_an_id(kept: Store, tmp_path: Path) -> None:
     network = tmp_path / "net.py"
-    network.write_text(
-        "from torch import nn\n"
-        "def build():\n"
-        "    layers = nn.ReLU(), nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten()\n"
-        "    return nn.Sequential(*layers)\n"
-    )
+    network.write_text(NETWORK)
     program = next(one for one, text in texts(kept, "network_scores").items() if "exp" not in text)
     text = texts(kept, "network_scores")[program]
     words = ("score", f"{network}:build", "--images", "fashion-mnist", "-p", program, "-p", text, "-f", "csv")
@@ -96,12 +98,7 @@ def test_score_takes_an_id(kept: Store, tmp_path: Path) -> None:
 
 def test_score_needs_no_images_for_noise_alone(kept: Store, tmp_path: Path) -> None:
     network = tmp_path / "net.py"
-    network.write_text(
-        "from torch import nn\n"
-        "def build():\n"
-        "    layers = nn.ReLU(), nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten()\n"
-        "    return nn.Sequential(*layers)\n"
-    )
+    network.write_text(NETWORK)
     words = ("score", f"{network}:build", "-p", "sum(fro(T4_N)) + 2 * params", "-f", "csv")
     code, out, err = zcsr(*words, "--shape", "1x8x8", store=tmp_path / "nowhere")
     assert (code, "no images are needed" in err) == (0, True)
