@@ -106,10 +106,13 @@ def logdet_gram(a: Array) -> float:
     matrix = filled(a)
     if not np.isfinite(matrix).all():
         return math.nan
-    found = singular_values(matrix)
-    if matrix.shape[0] > matrix.shape[1] or found[-1] <= 1e-9 * found[0]:
+    lengths = np.array([np.linalg.norm(row) for row in matrix])
+    if matrix.shape[0] > matrix.shape[1] or not lengths.all():
         return -math.inf
-    return 2 * math.fsum(math.log(value) for value in found)
+    found = singular_values(matrix / lengths[:, None])
+    if found[-1] <= 1e-7:
+        return -math.inf
+    return 2 * math.fsum(math.log(value) for value in (*found, *lengths))
 
 
 def agreement(a: Array) -> Array:
@@ -395,7 +398,7 @@ def test_what_is_stated_of_signs_holds(label: str) -> None:
 
 def test_rows_that_depend_on_each_other_have_no_volume() -> None:
     for dtype in (torch.float32, torch.float64):
-        for samples, pixels in ((3, 4), (8, 1000), (16, 20_000)):
+        for samples, pixels in ((3, 4), (8, 1000), (16, 20_000), (128, 4096)):
             a = torch_of(normal(samples, pixels), dtype)
             logdet = ZCSR.words["logdet_gram"]
             assert bool(logdet.apply(a).isfinite())

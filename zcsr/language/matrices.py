@@ -114,10 +114,11 @@ def logdet_gram(a: Tensor) -> Tensor:
     count = matrix.shape[1]
     if count > math.prod(a.shape[2:]):
         return torch.where(peak.isfinite(), -math.inf, math.nan).to(a.dtype)
-    found = eigenvalues(matrix)
-    rounding = found[:, -1] * count * 4 * torch.finfo(found.dtype).eps
-    logarithm = torch.log(found).sum(1) + 2 * count * torch.log(peak)
-    return torch.where(found[:, 0] <= rounding, -math.inf, logarithm).to(a.dtype)
+    pivots = torch.linalg.cholesky_ex(matrix)[0].diagonal(dim1=1, dim2=2).square()
+    rounding = matrix.diagonal(dim1=1, dim2=2) * 1e-13  # what single precision leaves of a multiple of a row
+    logarithm = torch.log(pivots).sum(1) + 2 * count * torch.log(peak)
+    found = torch.where((pivots > rounding).all(1), logarithm, -math.inf)
+    return torch.where(peak.isfinite(), found, math.nan).to(a.dtype)
 
 
 def on_off(a: Tensor) -> Tensor:
