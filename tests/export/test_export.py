@@ -387,9 +387,7 @@ def test_the_file_needs_torch_alone(tmp_path: Path) -> None:
     assert float(done.stdout) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    "program", [named.program for named in named_programs() if named.program.has_steps], ids=lambda one: one.id
-)
+@pytest.mark.parametrize("program", [named.program for named in named_programs()], ids=lambda one: one.id)
 def test_the_text_names_program_and_version_and_imports_torch_alone(program: Program) -> None:
     text = to_python(program)
     assert text == to_python(program)
