@@ -71,7 +71,7 @@ def _refused(scorer: StatisticsScorer, count: int) -> list[Program]:
 
 def proposals(count: int, generator: random.Random) -> list[Program]:
     """Random programs, valid or not, of the height that a search admits."""
-    config = EvolveConfig()
+    config = EvolveConfig(language="eznas")
     found: list[Program] = []
     while len(found) < count:
         drawn = (one.outcome for one in Trees(EZNAS).random(config, count, generator))

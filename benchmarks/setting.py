@@ -67,7 +67,7 @@ class Sizes:
     programs: int = 100
     networks: int = 20
     repeats: int = 3
-    config: EvolveConfig = field(default_factory=EvolveConfig)
+    config: EvolveConfig = field(default_factory=lambda: EvolveConfig(language="eznas"))
     traced: int = 10
     paired: int = 1
     refused: int = 200
@@ -95,7 +95,9 @@ QUICK = Sizes(
     programs=25,
     networks=3,
     repeats=1,
-    config=EvolveConfig(population=10, generations=2, mu=5, lambda_=10, networks_per_task=6, draw=3),
+    config=EvolveConfig(
+        language="eznas", population=10, generations=2, mu=5, lambda_=10, networks_per_task=6, draw=3
+    ),
     traced=3,
     refused=25,
     agreement=300,
@@ -219,7 +221,7 @@ class Setting:
 
 def valid_programs(load: Load, task: str, probes: Sequence[str], count: int, seed: int = 0) -> list[Program]:
     """Random programs that run on the probe networks with finite values, none equal to another by any stage."""
-    config, generator, memory = EvolveConfig(), random.Random(seed), Memory()
+    config, generator, memory = EvolveConfig(language="eznas"), random.Random(seed), Memory()
     found: list[Program] = []
     with StatisticsScorer(load, {task: probes}) as scorer:
         while len(found) < count:

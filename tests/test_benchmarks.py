@@ -41,7 +41,9 @@ TINY = setting.Sizes(
     programs=4,
     networks=3,
     repeats=1,
-    config=EvolveConfig(population=4, generations=2, mu=2, lambda_=4, networks_per_task=4, draw=3),
+    config=EvolveConfig(
+        language="eznas", population=4, generations=2, mu=2, lambda_=4, networks_per_task=4, draw=3
+    ),
     traced=2,
     refused=3,
     agreement=60,

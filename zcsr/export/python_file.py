@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -149,7 +150,25 @@ def to_python(program: Program, pattern: Pattern = PATTERNS["rcb"]) -> str:
     )
     counted = [counts] if program.known_by_proxy else []
     copied = (*map(_source, counted), *map(_source, _COPIED), _row(pattern), _source(trace), _source(one_pass))
-    return "\n\n\n".join([head.rstrip(), *parts.functions, *map(_source, helpers), *copied]) + "\n"
+    text = "\n\n\n".join([head.rstrip(), *parts.functions, *map(_source, helpers), *copied]) + "\n"
+    return _without_unused(text)
+
+
+_SOMETIMES = {
+    "copy": "import copy",
+    "re": "import re",
+    "statistics": "import statistics",
+    "FlopCounterMode": "from torch.utils.flop_counter import FlopCounterMode",
+}
+"""What only some files need, by the name that they use it by, with the line that imports it."""
+
+
+def _without_unused(text: str) -> str:
+    for name, line in _SOMETIMES.items():
+        without = text.replace(f"{line}\n", "", 1)
+        if not re.search(rf"\b{name}(\.\w|\()", without):
+            text = without
+    return text
 
 
 @dataclass(frozen=True, slots=True)
