@@ -20,9 +20,9 @@ from zcsr.errors import InputError
 if TYPE_CHECKING:
     import polars
 
-    from zcsr.evaluation.many_networks import Measures
     from zcsr.evaluation.one_network import Score
     from zcsr.language.program import Program
+    from zcsr.networks.config import Loss
     from zcsr.proxies.proxy import Proxy
 
 FORMATS = ("table", "csv", "json", "markdown")
@@ -58,7 +58,7 @@ def score(
 
     chosen_format(output_format, None, FORMATS, {}, "table")
     chosen = _chosen(measures, store)
-    if _measured(chosen).need_images(statistics.loss):
+    if _look_at_images(chosen, statistics.loss):
         if images is None:
             raise InputError("the programs and proxies look at images: give --images NAME, a stored image set")
         stored = load_images(open_store(store, create=True), images)
@@ -85,12 +85,12 @@ def score(
     print_as(output_format, _frame(list(chosen), found), len(found))
 
 
-def _measured(chosen: Mapping[str, Program | Proxy]) -> Measures:
-    from zcsr.evaluation.many_networks import Measures
+def _look_at_images(chosen: Mapping[str, Program | Proxy], loss: Loss) -> bool:
+    from zcsr.evaluation.many_networks import need_images
     from zcsr.language.program import Program
 
-    programs = tuple(one for one in chosen.values() if isinstance(one, Program))
-    return Measures(programs, tuple(one.name for one in chosen.values() if not isinstance(one, Program)))
+    programs = [one for one in chosen.values() if isinstance(one, Program)]
+    return need_images(programs, (one.name for one in chosen.values() if not isinstance(one, Program)), loss)
 
 
 def _parse_shape(shape: str | None) -> tuple[int, int, int]:

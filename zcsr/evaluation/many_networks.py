@@ -125,16 +125,23 @@ class Measures:
 
     def need_images(self, loss: Loss) -> bool:
         """Whether the images, or their labels, make a difference; where not, their shape is enough."""
-        known = {*self.proxies, *(name for program in self.programs for name in program.known_by_proxy)}
-        return bool(
-            known - {one.name for one in COUNTS}
-            or any(one.input in ("D", "P") or (one.gradient and loss == "cross_entropy") for one in self.tensors)
-        )
+        return need_images(self.programs, self.proxies, loss)
 
     @property
     def tensors(self) -> tuple[TensorRow, ...]:
         """The tensors that the programs take."""
         return tuple(dict.fromkeys(tensor for program in self.programs for tensor in program.root.tensors()))
+
+
+def need_images(programs: Iterable[Program], proxies: Iterable[str], loss: Loss) -> bool:
+    """Return whether images, or their labels, make a difference to scores; where not, their shape is enough."""
+    chosen = tuple(programs)
+    known = {*proxies, *(name for program in chosen for name in program.known_by_proxy)}
+    tensors = {tensor for program in chosen for tensor in program.root.tensors()}
+    return bool(
+        known - {one.name for one in COUNTS}
+        or any(one.input in ("D", "P") or (one.gradient and loss == "cross_entropy") for one in tensors)
+    )
 
 
 def score_networks(
