@@ -99,6 +99,15 @@ def test_what_may_rank_otherwise_is_not_merged(one: str, other: str) -> None:
     assert value != other_value
 
 
+@pytest.mark.parametrize("inside", ["params + 1", "1.5", RANK])
+def test_high_powers_have_no_form(inside: str) -> None:
+    text = inside
+    for _ in range(20):
+        text = f"square({text})"
+    assert keys_of(text) == (None, None)
+    assert program_keys(parse(text)).normal_form
+
+
 def test_the_paper_s_programs_have_no_order_of_their_own() -> None:
     assert program_keys(parse("fro(T1_D)")).same_order is None
 

@@ -22,15 +22,31 @@ from zcsr.sameness.sympy_form import SYMPY_MAX_NODES, ordered_text, sympy_form
 
 LINEAR = ("sum", "average")
 
+MAX_DEGREE = 16
+"""Formulas of a higher degree have no form here; equal ones are found by their fingerprint."""
+
 
 def network_key(tree: Node) -> str | None:
-    """Return a text that formulas of equal value share; None above `SYMPY_MAX_NODES`."""
-    return None if tree.size > SYMPY_MAX_NODES else ordered_text(network_form(tree))
+    """Return a text that formulas of equal value share; None above `SYMPY_MAX_NODES` or `MAX_DEGREE`."""
+    return ordered_text(network_form(tree)) if _has_form(tree) else None
 
 
 def order_key(tree: Node) -> str | None:
-    """Return a text that formulas share whose scores are in the same order; None above `SYMPY_MAX_NODES`."""
-    return None if tree.size > SYMPY_MAX_NODES else ordered_text(order_form(network_form(tree)))
+    """Return a text that formulas share whose scores are in one order; None where `network_key` has none."""
+    return ordered_text(order_form(network_form(tree))) if _has_form(tree) else None
+
+
+def _has_form(tree: Node) -> bool:
+    """Whether sympy can be asked for a form: expanded, a power of high degree takes for ever."""
+    return tree.size <= SYMPY_MAX_NODES and _degree(tree) <= MAX_DEGREE
+
+
+def _degree(node: Node) -> int:
+    """A bound on the degree of a number of a network as a quotient of polynomials, constants taken for unknowns."""
+    if node.word.aggregates or not node.args:
+        return 1
+    degrees = [_degree(arg) for arg in node.args]
+    return 2 * degrees[0] if node.op == "square" else sum(degrees)
 
 
 @cache
