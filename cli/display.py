@@ -26,7 +26,13 @@ from zcsr.sameness import normal_form
 
 BARS = "▁▂▃▄▅▆▇█"
 STAGES = ("text", "normal_form", "sympy", "fingerprint", "same_order")
-PARTS = {"children": "valid children", "random": "valid random programs", "scores": "networks scored"}
+PARTS = {
+    "children": "valid children",
+    "random": "valid random programs",
+    "scores": "networks scored",
+    "columns": "new columns",
+    "formulas": "programs evaluated",
+}
 PLAIN_EVERY_SECONDS = 30.0
 HEAD_WIDTH = 36
 """Terminal columns before the bars, so that they do not jump as the words change."""

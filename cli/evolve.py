@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import typer
 
+from zcsr import proxies
 from zcsr.cli.console import data, progress, say, talk
 from zcsr.cli.costs import measured_run
 from zcsr.cli.failures import Interrupted
+from zcsr.cli.given import read_program
 from zcsr.cli.groups import Later, option, spelled_by, with_options
 from zcsr.cli.options import Conditions, ImagesOption, Place, Work, parse_task
 from zcsr.cli.query import print_named
 from zcsr.cost.meter import Meter
-from zcsr.errors import InputError
-from zcsr.evolve.config import EvolveConfig
+from zcsr.errors import InputError, nearest
+from zcsr.evolve.config import PRESETS, EvolveConfig
 from zcsr.store import Store
 
 if TYPE_CHECKING:
+    from zcsr.language.program import Program
     from zcsr.store.jobs.experiment import Experiment, TaskRequest
     from zcsr.store.kept.runs import RunStore
+
+
+AGAINST = ("params", "flops", "naswot", "synflow", "eznas-a", "eznas-a-summed")
+"""What finalists are compared with where nothing is said."""
+
+_AGAINST = ", ".join(AGAINST)
 
 
 @with_options
@@ -35,7 +46,23 @@ def evolve(
     images: ImagesOption = None,
     metric: str = option("test", "accuracies to rank by"),
     run: str | None = option(None, "name of the run", unset="date and time"),
-    resume: bool = option(False, "go on with --run, or with the latest run, where it stopped"),
+    resume: bool = option(
+        False, "go on with --run, or with the latest run, where it stopped; with more --generations than it has"
+    ),
+    time_limit: float | None = option(
+        None, "minutes after which no further generation begins", least=0, unset="none"
+    ),
+    stop_at: float | None = option(None, "fitness that is enough: no further generation begins", unset="none"),
+    seed_program: list[str] | None = option(
+        None, "program to begin with besides random ones, as text or by its name; may be repeated", unset="none"
+    ),
+    from_run: str | None = option(None, "run whose front to begin with", unset="none"),
+    against: list[str] | None = option(
+        None,
+        "known proxy or program to test beside the finalists; may be repeated",
+        unset=_AGAINST,
+    ),
+    preset: str = option("front", "what other parameters are by default: front, or paper (EZNAS, 8.7)"),
     config: Later[EvolveConfig],
     test_networks: int | None = option(
         None, "networks of each task, never evolved on, for the test", least=2, unset="100, or all that are left"
@@ -46,8 +73,7 @@ def evolve(
 ) -> None:
     """Search for programs whose scores rank networks by accuracy, test the best on others, and write a report.
 
-    Without --task it searches on the benchmark that comes with zcsr.
-    The defaults are the paper's (8.7).
+    Without --task it searches on the benchmark that comes with zcsr. The paper's own search is --preset paper.
 
     A run is in the store from the first generation: after Ctrl-C or a crash, --resume goes on with it.
     """
@@ -60,22 +86,27 @@ def evolve(
     if resume:
         experiment = Experiment.resume(opened, run or "latest", workers=work.count())
         _check_same_search(context, experiment)
+        wanted = _given(context, "config_generations")
+        if wanted is not None:
+            experiment.extend(int(wanted))
     else:
         experiment = Experiment.plan(
             opened,
             _requests(opened, pairs, images, metric),
-            config(),
+            config(**_preset(context, preset)),
             statistics(),
             test_networks=test_networks,
             workers=work.count(),
             name=run,
             command=["zcsr", *sys.argv[1:]],
+            seeds=_seeds(opened, seed_program or (), from_run),
+            against={name: _rival(opened, name) for name in (AGAINST if against is None else against)},
         )
-    finished = experiment.run.info().status == "finished"
+    finished = experiment.finished
     if finished:
-        say(f"run {experiment.run.name} is finished; there is nothing to go on with")
+        say(f"run {experiment.run.name} is finished; to go on with it, ask for more --generations")
     else:
-        _run(experiment, meter)
+        _run(experiment, meter, Limits(time_limit, stop_at))
     _show(experiment, written=finished)
 
 
@@ -87,16 +118,63 @@ def _requests(store: Store, tasks: Sequence[tuple[str, str]], images: str | None
     return [TaskRequest(space, dataset, images or dataset, metric) for space, dataset in tasks]
 
 
-def _run(experiment: Experiment, meter: Meter | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When no further generation begins: after so many minutes, or once the fitness is reached."""
+
+    minutes: float | None
+    fitness: float | None
+    started: float = field(default_factory=time.monotonic)
+
+    def reached(self, best: float) -> str | None:
+        """Return what is reached, in words, or None; `best` is the fittest of a generation."""
+        if self.minutes is not None and time.monotonic() - self.started >= 60 * self.minutes:
+            return f"the time limit of {self.minutes:g} minutes"
+        if self.fitness is not None and best >= self.fitness:
+            return f"a fitness of {self.fitness:g}"
+        return None
+
+
+def _rival(store: Store, name: str) -> Program:
+    """The program of a name or text, or the one that is a known proxy alone."""
+    from zcsr.language.program import Program
+
+    if name not in proxies.proxy_names():
+        return read_program(name, store.root)
+    return Program(proxies.language().node(name))
+
+
+def _preset(context: typer.Context, name: str) -> dict[str, object]:
+    """What the preset says of the parameters that the command line does not give."""
+    if name not in PRESETS:
+        raise InputError(f"--preset is one of {', '.join(PRESETS)}, not {name!r}{nearest(name, PRESETS)}")
+    return {key: value for key, value in PRESETS[name].items() if _given(context, f"config_{key}") is None}
+
+
+def _seeds(store: Store, texts: Sequence[str], run: str | None) -> list[Program]:
+    from zcsr.evolve.objectives import front
+    from zcsr.store import open_run
+
+    of_run = [] if run is None else [one for past in open_run(store, run).generations() for one in past.evaluated]
+    if run is not None and not of_run:
+        raise InputError(f"run {run} has no front to begin with: it is not of a search over fronts")
+    return [*(read_program(text, store.root) for text in texts), *(one.program for one in front(of_run))]
+
+
+def _run(experiment: Experiment, meter: Meter | None, limits: Limits) -> None:
     """Do what the run still lacks; on Ctrl-C, mark it and say how to go on with it."""
     try:
         with measured_run(experiment, "evolve", meter):
             _announce(experiment)
             with progress("collecting", "networks") as tell:
                 experiment.collect(tell)
-            _search(experiment)
+            _search(experiment, limits)
+            with progress("choosing finalists", "networks") as tell:
+                finalists = experiment.finalists(tell)
             with progress("testing", "networks") as tell:
-                experiment.test([finalist.program for finalist in experiment.finalists()], tell)
+                experiment.test([finalist.program for finalist in finalists], tell)
+            with progress("comparing", "networks") as tell:
+                experiment.compare(tell)
             experiment.finish()
     except KeyboardInterrupt:
         experiment.interrupt()
@@ -112,12 +190,19 @@ def _announce(experiment: Experiment) -> None:
     say(f"run {experiment.run.name}: {tasks}")
 
 
-def _search(experiment: Experiment) -> None:
+def _search(experiment: Experiment, limits: Limits) -> None:
     from zcsr.cli.display import EvolveDisplay
 
     with EvolveDisplay(talk(), experiment.config, experiment.run.name, experiment.known()) as display:
         for generation in experiment.generations(display.observe):
             display.update(generation)
+            reached = limits.reached(max(one.fitness for one in generation.individuals))
+            if reached:
+                break
+        else:
+            reached = None
+    if reached:
+        say(f"stopped after {generation.number + 1} generations: {reached} is reached")
 
 
 def _show(experiment: Experiment, written: bool) -> None:
@@ -134,6 +219,10 @@ def _show(experiment: Experiment, written: bool) -> None:
 
 
 # To go on with a run ------------------------------------------------------------------------------------------
+
+
+_MAY_CHANGE = ("config_generations",)
+"""What a run that goes on may be given otherwise."""
 
 
 def _check_same_search(context: typer.Context, experiment: Experiment) -> None:
@@ -167,7 +256,7 @@ def _decided(experiment: Experiment) -> Mapping[str, str]:
         "task": _spelled([task.task for task in tasks]),
         "images": _one_of(task.images for task in tasks),
         "metric": _one_of(task.metric for task in tasks),
-        **spelled_by("config", experiment.config),
+        **{name: text for name, text in spelled_by("config", experiment.config).items() if name not in _MAY_CHANGE},
         "test_networks": _one_of(len(task.test) for task in tasks),
         **spelled_by("statistics", tasks[0].collection.config),
     }

@@ -130,6 +130,7 @@ def images(
     classes: int | None = option(None, "number of classes", least=1, unset="from the labels"),
     pool: int = option(1, "average blocks of this many pixels a side", least=1),
     pad: int = option(0, "then add a black border of this many pixels", least=0),
+    colours: int | None = option(None, "channels that grey images are repeated in", least=1, unset="as they are"),
     first: int | None = option(None, "take only this many, the first", least=1, unset="all"),
     store: StoreOption = None,
 ) -> None:
@@ -137,7 +138,9 @@ def images(
     from zcsr.store import import_images
 
     opened = open_store(store, create=True)
-    taken = import_images(opened, path, name=name, classes=classes, pool=pool, pad=pad, first=first)
+    taken = import_images(
+        opened, path, name=name, classes=classes, pool=pool, pad=pad, first=first, colours=colours
+    )
     count, height, width, channels = taken.pixels.shape
     say(
         f"{count} images of {channels}x{height}x{width} in {taken.classes} classes taken as '{name}'; "

@@ -14,6 +14,7 @@ import polars as pl
 
 from zcsr.cost.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.evolve.config import FITNESSES
+from zcsr.evolve.finalists import ALIKE
 from zcsr.language.text import parse
 from zcsr.proxies import language
 from zcsr.ranking import BOOTSTRAP_REPEATS, BOOTSTRAP_SEED, chance_deviation, kendall_interval
@@ -39,7 +40,7 @@ EVOLVE_ROWS = 10
 FEW_NETWORKS = 500
 
 SHORT: dict[str, Formatter] = dict.fromkeys(("text", "example"), shortened_code)
-WHOLE = ("parameters", "versions", "tasks", "duplicates", "evaluations", "timings")
+WHOLE = ("parameters", "versions", "tasks", "duplicates", "timings")
 """Queries whose answers are shown as they are, each in the part of its name."""
 
 
@@ -52,8 +53,17 @@ class RunPage(StorePage):
 
     def parts(self) -> dict[str, str]:
         """Every part of the template."""
-        fitness, kind = self.ask("fitness"), FITNESSES[self.info.config.fitness]
-        label = f"fitness (lowest {kind.words} of the drawn tasks)"
+        config = self.info.config
+        fitness, kind = self.ask("fitness"), FITNESSES[config.fitness]
+        way = config.algorithm
+        label = f"fitness (lowest {kind.words} of the {'drawn ' if way == 'generations' else ''}tasks)"
+        said = {
+            "measure": kind.measure,
+            "draw": config.draw,
+            "aggregation": config.aggregation,
+            "design": config.design,
+            "alike": number(ALIKE, 1),
+        }
         return {
             "run": self.info.name,
             "summary": summary(self),
@@ -61,9 +71,10 @@ class RunPage(StorePage):
             **{name: self.table(name) for name in WHOLE},
             "split": self.table("split", dict.fromkeys(("lowest", "median", "highest"), decimals(2))),
             "split_command": split_command(self.info.name),
-            "rank_measure": kind.measure,
-            "draw": str(self.info.config.draw),
-            "aggregation": self.info.config.aggregation,
+            "verdict": "\n\n".join(verdict(self)),
+            "rivals": rivals(self),
+            **{f"about_{what}": phrase(f"{what}_{way}", **said) for what in ("fitness", "finalists", "timing")},
+            "avoided": self.table("evaluations" if way == "generations" else "race"),
             "best": self.table("top_programs", SHORT, ("normal_form", "sympy"), count=TOP_PROGRAMS),
             "formulas": "\n\n".join(_formula(*named) for named in _named_programs(self)),
             "finalists": finalists(self),
@@ -96,6 +107,9 @@ class RunPage(StorePage):
         A mapping with `program`, `text`, `fitness` and `generation`.
         """
         finalists = self.ask("finalists").frame.filter(pl.col("role") != "other")
+        chosen = finalists.filter(pl.col("role") == "chosen")
+        if not chosen.is_empty():
+            return chosen.row(0, named=True)
         if not finalists.is_empty():
             return finalists.sort("fitness", descending=True, maintain_order=True).row(0, named=True)
         top = self.ask("top_programs").frame.rename({"best_fitness": "fitness"})
@@ -180,8 +194,11 @@ def _tested(page: RunPage, program: str) -> Iterator[str]:
 
 def caveats(page: RunPage) -> Iterator[str]:
     """What a reader must know before quoting a number, one text each."""
-    draw = page.info.config.draw
-    yield phrase("caveat_fitness", draw=draw, deviation=number(chance_deviation(draw), 2))
+    if page.info.config.algorithm == "front":
+        yield phrase("caveat_selected")
+    else:
+        draw = page.info.config.draw
+        yield phrase("caveat_fitness", draw=draw, deviation=number(chance_deviation(draw), 2))
     tasks = page.ask("tasks").frame
     for row in tasks.iter_rows(named=True):
         dataset = row["task"].partition(":")[2]
@@ -191,6 +208,41 @@ def caveats(page: RunPage) -> Iterator[str]:
             yield phrase("caveat_few", task=code(row["task"]), networks=row["test_networks"])
     for seed, batch_size in tasks.select("seed", "batch_size").drop_nulls().unique(maintain_order=True).rows():
         yield phrase("caveat_draw", seed=seed, batch_size=batch_size)
+
+
+def verdict(page: RunPage) -> Iterator[str]:
+    """How the finalist stands to each rival over all tasks, a sentence each; whether it looks at sizes alone."""
+    answer = page.ask("rivals").frame
+    if page.best is not None and not page.ask("evaluated", program=page.best["program"]).frame.is_empty():
+        (shape_only,) = page.ask("evaluated", program=page.best["program"]).frame["shape_only"].unique()
+        if shape_only:
+            yield phrase("sizes_only")
+    for (rival,), rows in answer.group_by("rival", maintain_order=True):
+        own, others = (rows[name].to_numpy() for name in ("tau", "rival_tau"))
+        taus = {"least": own.min(), "mean": own.mean(), "rival_least": others.min(), "rival_mean": others.mean()}
+        beaten = taus["least"] > taus["rival_least"] and taus["mean"] > taus["rival_mean"]
+        yield phrase(
+            "beats_by_task" if beaten else "nothing_beats",
+            rival=code(str(rival)),
+            better=rows.filter(pl.col("difference") > 0).height,
+            surely=rows.filter(pl.col("low") > 0).height,
+            worse=rows.filter(pl.col("high") < 0).height,
+            tasks=rows.height,
+            **{name: number(value, 3) for name, value in taus.items()},
+        )
+
+
+def rivals(page: RunPage) -> str:
+    """The finalist beside each rival on the test networks of each task; empty where none was tested."""
+    answer = page.ask("rivals")
+    if answer.frame.is_empty():
+        return ""
+    ends = zip(answer.frame["low"], answer.frame["high"], strict=True)
+    column = pl.Series("95% interval", [interval(*pair) for pair in ends])
+    shown = answer.frame.drop("low", "high")
+    return answer.showing(shown.insert_column(shown.columns.index("difference") + 1, column)).shown(
+        dict.fromkeys(("tau", "rival_tau", "difference"), decimals(3))
+    )
 
 
 def split_command(run: str) -> str:

@@ -9,7 +9,18 @@ from pathlib import Path
 import polars as pl
 
 from zcsr.evolve.config import EvolveConfig
-from zcsr.evolve.records import Generation, Genotype, Individual, ProgramRecord, Rejection, ScoreRecord
+from zcsr.evolve.finalists import Finalist
+from zcsr.evolve.records import (
+    ColumnRecord,
+    Evaluated,
+    Generation,
+    Genotype,
+    Individual,
+    ProgramRecord,
+    Rejection,
+    ScoreRecord,
+)
+from zcsr.language.languages import ZCSR
 from zcsr.language.program import Program
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.language.text import parse
@@ -30,6 +41,8 @@ TEST = tuple(f"test-{number}" for number in range(10))
 STAGES = ("new", "text", "normal_form", "sympy", "fingerprint")
 COUNTERS = ("proposed", "rejected", "known", "probed", *STAGES, "scored", "remembered")
 UNARY = ("abs", "exp", "relu", "sign", "sigmoid", "fro", "mean")
+RIVAL = Program(ZCSR.node("params"))
+FRONT = EvolveConfig(population=6, generations=3, mu=4, networks_per_task=12)
 CONFIG = EvolveConfig(language="eznas", population=6, generations=3, mu=4, networks_per_task=12, draw=5)
 
 
@@ -94,22 +107,48 @@ def write_run(
 ) -> tuple[Program, ...]:
     """Write a run with generations and scores on test networks; returns the programs tested."""
     create_run(
-        store, config, [run_task(task) for task in TASKS], {"zcsr": "0.1"}, name=name, command=("zcsr", "a b")
+        store,
+        config,
+        [run_task(task) for task in TASKS],
+        {"zcsr": "0.1"},
+        name=name,
+        command=("zcsr", "a b"),
+        against={"params": RIVAL},
     )
     run = open_run(store, name)
     made = [generation(number, seed) for number in range(generations)]
+    if config.algorithm == "front":
+        made = [of_front(one) for one in made]
     if config.representation == "sequential":
         made = [bred_as_rows(one) for one in made]
     for one in made:
         run.append(one)
     if not test:
         return ()
-    tested = (*(record.program for record in made[-1].programs[:3]), parse("fro(sigmoid(logdet(sign(T1G_D))))"))
+    tested = (
+        *(record.program for record in made[-1].programs[:3]),
+        parse("fro(sigmoid(logdet(sign(T1G_D))))"),
+        RIVAL,
+    )
+    if config.algorithm == "front":
+        chosen = made[-1].programs[0].program
+        run.choose([Finalist(chosen, "chosen", made[-1].number, 0, 0.5)])
+        run.write_held_out_scores(TestScore(chosen, task, arch, 0.25) for task in TASKS for arch in EVOLVE[:3])
     generator = random.Random(seed)
     run.write_test_scores(
         TestScore(one, task, arch, generator.gauss(0, 1)) for one in tested for task in TASKS for arch in TEST
     )
     return tested
+
+
+def of_front(made: Generation) -> Generation:
+    """The generation as a search over fronts has it: with what was evaluated and the columns asked for."""
+    evaluated = tuple(
+        Evaluated(one.program, "readout", dict(zip(TASKS, (0.25, 0.5), strict=True)), f"{slot:016x}", slot == 0, 3)
+        for slot, one in enumerate(made.individuals)
+    )
+    columns = (ColumnRecord("fro(T3)", "known"), ColumnRecord("log(mean(T1_D))", "refused"))
+    return replace(made, evaluated=evaluated, columns=columns, scores=())
 
 
 def bred_as_rows(made: Generation) -> Generation:
@@ -238,5 +277,6 @@ def filled_store(root: Path) -> Store:
     write_search(store)
     write_run(store, "first")
     write_run(store, "second", seed=1, config=replace(CONFIG, representation="sequential"))
+    write_run(store, "third", seed=2, config=FRONT)
     write_cost(store, "20260102-030405-00000001", run="first", tasks=list(TASKS))
     return store

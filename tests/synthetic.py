@@ -29,7 +29,7 @@ def load(task: str, arch: str) -> NetworkStatistics:
     number = int(arch.removeprefix("net"))
     generator = torch.Generator().manual_seed(zlib.crc32(f"{task}/{arch}".encode()))
     instances = tuple(_instance(layer, number, generator) for layer in range(1 + number % 3))
-    return NetworkStatistics(arch, instances)
+    return NetworkStatistics(arch, instances, {"params": 10.0 + number, "flops": 2.0 * number, "depth": number % 4})
 
 
 def make_task(name: str, networks: int = 30) -> TaskData:

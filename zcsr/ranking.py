@@ -146,6 +146,29 @@ def kendall_interval(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
     return bootstrap_interval(kendall, left[finite], right[finite], seed=BOOTSTRAP_SEED, repeats=BOOTSTRAP_REPEATS)
 
 
+def kendall_difference_interval(
+    x: ArrayLike, other: ArrayLike, y: ArrayLike, *, seed: int = BOOTSTRAP_SEED, repeats: int = BOOTSTRAP_REPEATS
+) -> tuple[float, float]:
+    """The 95% bootstrap interval (low, high) of tau(x, y) - tau(other, y), paired: both on the same draws of rows.
+
+    Rows in which x or other is not finite are left out. (NaN, NaN) where no draw has both correlations.
+    """
+    left, right = _paired(x, y)
+    rival, _ = _paired(other, y)
+    finite = np.isfinite(left) & np.isfinite(rival)
+    rows, targets = np.array([left[finite], rival[finite]]), right[finite]
+    if rows.shape[1] == 0:
+        return math.nan, math.nan
+    generator = np.random.default_rng(seed)
+    draws = (generator.integers(rows.shape[1], size=rows.shape[1]) for _ in range(repeats))
+    pairs = np.array([kendall_many(rows[:, draw], targets[draw]) for draw in draws])
+    differences = (pairs[:, 0] - pairs[:, 1])[~np.isnan(pairs).any(axis=1)]
+    if len(differences) == 0:
+        return math.nan, math.nan
+    low, high = np.quantile(differences, (0.025, 0.975))
+    return float(low), float(high)
+
+
 def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     """The interval (low, high) of Student's t for the mean of `values` [n], at confidence `level`.
 

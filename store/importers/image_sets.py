@@ -26,6 +26,7 @@ def import_images(
     pool: int = 1,
     pad: int = 0,
     first: int | None = None,
+    colours: int | None = None,
 ) -> ImageSet:
     """Import labelled 8-bit images under a name, and return them; a set of that name is replaced.
 
@@ -34,7 +35,8 @@ def import_images(
     CIFAR-100 or the down-sampled ImageNet (training images), of MNIST's idx files (training images, then test
     images), or one with a folder of PNG or JPEG files for each class (numbered by name; their images take turns).
     Images are averaged over blocks of `pool` x `pool` pixels, then get a black border of `pad` pixels.
-    `first` is how many are taken, all when None. `classes` is one more than the highest label unless given; for
+    `first` is how many are taken, all when None. Grey images become ones of `colours` equal channels where that is
+    given. `classes` is one more than the highest label unless given; for
     the down-sampled ImageNet it selects the first classes, 120 for ImageNet16-120. The normalisation is the given
     mean and std (for pixels in 0..1), else the published one of that name, else computed from the set; which of
     the three is kept in the metadata.
@@ -46,6 +48,12 @@ def import_images(
     if not len(pixels):
         raise InputError(f"{path} holds no images")
     pixels, labels = pool_and_pad(pixels[:first], pool, pad), labels[:first]
+    if colours is not None:
+        if pixels.shape[3] not in (1, colours):
+            raise InputError(
+                f"images of {pixels.shape[3]} channels cannot become ones of {colours}: only grey ones can"
+            )
+        pixels = np.repeat(pixels, colours // pixels.shape[3], axis=3)
     chosen_mean, chosen_std, origin = _normalisation(name, pixels, mean, std)
     count = int(labels.max()) + 1 if classes is None else classes
     images = ImageSet(name, pixels, labels, count, chosen_mean, chosen_std)

@@ -10,19 +10,23 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zcsr.engine.job import Progress, run_job, silent
+from zcsr.errors import InputError
 from zcsr.evaluation.known import KnownOf
 from zcsr.evaluation.many_networks import Measures, StatisticsScorer, score_networks
 from zcsr.evolve.config import EvolveConfig
-from zcsr.evolve.finalists import Finalist
+from zcsr.evolve.finalists import Finalist, candidates, finalists_of_front
+from zcsr.evolve.front import search
 from zcsr.evolve.ledger import GenerationProgress
 from zcsr.evolve.loop import evolve
+from zcsr.evolve.objectives import front
 from zcsr.evolve.records import Generation
-from zcsr.evolve.tasks import TaskData, choose_probes, split
+from zcsr.evolve.tasks import TaskData, choose_probes, held_out, split
 from zcsr.language.program import Program
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics
@@ -32,9 +36,19 @@ from zcsr.store.jobs.collecting import collect_networks
 from zcsr.store.jobs.space_files import check_spaces
 from zcsr.store.kept.accuracies import accuracies
 from zcsr.store.kept.collections import Collection, CollectionStore, open_collection
-from zcsr.store.kept.images import embedded_tasks, install_missing, load_images
+from zcsr.store.kept.columns import KeptColumns
+from zcsr.store.kept.images import embedded_images, embedded_tasks, install_missing, load_images
 from zcsr.store.kept.runs import RunStore, RunTask, Status, TestScore, create_run, open_run
 from zcsr.store.kept.store import Store
+
+SEARCHED = (("nasbench201", "cifar10"), ("nats-sss", "cifar10"))
+"""The published tasks of the default run: one of each space, whose other data sets are there to be asked for."""
+
+STAND_IN = "fashion-mnist-32"
+"""The embedded images that stand in for those of published data sets, which cannot come with zcsr."""
+
+COMPARED_ON = 16
+"""Least number of images that known proxies see: most need a minibatch, where a program may do with one image."""
 
 TESTED_TOGETHER = 50
 """Networks whose test scores are written in one file."""
@@ -60,10 +74,16 @@ class TaskRequest:
 
 
 def embedded_requests(store: Store) -> list[TaskRequest]:
-    """The tasks of the benchmark that comes with zcsr, whose accuracies are put into the store if it has none."""
-    tasks = sorted(embedded_tasks())
-    install_missing(store, tasks)
-    return [TaskRequest(space, dataset, dataset) for space, dataset in tasks]
+    """The tasks of the benchmark that comes with zcsr, whose accuracies are put into the store if it has none.
+
+    They are the published ones of `SEARCHED` with images that stand in, and those measured on their own images.
+    """
+    own = sorted((space, dataset) for space, dataset in embedded_tasks() if dataset in embedded_images())
+    install_missing(store, [*SEARCHED, *own])
+    return [
+        *(TaskRequest(space, dataset, STAND_IN) for space, dataset in SEARCHED),
+        *(TaskRequest(space, dataset, dataset) for space, dataset in own),
+    ]
 
 
 class Experiment:
@@ -89,8 +109,13 @@ class Experiment:
         workers: int,
         name: str | None = None,
         command: Sequence[str] = (),
+        seeds: Sequence[Program] = (),
+        against: Mapping[str, Program] = MappingProxyType({}),
     ) -> Experiment:
         """Draw the split, write the run into the store and return it; nothing is computed yet.
+
+        `seeds` are programs that a search over fronts begins with; `against` those that finalists are compared
+        with, by name.
 
         Raises InputError when accuracies or images are missing, or there are too few networks.
         """
@@ -109,7 +134,9 @@ class Experiment:
             )
             for request, part in zip(requests, split(tables, canonical, config, test_networks), strict=True)
         ]
-        run = create_run(store, config, tasks, name=name, command=command)
+        if seeds and config.algorithm != "front":
+            raise InputError("only a search over fronts can begin with programs; Algorithm 1 begins at random")
+        run = create_run(store, config, tasks, name=name, command=command, seeds=seeds, against=against)
         return cls(store, open_run(store, run), workers)
 
     @classmethod
@@ -122,14 +149,30 @@ class Experiment:
         check_spaces(opened)
         return cls(store, opened, workers)
 
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.run.info().status == "finished" and len(self.known()) >= self.config.generations
+
+    def extend(self, generations: int) -> None:
+        """Ask for so many generations in all; InputError where the run has more by now."""
+        self.run.extend(generations)
+        self.config = self.run.config
+
     def collect(self, progress: Progress = silent) -> None:
         """Collect the statistics that evolution needs and the store lacks."""
-        total = sum(len(task.evolve) for task in self.tasks)
-        done = 0
+        wanted = {task.task: self._seen(task).archs for task in self.tasks}
+        total, done = sum(map(len, wanted.values())), 0
         for task in self.tasks:
+            archs = wanted[task.task]
             shifted = _shifted(progress, done, total)
-            collect_networks(self.store, task.collection, task.evolve, workers=self.workers, progress=shifted)
-            done += len(task.evolve)
+            collect_networks(self.store, task.collection, archs, workers=self.workers, progress=shifted)
+            done += len(archs)
+
+    def _seen(self, task: RunTask) -> TaskData:
+        """The networks that selection sees: those of evolution, but for those held out."""
+        data = _table(self.store, task).subset(task.evolve)
+        return data if self.config.algorithm == "generations" else held_out(self.config, data)[0]
 
     def known(self) -> tuple[Generation, ...]:
         """Return the generations that are in the store."""
@@ -141,13 +184,76 @@ class Experiment:
         tasks = [_table(self.store, task).subset(task.evolve) for task in self.tasks]
         load = _Load(self.store, {task.task: task for task in self.tasks})
         with StatisticsScorer(load, choose_probes(self.config, tasks), self.workers) as scorer:
-            for generation in evolve(self.config, tasks, scorer, self.known(), observe):
+            for generation in self._searched(tasks, scorer, observe):
                 self.run.append(generation)
                 yield generation
 
-    def finalists(self) -> tuple[Finalist, ...]:
-        """Return the fittest of the last population and the two fittest seen (EZNAS, section 3.7)."""
-        return self.run.finalists()
+    def _searched(
+        self,
+        tasks: Sequence[TaskData],
+        scorer: StatisticsScorer,
+        observe: Callable[[GenerationProgress], None] | None,
+    ) -> Iterator[Generation]:
+        if self.config.algorithm == "generations":
+            return evolve(self.config, tasks, scorer, self.known(), observe)
+        collections = {task.task: task.collection.id for task in self.tasks}
+        source = KeptColumns(self.store, collections, scorer)
+        seen = [self._seen(task) for task in self.tasks]
+        return search(self.config, seen, source, self.known(), observe, seeds=self.run.seeds())
+
+    def finalists(self, progress: Progress = silent) -> tuple[Finalist, ...]:
+        """Return the programs to be tested.
+
+        By Algorithm 1 the fittest of the last population and the two fittest seen (EZNAS, section 3.7); of a search
+        over fronts those that are chosen on the held-out networks (`zcsr.evolve.finalists.finalists_of_front`).
+        """
+        found = self.run.finalists()
+        if found or self.config.algorithm == "generations":
+            return found
+        past = self.known()
+        programs = candidates(front([one for generation in past for one in generation.evaluated]))
+        tables = {
+            task.task: held_out(self.config, _table(self.store, task).subset(task.evolve)) for task in self.tasks
+        }
+        chosen_on = {name: unseen if unseen.archs else seen for name, (seen, unseen) in tables.items()}
+        self._score_held_out(chosen_on, programs, progress)
+        scores = self._held_out_scores(chosen_on, programs)
+        found = finalists_of_front(past, scores, {name: data.accuracies for name, data in chosen_on.items()})
+        self.run.choose(found)
+        return found
+
+    def _score_held_out(
+        self, chosen_on: Mapping[str, TaskData], programs: Sequence[Program], progress: Progress
+    ) -> None:
+        there = set(self.run.held_out_scores().select("program", "task", "arch").iter_rows())
+        missing = {
+            task.task: [
+                arch
+                for arch in chosen_on[task.task].archs
+                if any((program.id, task.task, arch) not in there for program in programs)
+            ]
+            for task in self.tasks
+        }
+        total, done = sum(map(len, missing.values())), 0
+        for task in self.tasks:
+            write = partial(_written, self.run.write_held_out_scores, task.task, programs)
+            self._score_task(task, missing[task.task], programs, write, _shifted(progress, done, total))
+            done += len(missing[task.task])
+
+    def _held_out_scores(
+        self, chosen_on: Mapping[str, TaskData], programs: Sequence[Program]
+    ) -> dict[str, dict[str, NDArray[np.float64]]]:
+        """By program id and task: the scores, in the order of the networks."""
+        stored = {
+            row[:3]: row[3] for row in self.run.held_out_scores()["program", "task", "arch", "score"].iter_rows()
+        }
+        return {
+            program.id: {
+                name: np.array([stored[program.id, name, arch] for arch in data.archs])
+                for name, data in chosen_on.items()
+            }
+            for program in programs
+        }
 
     def test(self, programs: Sequence[Program], progress: Progress = silent) -> None:
         """Score programs on the test networks, which evolution never draws; scores are kept as they come."""
@@ -171,19 +277,37 @@ class Experiment:
         self.run.set_status(status, session_seconds=now - self._clock)
         self._clock = now
 
+    def compare(self, progress: Progress = silent) -> None:
+        """Score what finalists are compared with on the test networks, on `COMPARED_ON` images at least."""
+        programs = tuple(self.run.against().values())
+        missing = {task.task: self.run.missing_tests(task.task, programs) for task in self.tasks}
+        total, done = sum(map(len, missing.values())), 0
+        for task in self.tasks:
+            config = task.collection.config
+            more = replace(config, batch_size=max(config.batch_size, COMPARED_ON))
+            write = partial(_written, self.run.write_test_scores, task.task, programs)
+            shifted = _shifted(progress, done, total)
+            self._score_task(task, missing[task.task], programs, write, shifted, more)
+            done += len(missing[task.task])
+
     def _test_task(
         self, task: RunTask, missing: Sequence[str], programs: Sequence[Program], progress: Progress
     ) -> None:
+        write = partial(_written, self.run.write_test_scores, task.task, programs)
+        self._score_task(task, missing, programs, write, progress)
+
+    def _score_task(
+        self,
+        task: RunTask,
+        missing: Sequence[str],
+        programs: Sequence[Program],
+        write: Callable[[Iterable[tuple[str, NDArray[np.float64], float]]], None],
+        progress: Progress,
+        config: StatisticsConfig | None = None,
+    ) -> None:
         images = load_images(self.store, task.images)
-        space, config, measures = get_space(task.space), task.collection.config, Measures(tuple(programs))
-
-        def write(scored: Iterable[tuple[str, NDArray[np.float64], float]]) -> None:
-            self.run.write_test_scores(
-                TestScore(program, task.task, arch, float(value))
-                for arch, values, _ in scored
-                for program, value in zip(programs, values, strict=True)
-            )
-
+        space, measures = get_space(task.space), Measures(tuple(programs))
+        config = config or task.collection.config
         run_job(
             missing,
             (),
@@ -192,6 +316,19 @@ class Experiment:
             together=TESTED_TOGETHER,
             progress=progress,
         )
+
+
+def _written(
+    write: Callable[[Iterable[TestScore]], object],
+    task: str,
+    programs: Sequence[Program],
+    scored: Iterable[tuple[str, NDArray[np.float64], float]],
+) -> None:
+    write(
+        TestScore(program, task, arch, float(value))
+        for arch, values, _ in scored
+        for program, value in zip(programs, values, strict=True)
+    )
 
 
 @dataclass(slots=True)

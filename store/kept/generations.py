@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,24 @@ from typing import Any
 import polars as pl
 
 from zcsr.errors import ProgramError, StoreError
-from zcsr.evolve.records import Generation, Genotype, Individual, ProgramRecord, Rejection, ScoreRecord
+from zcsr.evolve.records import (
+    ColumnRecord,
+    Evaluated,
+    Generation,
+    Genotype,
+    Individual,
+    ProgramRecord,
+    Rejection,
+    ScoreRecord,
+)
 from zcsr.store.tables.declarations import OF_GENERATIONS
 from zcsr.store.tables.frames import fields_of, frame_of, read_frame, rows_of, schema_of
 
 GENOTYPES = "genotypes"
 """The file of what individuals are bred as; only where that is not their expression."""
+
+OPTIONAL = frozenset(Path(pattern).stem for pattern, optional in OF_GENERATIONS.items() if optional)
+"""The files that only the generations of some runs have."""
 
 _COUNTERS = pl.List(pl.Struct({"counter": pl.String, "value": pl.Int64}))
 _SECONDS = pl.List(pl.Struct({"part": pl.String, "seconds": pl.Float64}))
@@ -46,6 +59,9 @@ def generation_frames(generation: Generation) -> dict[str, pl.DataFrame]:
         "rejections": map(attrgetter(*SCHEMAS["rejections"]), generation.rejections),
         "scores": ((one.program_id, one.task, one.arch, one.score) for one in generation.scores),
     }
+    if generation.columns or generation.evaluated:
+        rows["evaluated"] = itertools.starmap(_evaluated_row, enumerate(generation.evaluated))
+        rows["columns"] = ((place, one.text, one.state) for place, one in enumerate(generation.columns))
     if genotypes:
         rows[GENOTYPES] = ((slot, one.text, one.instructions, one.reaching) for slot, one in genotypes)
     return {name: frame_of(SCHEMAS[name], of_table) for name, of_table in rows.items()}
@@ -55,7 +71,9 @@ def read_generation(folder: Path, number: int) -> Generation:
     """The generation in a folder, equal to the one stored. Raises StoreError when it cannot be read."""
     files = {name: folder / f"{name}.parquet" for name in SCHEMAS}
     frames = {
-        name: read_frame(file, SCHEMAS[name]) for name, file in files.items() if name != GENOTYPES or file.exists()
+        name: read_frame(file, SCHEMAS[name])
+        for name, file in files.items()
+        if name not in OPTIONAL or file.exists()
     }
     try:
         generation = _generation(frames)
@@ -79,8 +97,25 @@ def _generation(frames: Mapping[str, pl.DataFrame]) -> Generation:
         rejections=tuple(Rejection(**row) for row in frames["rejections"].iter_rows(named=True)),
         scores=tuple(ScoreRecord(*row) for row in frames["scores"].iter_rows()),
         counters={entry["counter"]: entry["value"] for entry in counters},
+        evaluated=tuple(_evaluated(row, tuple(draws)) for row in _rows(frames, "evaluated")),
+        columns=tuple(ColumnRecord(row["text"], row["state"]) for row in _rows(frames, "columns")),
         seconds={entry["part"]: entry["seconds"] for entry in seconds},
     )
+
+
+def _rows(frames: Mapping[str, pl.DataFrame], name: str) -> Iterable[dict[str, Any]]:
+    return frames[name].iter_rows(named=True) if name in frames else ()
+
+
+def _evaluated_row(place: int, one: Evaluated) -> tuple[object, ...]:
+    program, root = one.program, one.program.root
+    values = one.least, one.mean, list(one.taus.values()), one.cost, one.shape_only, one.ranking
+    return place, program.id, str(program), root.size, root.height, one.origin, *values
+
+
+def _evaluated(row: Mapping[str, Any], tasks: Sequence[str]) -> Evaluated:
+    kept = fields_of({name: row[name] for name in ("text", "origin", "cost", "shape_only", "ranking")})
+    return Evaluated(**kept, taus=dict(zip(tasks, row["taus"], strict=True)))
 
 
 def _individuals(

@@ -3,7 +3,8 @@
 `images/<name>.parquet` has one row an image: `pixels_hwc_u8` (height * width * channels bytes) and `label`;
 `images/<name>.json` has sizes, classes, normalisation and a hash of the content. The JSON file is written last, and
 without it there is no image set. The embedded sets of the package `zcsr.data` have the same two files, named
-`images-<name>`; its accuracies are `accuracies-<name>.parquet`, with the columns of the store's own.
+`images-<name>`; its accuracies are `accuracies-<name>.parquet`, with the columns of the store's own, and, of all
+networks of a space in its order, `benchmark-<space>.parquet`, with a column a dataset.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import importlib.resources
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from typing import Any
 
@@ -21,6 +22,7 @@ import polars as pl
 
 from zcsr.errors import InputError, StoreError
 from zcsr.networks.images import ImageSet
+from zcsr.spaces import get_space
 from zcsr.store.kept.accuracies import accuracy_tables, install_accuracies
 from zcsr.store.kept.atomic import is_temporary, read_json_object, write_json, write_parquet
 from zcsr.store.kept.store import Store
@@ -30,6 +32,8 @@ LABEL = "label"
 
 _IMAGES_PREFIX = "images-"
 _ACCURACIES_PREFIX = "accuracies-"
+_BENCHMARK_PREFIX = "benchmark-"
+_BENCHMARK_SOURCE = "nats-bench"
 _TASK = ("space", "dataset")
 
 
@@ -99,12 +103,13 @@ def image_names(store: Store) -> tuple[str, ...]:
 
 def embedded_images() -> tuple[str, ...]:
     """The names of the image sets that the package brings along, sorted."""
-    return tuple(_embedded(_IMAGES_PREFIX))
+    return tuple(sorted(_embedded(_IMAGES_PREFIX)))
 
 
 def embedded_tasks() -> frozenset[tuple[str, str]]:
     """The tasks (space, dataset) that the package brings accuracies of."""
-    return frozenset(task for _, frame in _embedded_accuracies() for task in frame.select(_TASK).unique().rows())
+    measured = (task for _, frame in _embedded_accuracies() for task in frame.select(_TASK).unique().rows())
+    return frozenset((*measured, *_benchmark_tasks()))
 
 
 def install_missing(store: Store, tasks: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -120,6 +125,11 @@ def install_missing(store: Store, tasks: Iterable[tuple[str, str]]) -> tuple[tup
             if len(rows := frame.filter(space=space, dataset=dataset)):
                 install_accuracies(store, rows, name)
                 installed[space, dataset] = None
+    published = _benchmark_tasks() if lacking else ()
+    for space, dataset in lacking:
+        if (space, dataset) in published:
+            install_accuracies(store, _benchmark(space, dataset), _BENCHMARK_SOURCE)
+            installed[space, dataset] = None
     return tuple(installed)
 
 
@@ -152,6 +162,33 @@ def _embedded_accuracies() -> Iterator[tuple[str, pl.DataFrame]]:
     """Each embedded table of accuracies, after its name."""
     for name, file in _embedded(_ACCURACIES_PREFIX).items():
         yield name, pl.read_parquet(io.BytesIO(file.read_bytes()))
+
+
+def _benchmark_tasks() -> frozenset[tuple[str, str]]:
+    files = _embedded(_BENCHMARK_PREFIX).items()
+    return frozenset((space, dataset) for space, file in files for dataset in _columns_of(file))
+
+
+def _columns_of(file: Traversable) -> Sequence[str]:
+    return tuple(pl.read_parquet_schema(io.BytesIO(file.read_bytes())))
+
+
+def _benchmark(space: str, dataset: str) -> pl.DataFrame:
+    """The embedded accuracies of all networks of a space: the mean over the benchmark's own seeds, as seed 0."""
+    file = _embedded(_BENCHMARK_PREFIX)[space]
+    values = pl.read_parquet(io.BytesIO(file.read_bytes()), columns=[dataset])[dataset]
+    known = get_space(space)
+    return pl.DataFrame(
+        {
+            "space": space,
+            "dataset": dataset,
+            "metric": "test",
+            "arch": [known.arch(index) for index in range(len(values))],
+            "seed": pl.Series([0] * len(values), dtype=pl.Int64),
+            "accuracy": values,
+            "source": _BENCHMARK_SOURCE,
+        }
+    )
 
 
 def check_images_name(name: str) -> None:

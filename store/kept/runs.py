@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast, get_args
 
 import polars as pl
@@ -25,7 +26,9 @@ from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.finalists import Finalist, finalists
 from zcsr.evolve.records import Generation
 from zcsr.language.program import Program
+from zcsr.language.text import parse
 from zcsr.networks.config import StatisticsConfig
+from zcsr.proxies import language
 from zcsr.spaces import Origin, space_origin
 from zcsr.store.kept.atomic import (
     is_temporary,
@@ -113,10 +116,13 @@ def create_run(
     *,
     name: str | None = None,
     command: Sequence[str] = (),
+    seeds: Sequence[Program] = (),
+    against: Mapping[str, Program] = MappingProxyType({}),
 ) -> str:
     """Make a run with status "running" and return its id: `name`, or one made of the time and four hex digits.
 
-    `versions` are those of the installed packages when None is given. Raises InputError for a name that is taken
+    `versions` are those of the installed packages when None is given; `seeds` are programs to begin with, `against`
+    those to compare finalists with, by name. Raises InputError for a name that is taken
     or cannot be used, and for tasks that are named twice or whose evolve and test networks overlap.
     """
     for task in tasks:
@@ -133,6 +139,8 @@ def create_run(
         "command": list(command),
         "versions": dict(installed_versions() if versions is None else versions),
         "config": asdict(config),
+        "seeds": [str(program) for program in seeds],
+        "against": {name: str(program) for name, program in against.items()},
         "tasks": [_task_record(task) for task in tasks],
         "spaces": {space: asdict(origin) for space, origin in origins.items() if origin is not None},
     }
@@ -183,6 +191,7 @@ class RunStore:
         self._generations_dir = folder / "generations"
         self._finalists_path = folder / "finalists.parquet"
         self._tests_dir = folder / "tests"
+        self._held_out_dir = folder / "held_out"
         self._tested: set[tuple[str, str, str]] | None = None
 
     @property
@@ -218,6 +227,25 @@ class RunStore:
         record["status"] = _checked_status(status)
         record["seconds"] = float(record["seconds"]) + session_seconds
         write_json(record, self._folder / "run.json")
+
+    def extend(self, generations: int) -> None:
+        """Ask for so many generations in all. InputError where there are more by now."""
+        there = len(self._numbers())
+        if generations < there:
+            raise InputError(
+                f"run {self.name} has {there} generations by now, more than {generations}: ask for at least as many"
+            )
+        record = dict(self._record())
+        record["config"] = {**record["config"], "generations": generations}
+        write_json(record, self._folder / "run.json")
+
+    def seeds(self) -> tuple[Program, ...]:
+        """The programs that the run begins with."""
+        return tuple(parse(text, language()) for text in self._record().get("seeds", ()))
+
+    def against(self) -> Mapping[str, Program]:
+        """The programs that finalists are compared with, by name."""
+        return {name: parse(text, language()) for name, text in self._record().get("against", {}).items()}
 
     def spaces(self) -> Mapping[str, Origin]:
         """Where those of the run's spaces came from that do not come with zcsr, by name."""
@@ -278,15 +306,33 @@ class RunStore:
     def finalists(self) -> tuple[Finalist, ...]:
         """The programs chosen for the test, as they are stored; decided from the generations where they are not.
 
-        That decision is stored when the last generation is there.
+        That decision is stored when the last generation is there. A search over fronts has none before they are
+        chosen (`choose`).
         """
         if self._finalists_path.is_file():
             rows = read_frame(self._finalists_path, _FINALISTS).iter_rows(named=True)
             return tuple(Finalist(**fields_of(row)) for row in rows)
+        if self.config.algorithm == "front":
+            return ()
         chosen = finalists(self.generations())
         if len(self._numbers()) >= self.config.generations:
             write_parquet(finalists_frame(chosen), self._finalists_path)
         return chosen
+
+    def choose(self, chosen: Sequence[Finalist]) -> None:
+        """Store the finalists of a search over fronts, in place of those chosen after fewer generations."""
+        write_parquet(finalists_frame(chosen), self._finalists_path)
+
+    def held_out_scores(self) -> pl.DataFrame:
+        """The stored scores on held-out networks, with the columns of `test_scores`."""
+        return _scores_in(self._held_out_dir)
+
+    def write_held_out_scores(self, scores: Iterable[TestScore]) -> None:
+        """Store scores on held-out networks in one atomic file, whose name follows from what it holds."""
+        rows = list(scores)
+        keys = sorted((score.program.id, score.task, score.arch) for score in rows)
+        name = hashlib.sha256(repr(keys).encode()).hexdigest()[:16]
+        write_parquet(_tests_frame(rows), self._held_out_dir / f"{name}.parquet")
 
     def write_test_scores(self, scores: Iterable[TestScore]) -> int:
         """Store scores on test networks in one atomic file; return how many were new.
@@ -309,9 +355,7 @@ class RunStore:
 
     def test_scores(self) -> pl.DataFrame:
         """The stored test scores: program (id), text, size, height, task, arch, score (NaN where not finite)."""
-        files = sorted(path for path in self._tests_dir.glob("*.parquet") if not is_temporary(path))
-        frames = [read_frame(path, _TESTS) for path in files]
-        return pl.concat(frames) if frames else pl.DataFrame(schema=_TESTS)
+        return _scores_in(self._tests_dir)
 
     def missing_tests(self, task: str, programs: Sequence[Program]) -> tuple[str, ...]:
         """The task's test networks on which any of the programs still has to be scored, in the run's order.
@@ -343,6 +387,12 @@ class RunStore:
         if self._tested is None:
             self._tested = set(self.test_scores().select("program", "task", "arch").iter_rows())
         return self._tested
+
+
+def _scores_in(folder: Path) -> pl.DataFrame:
+    files = sorted(path for path in folder.glob("*.parquet") if not is_temporary(path))
+    frames = [read_frame(path, _TESTS) for path in files]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=_TESTS)
 
 
 def _fresh_name(store: Store, started: datetime) -> str:

@@ -51,6 +51,7 @@ class Store:
     scores_dir = _Within("scores")  # one folder a collection: scores of programs, apart from any run
     proxy_scores_dir = _Within("proxy_scores")  # <space>/<dataset>/<source>.parquet, as others computed them
     runs_dir = _Within("runs")  # one folder a run
+    columns_dir = _Within("columns")  # one folder a collection: numbers of instances, as searches asked for them
     searches_dir = _Within("searches")  # one folder a search with a proxy
     costs_dir = _Within("costs")  # <UTC time>-<hex>.json: what a session of a command cost
     index_path = _Within("index.duckdb")  # can be rebuilt from all the rest

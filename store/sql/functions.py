@@ -71,6 +71,21 @@ def kendall_interval(x: Values, y: Values) -> list[float] | None:
     return list(ranking.bootstrap_interval(ranking.kendall, *vectors, seed=0, repeats=repeats))
 
 
+def kendall_difference_interval(x: Values, other: Values, y: Values) -> list[float] | None:
+    """The ends [low, high] of the 95% paired bootstrap interval of `kendall(x, y) - kendall(other, y)`, seed 0.
+
+    Over as many samples as `kendall_interval`.
+    """
+    from zcsr import ranking
+
+    vectors = _complete(x, other, y)
+    if vectors is None or len(vectors[0]) < 2:
+        return None
+    repeats = REPEATS if len(vectors[0]) <= MANY else REPEATS_OF_MANY
+    low, high = ranking.kendall_difference_interval(*vectors, seed=0, repeats=repeats)
+    return None if math.isnan(low) else [low, high]
+
+
 def mean_interval(x: Values) -> list[float] | None:
     """The ends [low, high] of the 95% interval of Student's t for the mean of the values."""
     from zcsr.ranking import mean_interval as interval
@@ -85,6 +100,7 @@ FUNCTIONS: Mapping[Callable[..., Any], str] = {
     kendall: "Kendall's tau-b, -1..1",
     spearman: "Spearman's rho, -1..1",
     kendall_interval: "the ends of the 95% bootstrap interval of Kendall's tau-b, as a list",
+    kendall_difference_interval: "the ends of the 95% paired bootstrap interval of the difference",
     kendall_of_top: "Kendall's tau-b among the highest `fraction` of y",
     partial_spearman: "Spearman's rho that is left once the ranks of `control` are regressed out",
     mean_interval: "the ends of the 95% interval of Student's t for the mean, as a list",

@@ -20,7 +20,9 @@ PROXY_SCORES = "proxy_scores/*/*/*.parquet"
 SEARCH_STEPS = "searches/*/steps.parquet"
 SUMMARIES = "statistics/*/summary-*.parquet"
 RUN = "runs/{run}/"
-SPLIT, FINALISTS, TESTS = (f"{RUN}{name}.parquet" for name in ("split", "finalists", "tests/*"))
+SPLIT, FINALISTS, TESTS, HELD_OUT = (
+    f"{RUN}{name}.parquet" for name in ("split", "finalists", "tests/*", "held_out/*")
+)
 GENERATION = f"{RUN}generations/{{generation}}/"
 
 _RECORD_OF_RUN = f"{RUN}run.json"
@@ -252,7 +254,8 @@ TABLES: tuple[Table, ...] = (
             counter VARCHAR of candidates: `proposed`, `rejected`, `known` (decided by their text), `probed`
                 (run on the probe networks); of individuals, by how they were recognised: `new`, `text`,
                 `normal_form`, `sympy`, `fingerprint`, `same_order`; of pairs of program and network: `scored`,
-                `remembered`
+                `remembered`. Of a search over fronts: new `columns`, pairs of one and a network `computed` and
+                `spared`, programs and formulas `scored`, and of these `same_order` and `shape_only`
             value BIGINT the count
         """),
         _of_itself(counter="unnest(r.counters).counter", value="unnest(r.counters).value"),
@@ -262,7 +265,8 @@ TABLES: tuple[Table, ...] = (
         "The time that a part of making a generation took.",
         _columns("""
             run generation
-            part VARCHAR `probe`, `recognise`, `score`, `rank`, `vary`, or `total`
+            part VARCHAR `probe`, `recognise`, `score`, `rank`, `vary`, or `total`; of a search over fronts
+                `columns`, `formulas` and `select`
             seconds
         """),
         _of_itself(part="unnest(r.seconds).part", seconds="unnest(r.seconds).seconds"),
@@ -294,7 +298,8 @@ TABLES: tuple[Table, ...] = (
         "A place in the population of a generation. A program that lives on is there once a generation.",
         _columns("""
             run generation slot program text
-            origin VARCHAR `random`, `crossover`, `mutation` or `reproduction`
+            origin VARCHAR `random`, `crossover`, `mutation`, `reproduction`, `seed`, or, of a program that is made
+                of known columns, `readout` or `formula`
             recognised_by VARCHAR the stage that found it equal to a program seen before: `text`, `normal_form`,
                 `sympy`, `fingerprint`, or `same_order` for one that is not equal but ranks alike; `new` when none
                 did
@@ -302,6 +307,35 @@ TABLES: tuple[Table, ...] = (
             fitness DOUBLE least tau over the drawn tasks, -1..1; -Infinity where a score is not finite
         """),
         _of_generation("individuals"),
+    ),
+    Table(
+        "evaluated",
+        "A program that a search over fronts scored on all networks that selection sees, once a run.",
+        _columns("""
+            run generation
+            position BIGINT order within the generation, from 0
+            program text size height
+            origin VARCHAR as in `individuals`
+            least DOUBLE least tau over the tasks, -1..1
+            mean DOUBLE mean tau over the tasks, -1..1
+            taus DOUBLE[] tau by task, in the order of `tasks`
+            cost BIGINT passes that a score takes: 1 for a forward pass, 2 for a backward one, 3 for a known proxy
+            shape_only BOOLEAN whether it looks at sizes alone
+            ranking VARCHAR a text that programs share which rank all these networks alike
+        """),
+        _of_generation("evaluated", optional=True),
+    ),
+    Table(
+        "run_columns",
+        "A number of an instance that a search over fronts asked for, in the generation that did it first.",
+        _columns("""
+            run generation
+            position BIGINT order within the generation, from 0
+            text VARCHAR its normal form
+            state VARCHAR `known` on all networks, `raced` away on the first ones, or `refused`: not finite, or not
+                applicable, on one
+        """),
+        _of_generation("columns", optional=True),
     ),
     Table(
         "taus",
@@ -342,7 +376,8 @@ TABLES: tuple[Table, ...] = (
         _columns("""
             run program text
             role VARCHAR `last`, the fittest of the last generation, or `seen`, one of the two fittest others of
-                any
+                any; of a search over fronts `chosen`, the smallest as good as the best on the held-out networks,
+                `highest`, the best there, or `simplest`, the best of one column
             fitness DOUBLE the fitness for which it was chosen, -1..1
             generation BIGINT the generation in which it first had that fitness, from 0
             slot
@@ -351,16 +386,28 @@ TABLES: tuple[Table, ...] = (
         view=_FINALISTS,
     ),
     Table(
+        "rivals",
+        "A program or known proxy that a run's finalists are compared with.",
+        _columns("""
+            run
+            position BIGINT order, from 0
+            name VARCHAR what it was called in the command
+            program text
+        """),
+        (Source(_RECORD_OF_RUN, rows=records.rivals, head=True),),
+    ),
+    Table(
         "scores",
         "The score of a program on a network, computed by a run.",
         _columns("""
             run role
-            generation BIGINT the generation that computed it; NULL for the test
+            generation BIGINT the generation that computed it; NULL for the test and for held-out networks
             program task arch score
         """),
         (
             Source(f"{GENERATION}scores.parquet", {"role": "'evolve'"}),
             Source(TESTS, {"role": "'test'", "generation": "NULL"}),
+            Source(HELD_OUT, {"role": "'held_out'", "generation": "NULL"}),
         ),
     ),
     Table(
@@ -394,7 +441,8 @@ TABLES: tuple[Table, ...] = (
             text VARCHAR the program as text; its rows where it is a sequential one without an admissible
                 expression
             origin VARCHAR of its first proposal: `random`, `crossover` or `mutation`
-            reason VARCHAR `too_tall`, `shape`, `error` or `non_finite`
+            reason VARCHAR `too_tall`, `shape`, `error` or `non_finite`; of a search over fronts also `constant`,
+                `shape_only`, and `raced` for a column that lost the race
             detail VARCHAR what went wrong, and where
             count BIGINT how often it was proposed; 0 for a member of the population that turned out not finite
                 on a drawn network

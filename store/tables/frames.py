@@ -21,6 +21,7 @@ POLARS: Mapping[Type, pl.DataType | type[pl.DataType]] = {
     "INTEGER": pl.Int32,
     "DOUBLE": pl.Float64,
     "TIMESTAMP": pl.Datetime("us"),
+    "BOOLEAN": pl.Boolean,
     "VARCHAR[]": pl.List(pl.String),
     "DOUBLE[]": pl.List(pl.Float64),
 }

@@ -15,7 +15,7 @@ from zcsr.networks.config import StatisticsConfig
 Record: TypeAlias = Mapping[str, Any]
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
-UNSAID_OF_RUNS = {"language": "eznas"}
+UNSAID_OF_RUNS = {"algorithm": "generations", "language": "eznas"}
 """What runs were made with that do not say it, because there was nothing else then."""
 
 VERSIONED = ("zcsr", "torch", "numpy", "deap", "python")
@@ -36,6 +36,23 @@ def run_tasks(record: Record) -> Rows:
     return [
         {**task, **_place(task), "run": record["run"], "position": position, "collection": task["collection"]["id"]}
         for position, task in enumerate(record["tasks"])
+    ]
+
+
+def rivals(record: Record) -> Rows:
+    """What the finalists of a `run.json` are compared with, in the order given."""
+    from zcsr.language.text import parse  # which loads torch
+    from zcsr.proxies import language
+
+    return [
+        {
+            "run": record["run"],
+            "position": position,
+            "name": name,
+            "program": parse(text, language()).id,
+            "text": text,
+        }
+        for position, (name, text) in enumerate(record.get("against", {}).items())
     ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, TypeAlias, cast, get_args
 
-Type: TypeAlias = Literal["VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "TIMESTAMP", "VARCHAR[]", "DOUBLE[]"]
+Type: TypeAlias = Literal["VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "TIMESTAMP", "BOOLEAN", "VARCHAR[]", "DOUBLE[]"]
 Rows: TypeAlias = Callable[[Mapping[str, Any]], Iterable[Mapping[str, Any]]]
 
 _PART = re.compile(r"\\{(\w+)\\}|\\\*")  # of an escaped pattern

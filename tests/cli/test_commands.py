@@ -136,7 +136,7 @@ def test_without_a_terminal_there_is_one_plain_line_a_generation(evolved: tuple[
     _, said = evolved
     generations = [line for line in said.lines if line.startswith("generation ")]
     assert [line.split(":")[0] for line in generations] == [f"generation {n} of 3" for n in (1, 2, 3)]
-    assert all("best" in line and "programs x networks/s" in line and "elapsed" in line for line in generations)
+    assert all("best" in line and "elapsed" in line for line in generations)
     assert "\x1b" not in said.out + said.err
 
 
@@ -144,7 +144,7 @@ def test_a_finished_run_is_shown_again_and_left_alone(evolved: tuple[Path, Resul
     store, said = evolved
     before = files(store)
     again = done("evolve", "--resume", "--run", "whole", store=store)
-    assert again.lines[0] == "run whole is finished; there is nothing to go on with"
+    assert again.lines[0] == "run whole is finished; to go on with it, ask for more --generations"
     assert again.out == said.out
     assert files(store) == before
 

@@ -262,7 +262,7 @@ def test_every_phrase_is_used() -> None:
         key
         for key in phrases()
         if not re.search(rf"""["']{key.removeprefix("title_").removeprefix("picture_")}["']""", source)
-        and not key.startswith(("formula_", "strategy_", "representation_"))
+        and not key.startswith(("formula_", "strategy_", "representation_", "fitness_", "finalists_", "timing_"))
         and not key.endswith("reproduce_unknown")
     }
     assert unused == set()

@@ -284,8 +284,18 @@ def test_shapes_at_every_cell_for_imagenet() -> None:
 
 
 def test_shapes_at_every_cell_of_the_mini_space() -> None:
-    (arch,) = MINI.sample(1, random.Random(0))
-    assert cell_shapes(MINI.build(arch, 10, 1), torch.randn(2, 1, 16, 16)) == [(16, 8, 8), (32, 4, 4), (64, 2, 2)]
+    network = MINI.build(darts_v2(4, 3), 10, 1)
+    assert cell_shapes(network, torch.randn(2, 1, 16, 16)) == [(16, 8, 8), (32, 4, 4), (64, 2, 2)]
+
+
+def test_mini_spaces_vary_width_and_depth_as_nds_does() -> None:
+    for family in ("darts", "amoeba", "enas", "pnas", "nasnet"):
+        mini, published = nds.SPACES[f"{family}-mini"], nds.SPACES[f"nds-{family}"]
+        assert mini.rules.operations == published.rules.operations
+        assert (mini.rules.nodes, mini.rules.output) == (published.rules.nodes, published.rules.output)
+        drawn = [fields(arch) for arch in mini.sample(60, random.Random(1))]
+        assert {one["width"] for one in drawn} == {"2", "4", "6", "8"}
+        assert {one["depth"] for one in drawn} == {"3", "4", "5"}
 
 
 def test_loose_nodes_alone_are_concatenated() -> None:
@@ -482,8 +492,8 @@ def test_the_mini_space_takes_two_different_inputs_and_one_size() -> None:
     assert MINI.index(darts_v2(4, 3)) >= 0
     with pytest.raises(InputError, match="both edges of node 2 of normal come from 1; they must differ"):
         MINI.index(darts_v2(4, 3).replace("sep_conv_3x3~0", "sep_conv_3x3~1", 1))
-    with pytest.raises(InputError, match="width is '8'; it must be 4"):
-        MINI.index(darts_v2(8, 3))
+    with pytest.raises(InputError, match="width is '13'; it must be 2 to 12"):
+        MINI.index(darts_v2(13, 3))
 
 
 # --- sampling and neighbours -------------------------------------------------------------------------------------
@@ -557,7 +567,7 @@ def test_the_number_of_neighbours(space: CellSpace) -> None:
     nodes, operations = space.rules.nodes, len(space.rules.operations)
     inputs = sum(node - 1 - space.rules.distinct for node in range(2, 2 + nodes))
     edges = 2 * (2 * nodes * (operations - 1) + 2 * inputs)
-    assert len(space.neighbours(arch)) == edges + (0 if space is MINI else 4)
+    assert len(space.neighbours(arch)) == edges + 4
 
 
 def test_a_tiny_space_is_connected_by_neighbours_at_its_ends() -> None:

@@ -22,9 +22,9 @@ from zcsr.engine.workers import Workers, mapped, open_workers
 from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluation import evaluate
 from zcsr.evaluation.known import KnownOf
-from zcsr.evaluation.scorer import Pending, ProbeResult, Refusal
+from zcsr.evaluation.scorer import Network, Pending, ProbeResult, Refusal, ShapesOfInstance, Wanted
 from zcsr.language.network_operations import COUNTS
-from zcsr.language.program import Program, infer_shape
+from zcsr.language.program import Node, Program, infer_shape
 from zcsr.language.tensors import BY_NAME
 from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.networks.config import Loss, StatisticsConfig
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from zcsr.spaces import SearchSpace
 
 Item = TypeVar("Item")
+OfNetwork = TypeVar("OfNetwork", Pending, Wanted)
 
 Load = Callable[[str, str], NetworkStatistics]
 """From a task's name and an architecture to its statistics; picklable where there are several workers."""
@@ -99,6 +100,22 @@ class StatisticsScorer:
         """
         for scores in self._workers.map(_score_pending, _together(pending)):
             yield from scores
+
+    def shapes(self, networks: Iterable[Network]) -> Iterator[tuple[ShapesOfInstance, ...]]:
+        """Yield, for each network in order, the shapes of its instances."""
+        for found in self._workers.map(_shapes_of_instances, _batches(list(networks), NETWORKS_TOGETHER)):
+            yield from found
+
+    def numbers(self, wanted: Iterable[Wanted]) -> Iterator[tuple[NDArray[np.float64] | None, ...]]:
+        """Yield, for each network in order, the numbers of its instances by column, as `ColumnSource` says."""
+        for found in self._workers.map(_numbers_wanted, _together(wanted)):
+            yield from found
+
+    def known(self, name: str, networks: Iterable[Network]) -> Iterator[float]:
+        """Yield, for each network in order, what is known of it by that name."""
+        batches = _batches([(name, *network) for network in networks], NETWORKS_TOGETHER)
+        for found in self._workers.map(_known_by_name, batches):
+            yield from found
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +187,7 @@ def _batches(items: Sequence[Item], size: int) -> Iterator[tuple[Item, ...]]:
         yield tuple(items[start : start + size])
 
 
-def _together(pending: Iterable[Pending]) -> Iterator[tuple[Pending, ...]]:
+def _together(pending: Iterable[OfNetwork]) -> Iterator[tuple[OfNetwork, ...]]:
     """Networks of one task that follow each other, as many at a time as are evaluated together."""
     for _, of_task in groupby(pending, lambda one: one.task):
         yield from _batches(list(of_task), NETWORKS_TOGETHER)
@@ -185,6 +202,7 @@ class _Networks:
     memory: int
     _kept: OrderedDict[tuple[str, str], tuple[NetworkStatistics, int]] = field(default_factory=OrderedDict)
     _evaluator: evaluate.Evaluator = field(default_factory=lambda: evaluate.Evaluator(()))
+    _columns: evaluate.ColumnEvaluator = field(default_factory=lambda: evaluate.ColumnEvaluator(()))
 
     def _held(self, task: str, arch: str) -> tuple[NetworkStatistics, int]:
         """A network's statistics, and the bytes that they take."""
@@ -222,6 +240,12 @@ class _Networks:
         if self._evaluator.programs != programs:
             self._evaluator = evaluate.Evaluator(programs)
         return self._evaluator
+
+    def column_evaluator(self, columns: tuple[Node, ...]) -> evaluate.ColumnEvaluator:
+        """Return what evaluates these columns; the one used last, for the same, has its plans made."""
+        if self._columns.columns != columns:
+            self._columns = evaluate.ColumnEvaluator(columns)
+        return self._columns
 
 
 def _shapes(instance: Instance) -> tuple[tuple[str, Shape], ...]:
@@ -292,6 +316,35 @@ def _score_pending(networks: _Networks, pending: tuple[Pending, ...]) -> list[ND
     scores = (row for group in groups for row in evaluator.scores_of(group))
     column = {program: number for number, program in enumerate(programs)}
     return [row[[column[p] for p in one.programs]] for one, row in zip(pending, scores, strict=True)]
+
+
+def _shapes_of_instances(networks: _Networks, wanted: tuple[Network, ...]) -> list[tuple[ShapesOfInstance, ...]]:
+    same: dict[ShapesOfInstance, ShapesOfInstance] = {}  # equal ones become one object, which is sent once
+
+    def shared(instance: Instance) -> ShapesOfInstance:
+        shapes = _shapes(instance)
+        return same.setdefault(shapes, shapes)
+
+    groups = networks.groups(wanted)
+    return [tuple(map(shared, network.instances)) for group in groups for network in group]
+
+
+def _numbers_wanted(
+    networks: _Networks, wanted: tuple[Wanted, ...]
+) -> list[tuple[NDArray[np.float64] | None, ...]]:
+    """What is wanted of each network; all columns are evaluated on all of them, which is quicker."""
+    columns = tuple(dict.fromkeys(column for one in wanted for column in one.columns))
+    evaluator = networks.column_evaluator(columns)
+    groups = networks.groups([(one.task, one.arch) for one in wanted])
+    found = (values for group in groups for values in evaluator.values_of(group))
+    return [
+        tuple(None if isinstance(value := values[c], EvaluationError) else value for c in one.columns)
+        for one, values in zip(wanted, found, strict=True)
+    ]
+
+
+def _known_by_name(networks: _Networks, wanted: tuple[tuple[str, str, str], ...]) -> list[float]:
+    return [networks.load(task, arch).known_of(name) for name, task, arch in wanted]
 
 
 @dataclass(slots=True)

@@ -9,9 +9,12 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from zcsr.language.program import Program
+from zcsr.language.program import Node, Program
 
-Reason = Literal["too_tall", "shape", "error", "non_finite"]
+Network: TypeAlias = tuple[str, str]
+"""A task's name and an architecture."""
+
+Reason = Literal["too_tall", "shape", "error", "non_finite", "constant", "shape_only", "raced"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,38 @@ class Pending:
     task: str
     arch: str
     programs: tuple[Program, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One network and the columns (parts that give a number of each instance) whose numbers are wanted."""
+
+    task: str
+    arch: str
+    columns: tuple[Node, ...]
+
+
+ShapesOfInstance: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
+"""The names of an instance's tensors, each with its shape."""
+
+
+class ColumnSource(Protocol):
+    """Gives the numbers of instances, and what else is known of networks. Results depend on the arguments alone."""
+
+    def shapes(self, networks: Sequence[Network]) -> Iterable[tuple[ShapesOfInstance, ...]]:
+        """Yield, for each network in order, the shapes of its instances."""
+        ...
+
+    def numbers(self, wanted: Sequence[Wanted]) -> Iterable[tuple[NDArray[np.float64] | None, ...]]:
+        """Yield, for each network in order, the numbers of its instances by column: [instances] each.
+
+        None where the column does not apply to the network; NaN and inf stay.
+        """
+        ...
+
+    def known(self, name: str, networks: Sequence[Network]) -> Iterable[float]:
+        """Yield, for each network in order, what is known of it by that name."""
+        ...
 
 
 class Scorer(Protocol):

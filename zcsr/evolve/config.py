@@ -1,4 +1,4 @@
-"""The parameters of an evolution run; the defaults are those of EZNAS (Akhauri et al., NeurIPS 2022), 8.7."""
+"""The parameters of an evolution run. `PRESETS` has those of EZNAS (Akhauri et al., NeurIPS 2022), 8.7."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from zcsr.errors import InputError
 from zcsr.parameters import check, parameter
 
 RepresentationName = Literal["tree", "sequential"]
+Algorithm = Literal["auto", "front", "generations"]
+Design = Literal["nsga2", "lexicase", "islands"]
+Refused = Literal["nothing", "shape-only"]
+Sampling = Literal["uniform", "stratified"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,10 @@ class FitnessKind:
 FITNESSES: Mapping[str, FitnessKind] = {
     "signed": FitnessKind(float, "Kendall tau", "Kendall's tau-b"),
     "absolute": FitnessKind(abs, "absolute Kendall tau", "the absolute value of Kendall's tau-b"),
+    "lower": FitnessKind(float, "lower bound of Kendall's tau", "the lower 95% bootstrap bound of Kendall's tau-b"),
+    "top": FitnessKind(float, "Kendall tau in the top tenth", "Kendall's tau-b among the most accurate tenth"),
 }
+_OF_GENERATIONS = ("signed", "absolute")
 
 _PROBABILITY = "{name} is a probability; got {value}"
 
@@ -47,10 +54,16 @@ def _languages() -> tuple[str, ...]:
 class EvolveConfig:
     """How a run searches. Raises InputError on values that cannot be used.
 
-    The lengths are not from the paper. Longer random programs compute little more than these: ever fewer of their
-    rows reach the output.
+    Lengths of sequential programs are not from the paper. Longer random ones compute little more than these: ever
+    fewer of their rows reach the output.
     """
 
+    algorithm: Algorithm = parameter(
+        "auto",
+        "search on all networks for a front of programs (front), or by the paper's Algorithm 1 (generations); "
+        "auto is front, or generations for the paper's language",
+        choices=get_args(Algorithm),
+    )
     seed: int = parameter(0, "seed of the search")
     population: int = parameter(50, "programs in a generation; even", least=2)
     generations: int = parameter(15, "generations, the first included", least=1)
@@ -60,11 +73,43 @@ class EvolveConfig:
     crossover: float = parameter(0.4, "probability of crossover", least=0, refusal=_PROBABILITY)
     mutation: float = parameter(0.4, "probability of mutation", least=0, refusal=_PROBABILITY)
     min_depth: int = parameter(2, "least height of a random program", least=0, only_for="tree")
-    max_depth: int = parameter(10, "greatest height of a random program", only_for="tree")
+    max_depth: int = parameter(
+        0, "greatest height of a random program", only_for="tree", unset="10, or 5 in a search over fronts"
+    )
     height_limit: int = parameter(10, "tallest program admitted", least=0)
-    networks_per_task: int = parameter(80, "networks of each task kept for evolution", least=2, flag="--networks")
-    draw: int = parameter(20, "networks of each task drawn in a generation", least=2)
-    tasks_per_generation: int = parameter(4, "tasks drawn in a generation, at most", least=1)
+    networks_per_task: int = parameter(
+        80, "networks of each task kept for evolution; by front at most half of all", least=2, flag="--networks"
+    )
+    sampling: Sampling = parameter(
+        "uniform", "how these are drawn: uniform, or stratified by accuracy", choices=get_args(Sampling)
+    )
+    draw: int = parameter(20, "networks of each task drawn in a generation", least=2, only_for="generations")
+    tasks_per_generation: int = parameter(
+        4, "tasks drawn in a generation, at most", least=1, only_for="generations"
+    )
+    held_out: float = parameter(
+        0.5, "share of the evolution networks that choose the finalists", least=0, most=0.9, only_for="front"
+    )
+    design: Design = parameter(
+        "nsga2",
+        "who survives and has children: nsga2, lexicase or islands",
+        choices=get_args(Design),
+        only_for="front",
+    )
+    columns: int = parameter(40, "new columns computed in a generation", least=1, only_for="front")
+    formulas: int = parameter(8, "programs improved by formulas in a generation", least=0, only_for="front")
+    race: float = parameter(
+        2.0,
+        "standard errors by which a new column may be behind on the first networks; 0 races nothing away",
+        least=0,
+        only_for="front",
+    )
+    shape_only: float = parameter(
+        0.2, "greatest share of programs that look at sizes alone", least=0, most=1, only_for="front"
+    )
+    refuse: Refused = parameter(
+        "nothing", "programs never admitted: nothing, or shape-only", choices=get_args(Refused), only_for="front"
+    )
     language: str = parameter(
         "zcsr", "words of programs: eznas (the paper's) or zcsr (these and more)", choices=_languages
     )
@@ -74,8 +119,15 @@ class EvolveConfig:
     aggregation: str = parameter(
         "mean", "over the instances: mean or sum", choices=partial(_steps, "aggregations"), only_for="eznas"
     )
-    fitness: str = parameter("signed", "minimum of tau (signed) or of |tau| (absolute)", choices=tuple(FITNESSES))
-    probe_networks: int = parameter(2, "networks of each task a program must run on to be admitted", least=1)
+    fitness: str = parameter(
+        "signed",
+        "minimum over tasks of tau (signed) or |tau| (absolute); by front also of its lower bound (lower) or of "
+        "tau in the top tenth (top)",
+        choices=tuple(FITNESSES),
+    )
+    probe_networks: int = parameter(
+        2, "networks of each task a program must run on to be admitted", least=1, only_for="generations"
+    )
     representation: RepresentationName = parameter(
         "tree", "programs as expression trees (tree) or rows (sequential)", choices=get_args(RepresentationName)
     )
@@ -84,6 +136,10 @@ class EvolveConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.algorithm == "auto":
+            object.__setattr__(self, "algorithm", "generations" if self.language == "eznas" else "front")
+        if not self.max_depth:
+            object.__setattr__(self, "max_depth", _MAX_DEPTH[self.algorithm])
         halves = "population must be even (half are children, half new random programs)"
         _require(self.population % 2 == 0, halves, self.population)
         varied = self.crossover + self.mutation
@@ -95,7 +151,15 @@ class EvolveConfig:
         if self.representation == "sequential":
             paper = "sequential programs are of the paper's language: give language eznas (--language eznas)"
             _require(self.language == "eznas", paper, self.language)
-        for name in ("draw", "probe_networks"):
+        if self.algorithm == "front":
+            larger = (
+                "a search over fronts is for the larger language: give algorithm generations with language eznas"
+            )
+            _require(self.language != "eznas", larger, self.language)
+        else:
+            kinds = f"Algorithm 1 has a fitness of {' or '.join(_OF_GENERATIONS)}"
+            _require(self.fitness in _OF_GENERATIONS, kinds, self.fitness)
+        for name in ("draw", "probe_networks") if self.algorithm == "generations" else ():
             seen, most = getattr(self, name), self.networks_per_task
             _require(seen <= most, f"{name} must not exceed networks_per_task ({most})", seen)
 
@@ -107,3 +171,9 @@ class EvolveConfig:
 def _require(holds: bool, rule: str, seen: object) -> None:
     if not holds:
         raise InputError(f"{rule}; got {seen}")
+
+
+_MAX_DEPTH = {"front": 5, "generations": 10}
+
+PRESETS: Mapping[str, Mapping[str, object]] = {"front": {}, "paper": {"language": "eznas"}}
+"""What a preset sets otherwise than the defaults; "paper" is Algorithm 1 with the parameters of 8.7."""

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Literal
 
-from zcsr.evolve.records import Generation
+import numpy as np
+from numpy.typing import NDArray
+
+from zcsr.evolve.fitness import taus
+from zcsr.evolve.records import Evaluated, Generation
 from zcsr.language.program import Program
+
+Vector = NDArray[np.float64]
+Role = Literal["last", "seen", "chosen", "highest", "simplest"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finalist:
     """A distinct program to be tested, and the place in the run that earned it.
 
-    `role` is "last" for the fittest of the last population and "seen" for the fittest seen; `fitness` is that of
-    the individual in `slot` of `generation`.
+    `role` is "last" for the fittest of the last population and "seen" for the fittest seen, or what
+    `finalists_of_front` says, which may have had no slot; `fitness` is that of the individual in `slot` of
+    `generation`.
     """
 
     program: Program
-    role: Literal["last", "seen"]
+    role: Role
     generation: int
-    slot: int
+    slot: int | None
     fitness: float
 
 
@@ -56,3 +66,97 @@ def _fittest(
     for place in sorted(places, key=lambda place: -place.fitness):
         best.setdefault(place.program, place)
     return list(best.values())
+
+
+# --- of a search over fronts ------------------------------------------------------------------------------------
+
+CANDIDATES = 12
+"""Programs of a front that held-out networks choose among: of each size the best ones."""
+
+
+ALIKE = 0.5
+"""Standard errors of their difference within which two programs are equally good, and the smaller is chosen."""
+
+
+def candidates(front: Sequence[Evaluated], count: int = CANDIDATES) -> tuple[Program, ...]:
+    """Return the programs of a front that are scored on the held-out networks, the smaller first.
+
+    Of each size the best by half the least and half the mean tau, then the second best of each, up to `count`. One
+    without a column is left out: a count is what finalists are compared with.
+    """
+    by_size: dict[int, list[Evaluated]] = defaultdict(list)
+    for one in sorted((one for one in front if one.program.columns), key=lambda one: -_merit(one.taus.values())):
+        by_size[one.program.root.size].append(one)
+    rounds = zip_longest(*(by_size[size] for size in sorted(by_size)))
+    chosen = [one for of_round in rounds for one in of_round if one is not None][:count]
+    return tuple(one.program for one in sorted(chosen, key=lambda one: one.program.root.size))
+
+
+def finalists_of_front(
+    generations: Iterable[Generation], scores: Mapping[str, Mapping[str, Vector]], accuracies: Mapping[str, Vector]
+) -> tuple[Finalist, ...]:
+    """Return the finalists of a search over fronts, given scores on the held-out networks.
+
+    scores: by program id and task, [networks]; of the programs that come into question
+    accuracies: by task, [networks]; those of evolution where nothing is held out
+
+    "chosen" is the smallest program that is not worse than the best by more than `ALIKE` standard errors of the
+    difference (bootstrap over networks), "highest" the best, "simplest" the best of one column. What is good is
+    half the least and half the mean tau over the tasks.
+    """
+    places = _first_places(generations)
+    known = [place for place in places if place.program.id in scores]
+    if not known:
+        return ()
+    draws = _draws(accuracies)
+    merits = np.array([_merits(scores[place.program.id], accuracies, draws) for place in known])
+    best = int(merits[:, 0].argmax())
+    behind = merits[best, 0] - merits[:, 0]
+    errors = (merits[best] - merits)[:, 1:].std(axis=1)
+    good = [place for place in range(len(known)) if behind[place] <= ALIKE * errors[place]]
+    sizes = [place.program.root.size for place in known]
+    chosen = min(good, key=lambda place: (sizes[place], -merits[place, 0]))
+    simple = [place for place in range(len(known)) if len(known[place].program.columns) == 1]
+    roles: dict[int, Role] = {chosen: "chosen"}
+    roles.setdefault(best, "highest")
+    if simple:
+        roles.setdefault(max(simple, key=lambda place: merits[place, 0]), "simplest")
+    return tuple(replace(known[place], role=role) for place, role in roles.items())
+
+
+def _first_places(generations: Iterable[Generation]) -> list[Finalist]:
+    """Every program that was evaluated, at its place in the population of that generation if it has one."""
+    places: list[Finalist] = []
+    for generation in generations:
+        slots = {one.same_as: one.slot for one in generation.individuals}
+        for one in generation.evaluated:
+            slot = slots.get(one.program.id)
+            places.append(Finalist(one.program, "chosen", generation.number, slot, one.least))
+    return places
+
+
+def _draws(accuracies: Mapping[str, Vector], count: int = 200) -> Mapping[str, NDArray[np.intp]]:
+    """For each task: all networks in their order, then `count` draws of as many with replacement."""
+    generator = np.random.default_rng(0)
+    return {
+        task: np.vstack([np.arange(len(of_task)), generator.integers(len(of_task), size=(count, len(of_task)))])
+        for task, of_task in accuracies.items()
+    }
+
+
+def _merits(
+    scores: Mapping[str, Vector], accuracies: Mapping[str, Vector], draws: Mapping[str, NDArray[np.intp]]
+) -> Vector:
+    """How good a program is on the networks, and then on each draw of them."""
+    by_task = [
+        [float(taus(scores[task][None, draw], accuracies[task][draw])[0]) for draw in of_task]
+        for task, of_task in draws.items()
+    ]
+    values = np.nan_to_num(np.array(by_task), nan=-1.0)
+    merits: Vector = (values.min(axis=0) + values.mean(axis=0)) / 2
+    return merits
+
+
+def _merit(taus_by_task: Iterable[float]) -> float:
+    values = tuple(taus_by_task)
+    return (min(values) + sum(values) / len(values)) / 2

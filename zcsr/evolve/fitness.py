@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,37 @@ def taus(scores: ArrayLike, accuracies: ArrayLike) -> NDArray[np.float64]:
     values[np.isnan(values)] = 0.0
     values[~np.isfinite(rows).all(axis=1)] = np.nan
     return values
+
+
+def _lower(scores: ArrayLike, accuracies: ArrayLike) -> NDArray[np.float64]:
+    """Return the lower end of tau's one-sided 95% bootstrap interval: the quantile over draws of the networks."""
+    rows, targets = np.asarray(scores, dtype=np.float64), np.asarray(accuracies, dtype=np.float64)
+    generator = np.random.default_rng(0)
+    draws = [generator.integers(len(targets), size=len(targets)) for _ in range(_DRAWS)]
+    return np.quantile([taus(rows[:, draw], targets[draw]) for draw in draws], 0.05, axis=0)
+
+
+def _top(scores: ArrayLike, accuracies: ArrayLike) -> NDArray[np.float64]:
+    """Return tau among the most accurate tenth of the networks, or the `_FEWEST` most accurate."""
+    rows, targets = np.asarray(scores, dtype=np.float64), np.asarray(accuracies, dtype=np.float64)
+    count = min(len(targets), max(_FEWEST, math.ceil(_TOP * len(targets))))
+    best = np.argsort(-targets, kind="stable")[:count]
+    return taus(rows[:, best], targets[best])
+
+
+def _absolute(scores: ArrayLike, accuracies: ArrayLike) -> NDArray[np.float64]:
+    return np.abs(taus(scores, accuracies))
+
+
+_DRAWS, _TOP, _FEWEST = 40, 0.1, 10
+
+MEASURES: Mapping[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = {
+    "signed": taus,
+    "absolute": _absolute,
+    "lower": _lower,
+    "top": _top,
+}
+"""By the name of a fitness: from scores [P, n] and accuracies [n] to the values a task, [P]."""
 
 
 def fitness(taus_by_task: Mapping[str, float], tasks_drawn: int, kind: str) -> float:

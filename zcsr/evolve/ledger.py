@@ -20,7 +20,17 @@ running; the population by how each was recognised, see `Stage`.
 Pairs of a distinct program and a drawn network: `scored` in this generation, and `remembered` from before.
 """
 
-Part = Literal["children", "random", "scores"]
+FRONT_COUNTERS = (
+    "proposed", "rejected", "known", "columns", "computed", "spared", "scored", "same_order", "shape_only",
+)  # fmt: skip
+"""Names of the counters of a search over fronts.
+
+Candidates: `proposed` by chance or as children, `rejected`, `known` by their text. New base `columns`; pairs of one
+and a network `computed`, and `spared` by the race. Programs and formulas `scored` from known columns; of these
+`same_order` rank as a smaller one does, and `shape_only` look at sizes alone.
+"""
+
+Part = Literal["children", "random", "scores", "columns", "formulas"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Literal
 from zcsr.evaluation.scorer import Reason, Refusal
 from zcsr.language.program import Program
 
-Origin = Literal["random", "crossover", "mutation", "reproduction"]
+Origin = Literal["random", "crossover", "mutation", "reproduction", "seed", "readout", "formula"]
 Stage = Literal["new", "text", "normal_form", "sympy", "fingerprint", "same_order"]
 
 
@@ -111,6 +111,47 @@ class ScoreRecord:
     score: float
 
 
+ColumnState = Literal["known", "raced", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRecord:
+    """A base column (`zcsr.evolve.bank`) in the generation that asked for it first, as text, and what became of it.
+
+    Its numbers are known on all networks, or the race was lost on the first ones, or it is refused.
+    """
+
+    text: str
+    state: ColumnState
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A program scored on all networks that selection sees, in the generation that did it first.
+
+    `taus` are by task, all tasks of the run. `ranking` is a text that programs share which rank these
+    networks alike; `shape_only` whether the program looks at sizes alone; `cost` that of a score
+    (`zcsr.evolve.objectives.cost_of`).
+    """
+
+    program: Program
+    origin: Origin
+    taus: Mapping[str, float]
+    ranking: str
+    shape_only: bool
+    cost: int
+
+    @property
+    def least(self) -> float:
+        """The least tau over the tasks."""
+        return min(self.taus.values())
+
+    @property
+    def mean(self) -> float:
+        """The mean tau over the tasks."""
+        return sum(self.taus.values()) / len(self.taus)
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """One generation: its draw, its population, and everything that became known while making it.
@@ -118,8 +159,9 @@ class Generation:
     `draws` maps each drawn task to the architectures drawn from it, in the order of the run's tasks and of each
     task's networks. `individuals` are in slot order: children first, then the new random programs. `programs`,
     `rejections` and `scores` hold only what is new in this generation (a refused text that was known before
-    appears again, with this generation's count). `counters` count candidates and score look-ups; `seconds` are
-    wall-clock times of the parts and are left out of comparisons.
+    appears again, with this generation's count). A search over fronts has its population after selection as
+    `individuals`, and in place of `scores` what was `evaluated` and the `columns` asked for first. `counters` count
+    candidates and score look-ups; `seconds` are wall-clock times of the parts and are left out of comparisons.
     """
 
     number: int
@@ -129,6 +171,8 @@ class Generation:
     rejections: tuple[Rejection, ...]
     scores: tuple[ScoreRecord, ...]
     counters: Mapping[str, int]
+    evaluated: tuple[Evaluated, ...] = ()
+    columns: tuple[ColumnRecord, ...] = ()
     seconds: Mapping[str, float] = field(compare=False, default_factory=dict)
 
     @property

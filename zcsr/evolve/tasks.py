@@ -20,6 +20,7 @@ TEST_NETWORKS = 100
 """Networks of each task that a run is tested on when nothing else is said."""
 
 _FEWEST_TESTED = 2  # one network has no rank
+_FEWEST_HELD_OUT = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +70,9 @@ def split(
 ) -> tuple[Split, ...]:
     """Draw each table's networks for evolution (`networks_per_task`) and for the test.
 
+    A search over fronts takes at most half of a table for evolution.
+    Stratified networks are one each of as many strata of accuracy, of one size.
+
     `test_networks` of each are tested on; when None, `TEST_NETWORKS`, or all that are left where these are fewer.
 
     `tables` hold all known networks of each task, `canonical` each space's function from an architecture to the
@@ -84,6 +88,22 @@ def split(
     return tuple(
         Split(drawn, _drawn_for_test(table, seen[table.space], canonical[table.space], config.seed, test_networks))
         for table, drawn in zip(tables, evolve, strict=True)
+    )
+
+
+def held_out(config: EvolveConfig, data: TaskData) -> tuple[TaskData, TaskData]:
+    """Return a task's evolution networks in two: what selection sees, and what chooses the finalists.
+
+    Neither part is smaller than `_FEWEST_HELD_OUT`; where that cannot be, the second is empty.
+    """
+    count = round(config.held_out * len(data.archs))
+    if count < _FEWEST_HELD_OUT or len(data.archs) - count < _FEWEST_HELD_OUT:
+        return data, data.subset(())
+    generator = random.Random(f"{config.seed}/held_out/{data.task}")
+    chosen = set(sample(data.archs, count, generator))
+    return (
+        data.subset([arch for arch in data.archs if arch not in chosen]),
+        data.subset([arch for arch in data.archs if arch in chosen]),
     )
 
 
@@ -104,13 +124,19 @@ def check_distinct(tables: Sequence[TaskData]) -> None:
 
 def _drawn_for_evolution(table: TaskData, config: EvolveConfig) -> TaskData:
     wanted = config.networks_per_task
+    if config.algorithm == "front":  # which has a use for few networks, where Algorithm 1 draws from a fixed number
+        wanted = min(wanted, max(_FEWEST_TESTED, len(table.archs) // 2))
     if len(table.archs) < wanted:
         raise InputError(
             f"{table.task} has accuracies of {len(table.archs)} networks, fewer than the {wanted} that evolution "
             f"takes from each task; import more, or ask for fewer networks per task"
         )
     generator = random.Random(f"{config.seed}/split/{table.task}/evolve")
-    return table.subset(sample(table.archs, wanted, generator))
+    if config.sampling == "uniform":
+        return table.subset(sample(table.archs, wanted, generator))
+    by_accuracy = np.argsort(table.accuracies, kind="stable")
+    drawn = {int(generator.choice(stratum)) for stratum in np.array_split(by_accuracy, wanted)}
+    return table.subset([table.archs[place] for place in sorted(drawn)])
 
 
 def _drawn_for_test(

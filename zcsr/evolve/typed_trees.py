@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 from deap import algorithms, gp
 
 from zcsr.evolve.config import EvolveConfig
-from zcsr.evolve.records import Candidate, Individual, Origin
+from zcsr.evolve.records import Candidate, Evaluated, Individual, Origin
 from zcsr.evolve.trees import BredTree, lent_to_deap
 from zcsr.language.languages import Language
 from zcsr.language.network_operations import Constant, Known
@@ -71,7 +71,9 @@ class TypedTrees:
             trees = [_random_program(config, primitives_of(self.language)) for _ in range(count)]
         return [self._candidate(tree, "random") for tree in trees]
 
-    def children(self, config: EvolveConfig, parents: Sequence[Individual], generator: Random) -> list[Candidate]:
+    def children(
+        self, config: EvolveConfig, parents: Sequence[Individual | Evaluated], generator: Random
+    ) -> list[Candidate]:
         """Return `lambda_` children of `parents` (at least two) by DEAP's varOr: crossover, mutation, reproduction.
 
         Crossover exchanges two subtrees of one type and keeps the first child; mutation replaces a subtree by a

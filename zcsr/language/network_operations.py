@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -117,9 +118,14 @@ def _sympy(name: str) -> Callable[..., Any]:
     return symbolic
 
 
-def _slope(values: Values) -> float:
-    places = np.linspace(-0.5, 0.5, len(values))
-    return float(places @ values / (places @ places)) if len(values) > 1 else 0.0
+def _over_instances(function: Callable[..., Any]) -> Callable[[Values], Any]:
+    return partial(function, axis=-1)
+
+
+def _slope(values: Values) -> Values:
+    places = np.linspace(-0.5, 0.5, values.shape[-1])
+    rises = (values * places).sum(axis=-1)
+    return rises / (places * places).sum() if values.shape[-1] > 1 else np.zeros_like(rises)
 
 
 def _abslog(values: Values) -> Values:
@@ -134,26 +140,26 @@ _AS_ARGUMENTS, _NONNEGATIVE = _sign("as arguments"), _sign("never negative")
 _SYMMETRIC: dict[str, Any] = {"commutative": True, "associative": True, "sign": "as arguments"}
 
 NETWORK_AGGREGATIONS: tuple[Operation, ...] = (
-    _aggregation("sum", np.sum, "sum over the instances", r"\sum {0}", "math.fsum({0})", factors=True,
-                 **_AS_ARGUMENTS),
-    _aggregation("average", np.mean, "mean over the instances", r"\frac{{1}}{{n}} \sum {0}",
+    _aggregation("sum", _over_instances(np.sum), "sum over the instances", r"\sum {0}", "math.fsum({0})",
+                 factors=True, **_AS_ARGUMENTS),
+    _aggregation("average", _over_instances(np.mean), "mean over the instances", r"\frac{{1}}{{n}} \sum {0}",
                  "math.fsum({0}) / len({0})", factors=True, **_AS_ARGUMENTS),
-    _aggregation("median", np.median, "median over the instances", r"\operatorname{{median}} {0}",
-                 "statistics.median({0})", factors=True, **_AS_ARGUMENTS),
-    _aggregation("largest", np.max, "largest over the instances", r"\max {0}", "max({0})", factors=True,
-                 **_AS_ARGUMENTS),
-    _aggregation("smallest", np.min, "smallest over the instances", r"\min {0}", "min({0})", factors=True,
-                 **_AS_ARGUMENTS),
-    _aggregation("std", np.std, "standard deviation over the instances", r"\operatorname{{std}} {0}",
-                 "statistics.pstdev({0})", factors=True, **_NONNEGATIVE),
-    _aggregation("first", lambda values: values[0], "value of the first instance", r"\operatorname{{first}} {0}",
-                 "{0}[0]", factors=True, **_AS_ARGUMENTS),
-    _aggregation("last", lambda values: values[-1], "value of the last instance", r"\operatorname{{last}} {0}",
-                 "{0}[-1]", factors=True, **_AS_ARGUMENTS),
-    _aggregation("sum_abslog", lambda values: _abslog(values).sum(),
+    _aggregation("median", _over_instances(np.median), "median over the instances",
+                 r"\operatorname{{median}} {0}", "statistics.median({0})", factors=True, **_AS_ARGUMENTS),
+    _aggregation("largest", _over_instances(np.max), "largest over the instances", r"\max {0}", "max({0})",
+                 factors=True, **_AS_ARGUMENTS),
+    _aggregation("smallest", _over_instances(np.min), "smallest over the instances", r"\min {0}", "min({0})",
+                 factors=True, **_AS_ARGUMENTS),
+    _aggregation("std", _over_instances(np.std), "standard deviation over the instances",
+                 r"\operatorname{{std}} {0}", "statistics.pstdev({0})", factors=True, **_NONNEGATIVE),
+    _aggregation("first", lambda values: values[..., 0], "value of the first instance",
+                 r"\operatorname{{first}} {0}", "{0}[0]", factors=True, **_AS_ARGUMENTS),
+    _aggregation("last", lambda values: values[..., -1], "value of the last instance",
+                 r"\operatorname{{last}} {0}", "{0}[-1]", factors=True, **_AS_ARGUMENTS),
+    _aggregation("sum_abslog", lambda values: _abslog(values).sum(axis=-1),
                  "sum of log|x| over the instances, 0 read as 1", r"\sum \log\left|{0}\right|",
                  "math.fsum(abslogs({0}))", helpers=(plain.abslogs,)),
-    _aggregation("mean_abslog", lambda values: _abslog(values).mean(),
+    _aggregation("mean_abslog", lambda values: _abslog(values).mean(axis=-1),
                  "mean of log|x| over the instances, 0 read as 1",
                  r"\frac{{1}}{{n}} \sum \log\left|{0}\right|", "math.fsum(abslogs({0})) / len({0})",
                  helpers=(plain.abslogs,)),
@@ -161,7 +167,7 @@ NETWORK_AGGREGATIONS: tuple[Operation, ...] = (
                  "slope of the straight line through the values from the first instance, at 0, to the last, at 1",
                  r"\operatorname{{slope}} {0}", "slope({0})", factors=True, helpers=(plain.slope,)),
 )  # fmt: skip
-"""How the numbers of the instances become one number of the network."""
+"""How the numbers of the instances become one number of the network: [instances] -> [], [k, instances] -> [k]."""
 
 SCORE_OPERATIONS: tuple[Operation, ...] = (
     _of_scores("add", np.add, "sum A + B", "{0} + {1}", "{0} + {1}", symbolic=lambda a, b: a + b, **_SYMMETRIC),

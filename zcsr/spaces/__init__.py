@@ -28,11 +28,17 @@ __all__ = [
 ]
 
 
+_NDS_FAMILIES = ("darts", "amoeba", "enas", "pnas", "nasnet")
+
 _MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "nasbench201": ("nasbench201", "nasbench201-mini"),
         "nats_sss": ("nats-sss", "nats-sss-mini"),
-        "nds": ("nds-darts", "nds-amoeba", "nds-enas", "nds-pnas", "nds-nasnet", "darts-mini"),
+        "nds": (
+            *(f"nds-{family}" for family in _NDS_FAMILIES),
+            *(f"{family}-mini" for family in _NDS_FAMILIES),
+        ),
+        "inverted_residuals": ("mobile-mini",),
     }
 )
 """Each module of this package and the spaces in its `SPACES`; it is imported when one of them is asked for."""

@@ -267,8 +267,19 @@ def _nds(name: str, operations: tuple[str, ...], nodes: int, output: Output) -> 
     )
 
 
-# As DARTS derives its cells, the two edges of a node come from different places.
-_MINI = Rules(_DARTS, 4, "all", widths=range(4, 5), depths=range(3, 4), distinct=True)
+def _mini(name: str, operations: tuple[str, ...], nodes: int, output: Output, distinct: bool = False) -> CellSpace:
+    """A space of networks small enough to train on a processor, of varied width and depth as NDS's are."""
+    rules = Rules(operations, nodes, output, widths=range(2, 13), depths=range(3, 9), distinct=distinct)
+    return CellSpace(
+        name,
+        shapes_of("fashion-mnist"),
+        rules,
+        sampled_widths=range(2, 9, 2),
+        sampled_depths=range(3, 6),
+        width_step=2,
+        stem_stride=2,
+    )
+
 
 SPACES: Mapping[str, CellSpace] = {
     space.name: space
@@ -278,10 +289,15 @@ SPACES: Mapping[str, CellSpace] = {
         _nds("nds-enas", _ENAS, 5, "loose"),
         _nds("nds-pnas", _PNAS, 5, "all"),
         _nds("nds-nasnet", _NASNET, 5, "loose"),
-        CellSpace("darts-mini", shapes_of("fashion-mnist"), _MINI, _MINI.widths, _MINI.depths, stem_stride=2),
+        # As DARTS derives its cells, the two edges of a node come from different places.
+        _mini("darts-mini", _DARTS, 4, "all", distinct=True),
+        _mini("amoeba-mini", _AMOEBA, 5, "loose"),
+        _mini("enas-mini", _ENAS, 5, "loose"),
+        _mini("pnas-mini", _PNAS, 5, "all"),
+        _mini("nasnet-mini", _NASNET, 5, "loose"),
     )
 }
-"""NDS's spaces, and DARTS cells in a network small enough to train on a processor."""
+"""NDS's spaces, and their cells in networks small enough to train on a processor."""
 
 
 def arch_of(net: Mapping[str, Any]) -> str:

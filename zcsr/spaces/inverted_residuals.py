@@ -1,0 +1,162 @@
+"""Inverted residuals of varied kernel, expansion and depth, as the spaces of mobile networks are made.
+
+The block is MobileNetV2's (Sandler et al., CVPR 2018) with ReLU for ReLU6: a 1x1 convolution widens, a depthwise
+one filters, a 1x1 one narrows, each with batch normalisation, and no activation comes after the last. The choices
+are those of Once-for-All (Cai et al., ICLR 2020): kernel, expansion and depth of every stage. An architecture reads
+`k3e4d2-k5e2d1-k7e3d3`, a stage each. All blocks of a stage are alike, but that its first one halves height and
+width, and has the stage's output channels first.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from zcsr.errors import InputError
+from zcsr.spaces.choices import ChoiceSpace
+from zcsr.spaces.protocol import shapes_of
+
+_STAGE = re.compile(r"k([0-9]+)e([0-9]+)d([0-9]+)")
+
+
+class Stage(NamedTuple):
+    """The blocks of a stage: side of the depthwise kernel, how many times wider it is, and how many blocks."""
+
+    kernel: int
+    expansion: int
+    depth: int
+
+    def __str__(self) -> str:
+        return f"k{self.kernel}e{self.expansion}d{self.depth}"
+
+
+KERNELS, EXPANSIONS, DEPTHS = (3, 5, 7), (1, 2, 3, 4), (1, 2, 3)
+
+
+@dataclass(frozen=True)
+class InvertedResiduals(ChoiceSpace[Stage]):
+    """A choice of stages out of `choices`, one for each of `widths`, the output channels of the stages.
+
+    The stem is a 3x3 convolution of stride 1 to `stem` channels. Neighbours differ in one number of one stage.
+    """
+
+    places = 3
+
+    stem: int
+    widths: tuple[int, ...]
+
+    def build(self, arch: str, classes: int, in_channels: int = 3) -> nn.Module:
+        """The network: images [b, in_channels, h, w] -> logits [b, classes], initialised as torch does.
+
+        Height and width are multiples of 8. Draws from torch's global generator, as all modules do.
+        """
+        return MobileNetwork(self._parse(arch), self.widths, self.stem, classes, in_channels)
+
+    def neighbours(self, arch: str) -> list[str]:
+        """The architectures with another kernel, expansion or depth in one stage: stage by stage, in that order."""
+        chosen = self._parse(arch)
+        changed = (
+            (place, stage._replace(**{field: value}))
+            for place, stage in enumerate(chosen)
+            for field, values in zip(Stage._fields, (KERNELS, EXPANSIONS, DEPTHS), strict=True)
+            for value in values
+            if value != getattr(stage, field)
+        )
+        return [self._format((*chosen[:place], stage, *chosen[place + 1 :])) for place, stage in changed]
+
+    def canonical(self, arch: str) -> str:
+        """The architecture itself: no two of them are isomorphic. InputError for an unknown one."""
+        self._parse(arch)
+        return arch
+
+    @cached_property
+    def _known(self) -> Mapping[str, Stage]:
+        return {str(stage): stage for stage in self.choices}
+
+    def _format(self, chosen: Sequence[Stage]) -> str:
+        return "-".join(map(str, chosen))
+
+    def _parse(self, arch: str) -> Sequence[Stage]:
+        stages = arch.split("-")
+        if len(stages) != self.places:
+            problem = f"it has {len(stages)} stages joined by '-', it takes {self.places}"
+            raise InputError(f"{arch!r} is no architecture of {self.name}: {problem}")
+        for number, stage in enumerate(stages, 1):
+            if stage not in self._known:
+                raise InputError(
+                    f"{arch!r} is no architecture of {self.name}: stage {number} is {stage!r}; a stage reads "
+                    f"k3e2d1, with a kernel of {_listed(KERNELS)}, an expansion of {_listed(EXPANSIONS)} and a "
+                    f"depth of {_listed(DEPTHS)}"
+                )
+        return [self._known[stage] for stage in stages]
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+SPACES: Mapping[str, InvertedResiduals] = {
+    "mobile-mini": InvertedResiduals(
+        "mobile-mini",
+        shapes_of("fashion-mnist"),
+        tuple(itertools.starmap(Stage, itertools.product(KERNELS, EXPANSIONS, DEPTHS))),
+        stem=8,
+        widths=(8, 12, 16),
+    )
+}
+"""Networks small enough to train on a processor."""
+
+
+class InvertedResidual(nn.Module):
+    """Widen, filter, narrow; the input is added where the shape stays."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        wide = in_channels * expansion
+        self.widen = nn.Sequential(nn.Conv2d(in_channels, wide, 1, bias=False), nn.BatchNorm2d(wide))
+        self.filter = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(wide, wide, kernel, stride, padding=kernel // 2, groups=wide, bias=False),
+            nn.BatchNorm2d(wide),
+        )
+        self.narrow = nn.Sequential(
+            nn.ReLU(), nn.Conv2d(wide, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)
+        )
+        self.adds_input = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [b, in_channels, h, w] -> [b, out_channels, h / stride, w / stride]."""
+        output: Tensor = self.narrow(self.filter(self.widen(x)))
+        return x + output if self.adds_input else output
+
+
+class MobileNetwork(nn.Module):
+    """Stem, stages of inverted residuals, pooling, classifier."""
+
+    def __init__(
+        self, stages: Sequence[Stage], widths: Sequence[int], stem: int, classes: int, in_channels: int
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, stem, 3, padding=1, bias=False), nn.BatchNorm2d(stem), nn.ReLU()
+        )
+        self.body = nn.Sequential()
+        width = stem
+        for number, (stage, wider) in enumerate(zip(stages, widths, strict=True), 1):
+            for block in range(stage.depth):
+                made = InvertedResidual(width, wider, stage.kernel, stage.expansion, stride=1 if block else 2)
+                self.body.add_module(f"stage{number}_block{block + 1}", made)
+                width = wider
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.classifier = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images [b, in_channels, h, w] -> logits [b, classes]."""
+        logits: Tensor = self.classifier(self.head(self.body(self.stem(x))))
+        return logits
