@@ -13,6 +13,11 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from zcsr.spaces import get_space
+from zcsr.store.kept.accuracies import accuracies
+from zcsr.store.kept.images import install_missing
+from zcsr.store.kept.store import Store
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {
     "zcsr": "zcsr",
@@ -104,6 +109,33 @@ def test_an_installed_wheel_finds_its_queries(wheel: Path, tmp_path: Path) -> No
     place, *names = run(sys.executable, "-c", code, cwd=tmp_path).split()
     assert Path(place) == site / "zcsr" / "queries" / "__init__.py"
     assert sorted(names) == sorted(path.stem for path in (ROOT / "queries").glob("*.sql"))
+
+
+def test_the_shipped_benchmarks_are_the_published_ones(tmp_path: Path) -> None:
+    """Figures of NATS-Bench's paper and site, and the parameter count's tau, which fix values and order alike."""
+    files = {path.name: pl.read_parquet(path) for path in (ROOT / "zcsr" / "data").glob("benchmark-*.parquet")}
+    topology, size = files["benchmark-nasbench201.parquet"], files["benchmark-nats-sss.parquet"]
+    assert (len(topology), len(size)) == (15_625, 32_768)
+    for dataset, best, place in (
+        ("cifar10", 94.373, 6111),
+        ("cifar100", 73.513, 9930),
+        ("imagenet16-120", 47.311, 857),
+    ):
+        assert round(topology[dataset].max(), 3) == best
+        assert topology[dataset].arg_max() == place
+    assert [round(size[name].max(), 2) for name in size.columns] == [93.65, 71.34, 47.4]
+    space = get_space("nasbench201")
+    archs = [space.arch(index) for index in range(0, 15_625, 5)]
+    params = [28_000 * arch.count("nor_conv_1x1") + 243_040 * arch.count("nor_conv_3x3") for arch in archs]
+    tau = stats.kendalltau(params, topology["cifar10"].gather_every(5)).statistic
+    assert abs(tau - 0.578) < 0.02
+    shipped = sum(path.stat().st_size for path in (ROOT / "zcsr" / "data").glob("*.parquet"))
+    assert shipped < 2_000_000
+    store = Store.open(tmp_path / "store", create=True)
+    assert install_missing(store, [("nasbench201", "cifar100")]) == (("nasbench201", "cifar100"),)
+    table = accuracies(store, "nasbench201", "cifar100")
+    by_arch = dict(zip(table.archs, table.accuracies, strict=True))
+    assert [by_arch[space.arch(index)] for index in range(50)] == topology["cifar100"].head(50).to_list()
 
 
 def test_the_shipped_accuracies_rank_their_networks() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,7 +26,8 @@ from zcsr.store.tables.frames import first_line, frame_of, read_frame
 
 Numbers = NDArray[np.float64] | None
 
-_SCHEMA = pl.Schema({"column": pl.String, "arch": pl.String, "values": pl.List(pl.Float64)})
+_COLUMNS: Mapping[str, Any] = {"column": pl.String, "arch": pl.String, "values": pl.List(pl.Float64)}
+_SCHEMA = pl.Schema(_COLUMNS)
 
 
 @dataclass(slots=True)

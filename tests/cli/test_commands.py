@@ -400,7 +400,7 @@ def test_a_bad_table_is_refused_whole(content: str | None, message: str, importe
             ["import", "accuracies", "t.csv", "--space", "nasbench", "--dataset", "x", "--accuracy-column", "y"],
             "nasb",
         ),
-        (["evolve", *SEARCH, "--networks", "500"], "fewer than the 500"),
+        (["evolve", *SEARCH, "--networks", "500", "--preset", "paper"], "fewer than the 500"),
         (["evolve", *SEARCH, "--test-networks", "59"], "fewer than the 59"),
         (["evolve", *SEARCH, "--population", "7"], "population must be even"),
         (["evolve", *SEARCH, "--fitness", "tau"], "fitness must be one of signed, absolute"),

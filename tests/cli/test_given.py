@@ -222,7 +222,7 @@ SEARCH = ("--budget", "4", "--repeats", "1", "--population", "3", "--tournament"
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["evolve", "--task", EMBEDDED, "--networks", "500"], 2),
+        (["evolve", "--task", EMBEDDED, "--networks", "500", "--preset", "paper"], 2),
         (["test", "--task", EMBEDDED, "--proxy", "params", "--sample", "2", "--workers", "1"], 0),
         (["search", "--task", EMBEDDED, *SEARCH], 0),
         (COLLECT, 0),
@@ -254,7 +254,7 @@ def test_accuracies_that_are_there_stay_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [["test", "--proxy", "params", "--sample", "2"], ["search"]])
 def test_any_other_task_makes_no_store(words: list[str], tmp_path: Path) -> None:
-    said = refused(*words, "--task", "nasbench201:cifar10", store=tmp_path / "nowhere", code=3)
+    said = refused(*words, "--task", "nds-darts:cifar10", store=tmp_path / "nowhere", code=3)
     assert "no store at" in said
     assert list(tmp_path.iterdir()) == []
 

@@ -474,9 +474,9 @@ def test_tasks_that_do_not_fit_are_refused(tasks, scorer):
         ({"mutation": math.nan}, "mutation is a probability; got nan"),
         ({"min_depth": 5, "max_depth": 4}, r"min_depth must not exceed max_depth; got \(5, 4\)"),
         ({"min_depth": 5, "height_limit": 4}, "min_depth must not exceed height_limit"),
-        ({"draw": 81}, r"draw must not exceed networks_per_task \(80\); got 81"),
-        ({"probe_networks": 81}, "probe_networks must not exceed networks_per_task"),
-        ({"fitness": "best"}, "fitness must be one of signed, absolute; got best"),
+        ({"draw": 81, "language": "eznas"}, r"draw must not exceed networks_per_task \(80\); got 81"),
+        ({"probe_networks": 81, "language": "eznas"}, "probe_networks must not exceed networks_per_task"),
+        ({"fitness": "best"}, "fitness must be one of signed, absolute, lower, top; got best"),
         ({"to_scalar": "max"}, "to_scalar must be one of mean, l2; got max"),
     ],
 )
@@ -593,7 +593,9 @@ def test_the_split_depends_on_the_seed_alone():
 
 def test_too_few_networks_are_an_error_with_the_numbers():
     with pytest.raises(InputError, match="nasbench201:cifar10 has accuracies of 900 networks, fewer than the 901"):
-        split(tables(), CANONICAL, EvolveConfig(networks_per_task=901), test_networks=1)
+        split(tables(), CANONICAL, EvolveConfig(networks_per_task=901, language="eznas"), test_networks=1)
+    half = split(tables(), CANONICAL, EvolveConfig(networks_per_task=901), test_networks=1)
+    assert len(half[0].evolve.archs) == 450  # by front no more than half of them
     with pytest.raises(InputError, match=r"of which \d+ are not isomorphic .* ask for at most \d+") as error:
         split(tables(), CANONICAL, EvolveConfig(), test_networks=850)
     most = int(str(error.value).rsplit(" ", 1)[1])
@@ -611,7 +613,7 @@ def test_a_hundred_networks_or_all_that_are_left_are_tested_on_when_nothing_is_s
     seen = set(map(canonical, part.evolve.archs))
     assert set(part.test.archs) == {arch for arch in few.archs if canonical(arch) not in seen}
     with pytest.raises(InputError, match="fewer than the 2 test networks"):
-        split([table.subset(table.archs[:80])], CANONICAL, EvolveConfig())
+        split([table.subset(table.archs[:80])], CANONICAL, EvolveConfig(language="eznas"))
 
 
 def test_probe_networks_are_drawn_from_those_of_evolution(tasks):

@@ -524,3 +524,11 @@ def test_a_refusal_names_the_shapes_and_is_the_users() -> None:
     assert caught.value.exit_code == 2
     with pytest.raises(ShapeError, match=r"square.*\(2, 3\)"):
         EZNAS.words["det"].shape((2, 3))
+
+
+def test_normalise_of_tiny_values_is_that_of_the_same_values_scaled() -> None:
+    """Squares of such values are zero in float32."""
+    values = torch.randn(3, 4, generator=torch.Generator().manual_seed(3))
+    expected = (values - values.mean()) / values.std()
+    normalise = next(operation for operation in OPERATIONS if operation.name == "normalise")
+    torch.testing.assert_close(normalise.apply(values * 1e-24), expected, rtol=1e-5, atol=1e-6)

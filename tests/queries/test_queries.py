@@ -99,6 +99,14 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return invented.compared_store(tmp_path_factory.mktemp("compared"))
 
 
+OF_FRONTS = ("evaluated", "race", "rivals")
+
+
+@pytest.fixture(scope="module")
+def fronts(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return samples.store_of_front(tmp_path_factory.mktemp("fronts"))
+
+
 @pytest.fixture(scope="module")
 def accuracies(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], float]:
     """The mean accuracies in the filled store, by task and architecture."""
@@ -116,10 +124,11 @@ def rows(store: Store, name: str, **given: object) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", names())
 def test_columns_are_the_same_on_an_empty_and_on_a_filled_store(
-    empty: Store, store: Store, compared: Store, name: str
+    empty: Store, store: Store, compared: Store, fronts: Store, name: str
 ) -> None:
     nothing = named(empty, name)
-    something = named(compared if name in OF_SCORES else store, name, GIVEN.get(name))
+    filled = compared if name in OF_SCORES else fronts if name in OF_FRONTS else store
+    something = named(filled, name, GIVEN.get(name))
     assert nothing.columns == something.columns == COLUMNS.get(name, " ".join(nothing.columns)).split()
     assert nothing.height == 0 or name == "published"  # which comes with zcsr
     assert something.height > 0

@@ -46,7 +46,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 EXAMPLE = DOCS / "own_space"
 INDIVIDUALS = "SELECT * EXCLUDE (run) FROM individuals WHERE run = $run ORDER BY ALL"
 # The document tests one program more on its run than the run itself.
-SCORES = f"SELECT * EXCLUDE (run) FROM scores WHERE run = $run AND program <> '{parse('mean(T3)').id}' ORDER BY ALL"
+SCORES = f"SELECT * EXCLUDE (run) FROM scores WHERE run = $run AND program <> '{parse('mean(T3)').id}' "
+SCORES += "AND program NOT IN (SELECT program FROM rivals) ORDER BY ALL"
 SHAPES = {"stripes": DatasetShape(classes=4, channels=1, height=16, width=16)}
 SEARCH = EvolveConfig(networks_per_task=6, draw=4, generations=2, population=8, mu=4, lambda_=8, max_depth=4)
 

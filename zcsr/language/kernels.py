@@ -24,6 +24,9 @@ from zcsr.language.shapes import broadcast
 SMALL_DEVIATION = 1e-3
 """Relative to the mean, above which values cannot be equal up to rounding."""
 
+TINY_DEVIATION = 1e-18
+"""Below it, the squares of differences lose digits in float32, or are zero."""
+
 
 def pairwise(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     """An element-wise operation of two stacks, whose tensors may differ in their number of dimensions."""
@@ -106,7 +109,8 @@ def sigmoid(a: Tensor) -> Tensor:
 
 def _far_from_zero(deviation: NDArray[Any], mean: NDArray[Any]) -> bool:
     """Whether all the deviations are finite, and too large to be zero but for rounding."""
-    return bool(((deviation > np.abs(mean) * SMALL_DEVIATION) & np.isfinite(deviation)).all())
+    least = np.maximum(np.abs(mean) * SMALL_DEVIATION, TINY_DEVIATION)
+    return bool(((deviation > least) & np.isfinite(deviation)).all())
 
 
 def normalise(a: Tensor) -> Tensor:
@@ -121,6 +125,10 @@ def normalise(a: Tensor) -> Tensor:
     scaled.div_(deviation)
     # The deviation of equal values is zero only up to rounding, so a small one is looked at more closely.
     if not _far_from_zero(deviation.numpy(), mean.numpy()):
+        tiny = (deviation < TINY_DEVIATION).squeeze(1)
+        wide = rows[tiny].double()
+        wide -= wide.mean(1, keepdim=True)
+        scaled[tiny] = (wide / (wide.square().sum(1, keepdim=True) / (count - 1)).sqrt()).to(scaled.dtype)
         scaled[rows.amin(1) == rows.amax(1)] = 0.0
         scaled = nan_to_zero(scaled)
     return scaled.reshape(a.shape)
