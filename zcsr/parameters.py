@@ -30,7 +30,7 @@ class Parameter:
     flag: its option of the command line, and after a blank a short one; None where it has none
     ranged: whether the command line tells the bounds, and checks them before any computing
     unset: what a default of None stands for
-    only_for: the representation or the language of programs that alone uses it; None where all do
+    only_for: the algorithm, the representation or the language of programs that alone uses it; None where all do
     name: of the field, and of the column in tables
     kind: the type of its values; str where they are choices
     """

@@ -127,16 +127,7 @@ def bootstrap_interval(
         raise InputError(f"repeats must be at least 1, got {repeats}")
     if not 0 < level < 1:
         raise InputError(f"level must be between 0 and 1, both excluded, got {level}")
-    if len(left) == 0:
-        return math.nan, math.nan
-    generator = np.random.default_rng(seed)
-    draws = (generator.integers(len(left), size=len(left)) for _ in range(repeats))
-    values = np.array([statistic(left[draw], right[draw]) for draw in draws])
-    defined = values[~np.isnan(values)]
-    if len(defined) == 0:
-        return math.nan, math.nan
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return _percentiles(lambda draw: statistic(left[draw], right[draw]), len(left), seed, repeats, level)
 
 
 def kendall_interval(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
@@ -157,15 +148,27 @@ def kendall_difference_interval(
     rival, _ = _paired(other, y)
     finite = np.isfinite(left) & np.isfinite(rival)
     rows, targets = np.array([left[finite], rival[finite]]), right[finite]
-    if rows.shape[1] == 0:
+
+    def difference(draw: NDArray[np.intp]) -> float:
+        own, others = kendall_many(rows[:, draw], targets[draw])
+        return float(own - others)
+
+    return _percentiles(difference, len(targets), seed, repeats, level=0.95)
+
+
+def _percentiles(
+    statistic: Callable[[NDArray[np.intp]], float], count: int, seed: int, repeats: int, level: float
+) -> tuple[float, float]:
+    """The percentile interval of a statistic of a draw, with replacement, of the rows 0..count - 1."""
+    if count == 0:
         return math.nan, math.nan
     generator = np.random.default_rng(seed)
-    draws = (generator.integers(rows.shape[1], size=rows.shape[1]) for _ in range(repeats))
-    pairs = np.array([kendall_many(rows[:, draw], targets[draw]) for draw in draws])
-    differences = (pairs[:, 0] - pairs[:, 1])[~np.isnan(pairs).any(axis=1)]
-    if len(differences) == 0:
+    draws = (generator.integers(count, size=count) for _ in range(repeats))
+    values = np.array([statistic(draw) for draw in draws])
+    defined = values[~np.isnan(values)]
+    if len(defined) == 0:
         return math.nan, math.nan
-    low, high = np.quantile(differences, (0.025, 0.975))
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

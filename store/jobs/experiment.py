@@ -152,7 +152,7 @@ class Experiment:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
-        return self.run.info().status == "finished" and len(self.known()) >= self.config.generations
+        return self.run.info().status == "finished" and self.run.generation_count >= self.config.generations
 
     def extend(self, generations: int) -> None:
         """Ask for so many generations in all; InputError where the run has more by now."""
@@ -161,7 +161,7 @@ class Experiment:
 
     def collect(self, progress: Progress = silent) -> None:
         """Collect the statistics that evolution needs and the store lacks."""
-        wanted = {task.task: self._seen(task).archs for task in self.tasks}
+        wanted = {task.task: self._parts(task)[0].archs for task in self.tasks}
         total, done = sum(map(len, wanted.values())), 0
         for task in self.tasks:
             archs = wanted[task.task]
@@ -169,10 +169,10 @@ class Experiment:
             collect_networks(self.store, task.collection, archs, workers=self.workers, progress=shifted)
             done += len(archs)
 
-    def _seen(self, task: RunTask) -> TaskData:
-        """The networks that selection sees: those of evolution, but for those held out."""
+    def _parts(self, task: RunTask) -> tuple[TaskData, TaskData]:
+        """The networks of evolution: those that selection sees, and those held out, none by Algorithm 1."""
         data = _table(self.store, task).subset(task.evolve)
-        return data if self.config.algorithm == "generations" else held_out(self.config, data)[0]
+        return (data, data.subset(())) if self.config.algorithm == "generations" else held_out(self.config, data)
 
     def known(self) -> tuple[Generation, ...]:
         """Return the generations that are in the store."""
@@ -198,7 +198,7 @@ class Experiment:
             return evolve(self.config, tasks, scorer, self.known(), observe)
         collections = {task.task: task.collection.id for task in self.tasks}
         source = KeptColumns(self.store, collections, scorer)
-        seen = [self._seen(task) for task in self.tasks]
+        seen = [self._parts(task)[0] for task in self.tasks]
         return search(self.config, seen, source, self.known(), observe, seeds=self.run.seeds())
 
     def finalists(self, progress: Progress = silent) -> tuple[Finalist, ...]:
@@ -212,41 +212,21 @@ class Experiment:
             return found
         past = self.known()
         programs = candidates(front([one for generation in past for one in generation.evaluated]))
-        tables = {
-            task.task: held_out(self.config, _table(self.store, task).subset(task.evolve)) for task in self.tasks
-        }
-        chosen_on = {name: unseen if unseen.archs else seen for name, (seen, unseen) in tables.items()}
-        self._score_held_out(chosen_on, programs, progress)
+        parts = {task.task: self._parts(task) for task in self.tasks}
+        chosen_on = {name: unseen if unseen.archs else seen for name, (seen, unseen) in parts.items()}
+        missing = {name: self.run.missing_held_out(name, data.archs, programs) for name, data in chosen_on.items()}
+        self._score(programs, missing, self.run.write_held_out_scores, progress)
         scores = self._held_out_scores(chosen_on, programs)
         found = finalists_of_front(past, scores, {name: data.accuracies for name, data in chosen_on.items()})
         self.run.choose(found)
         return found
 
-    def _score_held_out(
-        self, chosen_on: Mapping[str, TaskData], programs: Sequence[Program], progress: Progress
-    ) -> None:
-        there = set(self.run.held_out_scores().select("program", "task", "arch").iter_rows())
-        missing = {
-            task.task: [
-                arch
-                for arch in chosen_on[task.task].archs
-                if any((program.id, task.task, arch) not in there for program in programs)
-            ]
-            for task in self.tasks
-        }
-        total, done = sum(map(len, missing.values())), 0
-        for task in self.tasks:
-            write = partial(_written, self.run.write_held_out_scores, task.task, programs)
-            self._score_task(task, missing[task.task], programs, write, _shifted(progress, done, total))
-            done += len(missing[task.task])
-
     def _held_out_scores(
         self, chosen_on: Mapping[str, TaskData], programs: Sequence[Program]
     ) -> dict[str, dict[str, NDArray[np.float64]]]:
         """By program id and task: the scores, in the order of the networks."""
-        stored = {
-            row[:3]: row[3] for row in self.run.held_out_scores()["program", "task", "arch", "score"].iter_rows()
-        }
+        rows = self.run.held_out_scores()["program", "task", "arch", "score"].iter_rows()
+        stored = {(program, task, arch): score for program, task, arch, score in rows}
         return {
             program.id: {
                 name: np.array([stored[program.id, name, arch] for arch in data.archs])
@@ -258,11 +238,14 @@ class Experiment:
     def test(self, programs: Sequence[Program], progress: Progress = silent) -> None:
         """Score programs on the test networks, which evolution never draws; scores are kept as they come."""
         missing = {task.task: self.run.missing_tests(task.task, programs) for task in self.tasks}
-        total = sum(len(task.test) for task in self.tasks)
-        done = total - sum(map(len, missing.values()))
-        for task in self.tasks:
-            self._test_task(task, missing[task.task], programs, _shifted(progress, done, total))
-            done += len(missing[task.task])
+        already = sum(len(task.test) - len(missing[task.task]) for task in self.tasks)
+        self._score(programs, missing, self.run.write_test_scores, progress, already=already)
+
+    def compare(self, progress: Progress = silent) -> None:
+        """Score what finalists are compared with on the test networks, on `COMPARED_ON` images at least."""
+        programs = tuple(self.run.against().values())
+        missing = {task.task: self.run.missing_tests(task.task, programs) for task in self.tasks}
+        self._score(programs, missing, self.run.write_test_scores, progress, least_images=COMPARED_ON)
 
     def finish(self) -> None:
         """Mark the run as finished."""
@@ -277,54 +260,51 @@ class Experiment:
         self.run.set_status(status, session_seconds=now - self._clock)
         self._clock = now
 
-    def compare(self, progress: Progress = silent) -> None:
-        """Score what finalists are compared with on the test networks, on `COMPARED_ON` images at least."""
-        programs = tuple(self.run.against().values())
-        missing = {task.task: self.run.missing_tests(task.task, programs) for task in self.tasks}
-        total, done = sum(map(len, missing.values())), 0
-        for task in self.tasks:
-            config = task.collection.config
-            more = replace(config, batch_size=max(config.batch_size, COMPARED_ON))
-            write = partial(_written, self.run.write_test_scores, task.task, programs)
-            shifted = _shifted(progress, done, total)
-            self._score_task(task, missing[task.task], programs, write, shifted, more)
-            done += len(missing[task.task])
-
-    def _test_task(
-        self, task: RunTask, missing: Sequence[str], programs: Sequence[Program], progress: Progress
-    ) -> None:
-        write = partial(_written, self.run.write_test_scores, task.task, programs)
-        self._score_task(task, missing, programs, write, progress)
-
-    def _score_task(
+    def _score(
         self,
-        task: RunTask,
-        missing: Sequence[str],
         programs: Sequence[Program],
-        write: Callable[[Iterable[tuple[str, NDArray[np.float64], float]]], None],
+        missing: Mapping[str, Sequence[str]],
+        keep: Callable[[Iterable[TestScore]], object],
         progress: Progress,
-        config: StatisticsConfig | None = None,
+        *,
+        already: int = 0,
+        least_images: int = 1,
     ) -> None:
-        images = load_images(self.store, task.images)
-        space, measures = get_space(task.space), Measures(tuple(programs))
-        config = config or task.collection.config
-        run_job(
-            missing,
-            (),
-            lambda archs: score_networks(space, task.dataset, archs, images, config, measures, self.workers),
-            write,
-            together=TESTED_TOGETHER,
-            progress=progress,
-        )
+        """Score programs on what is `missing` of each task's networks, and keep the scores as they come.
+
+        `already` networks are done before, which progress counts.
+        """
+        total, done = already + sum(map(len, missing.values())), already
+        for task in self.tasks:
+            archs = missing[task.task]
+            config = task.collection.config
+            score = partial(
+                score_networks,
+                get_space(task.space),
+                task.dataset,
+                images=load_images(self.store, task.images),
+                config=replace(config, batch_size=max(config.batch_size, least_images)),
+                measures=Measures(tuple(programs)),
+                workers=self.workers,
+            )
+            run_job(
+                archs,
+                (),
+                score,
+                partial(_written, keep, task.task, programs),
+                together=TESTED_TOGETHER,
+                progress=_shifted(progress, done, total),
+            )
+            done += len(archs)
 
 
 def _written(
-    write: Callable[[Iterable[TestScore]], object],
+    keep: Callable[[Iterable[TestScore]], object],
     task: str,
     programs: Sequence[Program],
     scored: Iterable[tuple[str, NDArray[np.float64], float]],
 ) -> None:
-    write(
+    keep(
         TestScore(program, task, arch, float(value))
         for arch, values, _ in scored
         for program, value in zip(programs, values, strict=True)

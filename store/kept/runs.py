@@ -190,9 +190,8 @@ class RunStore:
         self._folder = folder
         self._generations_dir = folder / "generations"
         self._finalists_path = folder / "finalists.parquet"
-        self._tests_dir = folder / "tests"
-        self._held_out_dir = folder / "held_out"
-        self._tested: set[tuple[str, str, str]] | None = None
+        self._tests = _ScoreFolder(folder / "tests")
+        self._held_out = _ScoreFolder(folder / "held_out")
 
     @property
     def name(self) -> str:
@@ -230,7 +229,7 @@ class RunStore:
 
     def extend(self, generations: int) -> None:
         """Ask for so many generations in all. InputError where there are more by now."""
-        there = len(self._numbers())
+        there = self.generation_count
         if generations < there:
             raise InputError(
                 f"run {self.name} has {there} generations by now, more than {generations}: ask for at least as many"
@@ -287,6 +286,11 @@ class RunStore:
         self._finalists_path.unlink(missing_ok=True)  # there only where later generations were taken away
         replace_directory(temporary, final)
 
+    @property
+    def generation_count(self) -> int:
+        """How many generations are stored, without reading them. Raises StoreError where one is missing."""
+        return len(self._numbers())
+
     def generations(self) -> Iterator[Generation]:
         """Yield the stored generations in order, each equal to the one that was appended.
 
@@ -325,14 +329,15 @@ class RunStore:
 
     def held_out_scores(self) -> pl.DataFrame:
         """The stored scores on held-out networks, with the columns of `test_scores`."""
-        return _scores_in(self._held_out_dir)
+        return self._held_out.read()
 
-    def write_held_out_scores(self, scores: Iterable[TestScore]) -> None:
-        """Store scores on held-out networks in one atomic file, whose name follows from what it holds."""
-        rows = list(scores)
-        keys = sorted((score.program.id, score.task, score.arch) for score in rows)
-        name = hashlib.sha256(repr(keys).encode()).hexdigest()[:16]
-        write_parquet(_tests_frame(rows), self._held_out_dir / f"{name}.parquet")
+    def write_held_out_scores(self, scores: Iterable[TestScore]) -> int:
+        """Store scores on held-out networks as `write_test_scores` does those on test networks."""
+        return self._held_out.write(scores)
+
+    def missing_held_out(self, task: str, archs: Sequence[str], programs: Sequence[Program]) -> tuple[str, ...]:
+        """Those of some held-out networks of a task on which any of the programs still has to be scored."""
+        return self._held_out.missing(task, archs, programs)
 
     def write_test_scores(self, scores: Iterable[TestScore]) -> int:
         """Store scores on test networks in one atomic file; return how many were new.
@@ -340,22 +345,11 @@ class RunStore:
         What is stored already is left out, so that each (program, task, arch) is stored once. Infinite scores
         become NaN.
         """
-        tested = self._tested_keys()
-        rows: dict[tuple[str, str, str], TestScore] = {}
-        for score in scores:
-            key = (score.program.id, score.task, score.arch)
-            if key not in tested:
-                rows.setdefault(key, score)
-        if not rows:
-            return 0
-        name = hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()[:16]
-        write_parquet(_tests_frame(rows.values()), self._tests_dir / f"{name}.parquet")
-        tested.update(rows)
-        return len(rows)
+        return self._tests.write(scores)
 
     def test_scores(self) -> pl.DataFrame:
         """The stored test scores: program (id), text, size, height, task, arch, score (NaN where not finite)."""
-        return _scores_in(self._tests_dir)
+        return self._tests.read()
 
     def missing_tests(self, task: str, programs: Sequence[Program]) -> tuple[str, ...]:
         """The task's test networks on which any of the programs still has to be scored, in the run's order.
@@ -365,9 +359,7 @@ class RunStore:
         networks = {one.task: one.test for one in self.tasks()}
         if task not in networks:
             raise InputError(f"run {self.name} has no task '{task}'; its tasks are {', '.join(networks)}")
-        tested = self._tested_keys()
-        ids = [program.id for program in programs]
-        return tuple(arch for arch in networks[task] if any((program, task, arch) not in tested for program in ids))
+        return self._tests.missing(task, networks[task], programs)
 
     def _record(self) -> Mapping[str, Any]:
         return read_json_object(self._folder / "run.json")
@@ -383,16 +375,43 @@ class RunStore:
             )
         return range(len(numbers))
 
-    def _tested_keys(self) -> set[tuple[str, str, str]]:
-        if self._tested is None:
-            self._tested = set(self.test_scores().select("program", "task", "arch").iter_rows())
-        return self._tested
 
+class _ScoreFolder:
+    """Scores of programs on some networks of a run: a file a write, each (program, task, arch) once."""
 
-def _scores_in(folder: Path) -> pl.DataFrame:
-    files = sorted(path for path in folder.glob("*.parquet") if not is_temporary(path))
-    frames = [read_frame(path, _TESTS) for path in files]
-    return pl.concat(frames) if frames else pl.DataFrame(schema=_TESTS)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._keys: set[tuple[str, str, str]] | None = None
+
+    def read(self) -> pl.DataFrame:
+        files = sorted(path for path in self._folder.glob("*.parquet") if not is_temporary(path))
+        frames = [read_frame(path, _TESTS) for path in files]
+        return pl.concat(frames) if frames else pl.DataFrame(schema=_TESTS)
+
+    def write(self, scores: Iterable[TestScore]) -> int:
+        """Store those that are new, and return how many they are."""
+        there = self._known()
+        rows: dict[tuple[str, str, str], TestScore] = {}
+        for score in scores:
+            key = (score.program.id, score.task, score.arch)
+            if key not in there:
+                rows.setdefault(key, score)
+        if not rows:
+            return 0
+        name = hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()[:16]
+        write_parquet(_tests_frame(rows.values()), self._folder / f"{name}.parquet")
+        there.update(rows)
+        return len(rows)
+
+    def missing(self, task: str, archs: Iterable[str], programs: Sequence[Program]) -> tuple[str, ...]:
+        there = self._known()
+        ids = [program.id for program in programs]
+        return tuple(arch for arch in archs if any((program, task, arch) not in there for program in ids))
+
+    def _known(self) -> set[tuple[str, str, str]]:
+        if self._keys is None:
+            self._keys = set(self.read().select("program", "task", "arch").iter_rows())
+        return self._keys
 
 
 def _fresh_name(store: Store, started: datetime) -> str:

@@ -67,7 +67,7 @@ def kendall_interval(x: Values, y: Values) -> list[float] | None:
     vectors = _complete(x, y)
     if vectors is None or math.isnan(ranking.kendall(*vectors)):
         return None
-    repeats = REPEATS if len(vectors[0]) <= MANY else REPEATS_OF_MANY
+    repeats = _repeats(len(vectors[0]))
     return list(ranking.bootstrap_interval(ranking.kendall, *vectors, seed=0, repeats=repeats))
 
 
@@ -81,7 +81,7 @@ def kendall_difference_interval(x: Values, other: Values, y: Values) -> list[flo
     vectors = _complete(x, other, y)
     if vectors is None or len(vectors[0]) < 2:
         return None
-    repeats = REPEATS if len(vectors[0]) <= MANY else REPEATS_OF_MANY
+    repeats = _repeats(len(vectors[0]))
     low, high = ranking.kendall_difference_interval(*vectors, seed=0, repeats=repeats)
     return None if math.isnan(low) else [low, high]
 
@@ -151,6 +151,10 @@ def _create(
 
 def _chosen(known: Sequence[str], name: str | None) -> str | None:
     return next((one for one in known if name in ("latest", one)), None)
+
+
+def _repeats(rows: int) -> int:
+    return REPEATS if rows <= MANY else REPEATS_OF_MANY
 
 
 def _correlation(name: str, *lists: Values, **options: float) -> float | None:

@@ -371,3 +371,16 @@ def test_missing_tests_of_an_unknown_task_are_refused(store: Store, programs: tu
     samples.write_run(store, "mine", generations=0, test=False)
     with pytest.raises(InputError, match="nasbench201:cifar100"):
         open_run(store, "mine").missing_tests("nasbench201:svhn", programs)
+
+
+def test_held_out_scores_are_stored_once(store: Store) -> None:
+    """Also where a run that goes on scores further programs on the same networks."""
+    samples.write_run(store, "mine", test=False)
+    programs = [parse("fro(T1_D)"), parse("fro(T2_D)")]
+    run = open_run(store, "mine")
+    assert run.missing_held_out(TASKS[0], samples.EVOLVE[:3], programs) == samples.EVOLVE[:3]
+    assert run.write_held_out_scores(scores_of(programs[:1], samples.EVOLVE[:3])) == 3
+    assert run.missing_held_out(TASKS[0], samples.EVOLVE[:3], programs[:1]) == ()
+    assert open_run(store, "mine").write_held_out_scores(scores_of(programs, samples.EVOLVE[:3])) == 3
+    assert run.held_out_scores().height == 6
+    assert run.generation_count == 3

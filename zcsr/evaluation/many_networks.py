@@ -23,7 +23,7 @@ from zcsr.errors import EvaluationError, InputError, ProgramError
 from zcsr.evaluation import evaluate
 from zcsr.evaluation.known import KnownOf
 from zcsr.evaluation.scorer import Network, Pending, ProbeResult, Refusal, ShapesOfInstance, Wanted
-from zcsr.language.network_operations import COUNTS
+from zcsr.language.network_operations import COUNTED
 from zcsr.language.program import Node, Program, infer_shape
 from zcsr.language.tensors import BY_NAME
 from zcsr.language.tensors import Tensor as TensorRow
@@ -156,7 +156,7 @@ def need_images(programs: Iterable[Program], proxies: Iterable[str], loss: Loss)
     known = {*proxies, *(name for program in chosen for name in program.known_by_proxy)}
     tensors = {tensor for program in chosen for tensor in program.root.tensors()}
     return bool(
-        known - {one.name for one in COUNTS}
+        known - COUNTED
         or any(one.input in ("D", "P") or (one.gradient and loss == "cross_entropy") for one in tensors)
     )
 

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,13 +33,21 @@ SHAPES_DECIDE = 1e-3
 """Largest relative difference between the numbers of instances of equal shapes, where shapes decide the numbers."""
 
 
+def _is_base(node: Node) -> bool:
+    return any(arg.type == "tensor" for arg in node.args)
+
+
+def _applied(operation: Operation, *args: Any) -> Any:
+    return operation.stacked(*args)
+
+
 def base_columns(column: Node) -> tuple[Node, ...]:
     """Return the parts of a number of an instance that make a number of tensors, each once, in their order."""
     found: dict[Node, None] = {}
     pending = [column]
     while pending:
         node = pending.pop()
-        if any(arg.type == "tensor" for arg in node.args):
+        if _is_base(node):
             found[node] = None
         else:
             pending.extend(reversed(node.args))
@@ -180,7 +189,7 @@ class Bank:
                     self._aggregates.popitem(last=False)
             return found
 
-        scores = program.root.fold(self._leaf, lambda operation, *args: operation.stacked(*args), aggregated)
+        scores = program.root.fold(self._leaf, _applied, aggregated)
         everywhere = np.broadcast_to(np.asarray(scores, dtype=np.float64), len(self.networks))
         return np.where(np.isfinite(everywhere), everywhere, np.nan)
 
@@ -210,13 +219,13 @@ class Bank:
         """Numbers of instances from those of base columns, in the precision that they were computed in."""
 
         def base(node: Node) -> torch.Tensor | None:
-            if not any(arg.type == "tensor" for arg in node.args):
+            if not _is_base(node):
                 return None
             numbers = given[node] if node in given else self._of_base(node)
             return torch.from_numpy(numbers.astype(np.float32))
 
         with torch.inference_mode():
-            value: torch.Tensor = column.fold(_no_tensor, lambda operation, *args: operation.stacked(*args), base)
+            value: torch.Tensor = column.fold(_no_tensor, _applied, base)
         return value.double().numpy()
 
     def _aggregated(self, operation: Operation, numbers: Vector) -> Vector:

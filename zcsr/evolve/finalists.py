@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from zcsr.evolve.fitness import taus
+from zcsr.evolve.fitness import merits, taus
 from zcsr.evolve.records import Evaluated, Generation
 from zcsr.language.program import Program
 
@@ -85,7 +85,7 @@ def candidates(front: Sequence[Evaluated], count: int = CANDIDATES) -> tuple[Pro
     without a column is left out: a count is what finalists are compared with.
     """
     by_size: dict[int, list[Evaluated]] = defaultdict(list)
-    for one in sorted((one for one in front if one.program.columns), key=lambda one: -_merit(one.taus.values())):
+    for one in sorted((one for one in front if one.program.columns), key=lambda one: -one.merit):
         by_size[one.program.root.size].append(one)
     rounds = zip_longest(*(by_size[size] for size in sorted(by_size)))
     chosen = [one for of_round in rounds for one in of_round if one is not None][:count]
@@ -109,18 +109,18 @@ def finalists_of_front(
     if not known:
         return ()
     draws = _draws(accuracies)
-    merits = np.array([_merits(scores[place.program.id], accuracies, draws) for place in known])
-    best = int(merits[:, 0].argmax())
-    behind = merits[best, 0] - merits[:, 0]
-    errors = (merits[best] - merits)[:, 1:].std(axis=1)
+    reached = np.array([_merits(scores[place.program.id], accuracies, draws) for place in known])
+    best = int(reached[:, 0].argmax())
+    behind = reached[best, 0] - reached[:, 0]
+    errors = (reached[best] - reached)[:, 1:].std(axis=1)
     good = [place for place in range(len(known)) if behind[place] <= ALIKE * errors[place]]
     sizes = [place.program.root.size for place in known]
-    chosen = min(good, key=lambda place: (sizes[place], -merits[place, 0]))
+    chosen = min(good, key=lambda place: (sizes[place], -reached[place, 0]))
     simple = [place for place in range(len(known)) if len(known[place].program.columns) == 1]
     roles: dict[int, Role] = {chosen: "chosen"}
     roles.setdefault(best, "highest")
     if simple:
-        roles.setdefault(max(simple, key=lambda place: merits[place, 0]), "simplest")
+        roles.setdefault(max(simple, key=lambda place: reached[place, 0]), "simplest")
     return tuple(replace(known[place], role=role) for place, role in roles.items())
 
 
@@ -152,11 +152,4 @@ def _merits(
         [float(taus(scores[task][None, draw], accuracies[task][draw])[0]) for draw in of_task]
         for task, of_task in draws.items()
     ]
-    values = np.nan_to_num(np.array(by_task), nan=-1.0)
-    merits: Vector = (values.min(axis=0) + values.mean(axis=0)) / 2
-    return merits
-
-
-def _merit(taus_by_task: Iterable[float]) -> float:
-    values = tuple(taus_by_task)
-    return (min(values) + sum(values) / len(values)) / 2
+    return merits(np.nan_to_num(np.array(by_task), nan=-1.0), axis=0)

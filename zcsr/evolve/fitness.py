@@ -56,6 +56,13 @@ MEASURES: Mapping[str, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = 
 """By the name of a fitness: from scores [P, n] and accuracies [n] to the values a task, [P]."""
 
 
+def merits(values: ArrayLike, axis: int = -1) -> NDArray[np.float64]:
+    """Return half the least and half the mean of the values of tasks, which lie along an axis of `values`."""
+    of_tasks = np.asarray(values, dtype=np.float64)
+    found: NDArray[np.float64] = (of_tasks.min(axis=axis) + of_tasks.mean(axis=axis)) / 2
+    return found
+
+
 def fitness(taus_by_task: Mapping[str, float], tasks_drawn: int, kind: str) -> float:
     """Return the minimum of tau ("signed") or of |tau| ("absolute") over the tasks drawn; greater is better.
 

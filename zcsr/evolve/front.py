@@ -26,15 +26,24 @@ from zcsr.errors import InputError, ProgramError, ZcsrError
 from zcsr.evaluation.scorer import ColumnSource, Reason, Refusal
 from zcsr.evolve.bank import Bank, base_columns_of
 from zcsr.evolve.config import EvolveConfig
-from zcsr.evolve.fitness import MEASURES
+from zcsr.evolve.fitness import MEASURES, merits
 from zcsr.evolve.ledger import FRONT_COUNTERS, Ledger, Observe
-from zcsr.evolve.objectives import cost_of, front, parents, survivors
-from zcsr.evolve.proposals import Formulas, negated, parts, readouts
-from zcsr.evolve.records import ColumnRecord, ColumnState, Evaluated, Generation, Individual, Origin, ProgramRecord
+from zcsr.evolve.objectives import cost_of, parents, survivors
+from zcsr.evolve.proposals import FUNCTIONS, Formulas, negated, parts, readouts
+from zcsr.evolve.records import (
+    ColumnRecord,
+    ColumnState,
+    Evaluated,
+    Generation,
+    Individual,
+    Origin,
+    ProgramRecord,
+    check_number,
+)
 from zcsr.evolve.tasks import TaskData, check_distinct, sample
 from zcsr.evolve.typed_trees import TypedTrees
 from zcsr.language.languages import LANGUAGES, Language
-from zcsr.language.network_operations import COUNTS
+from zcsr.language.network_operations import COUNTED, COUNTS
 from zcsr.language.program import Node, Program, infer_shape
 from zcsr.ranking import chance_deviation
 from zcsr.sameness.normal_form import normal_form
@@ -126,7 +135,6 @@ class _Memory:
     terms: dict[str, Evaluated] = field(default_factory=dict)
     by_id: dict[str, Evaluated] = field(default_factory=dict)
     population: list[Evaluated] = field(default_factory=list)
-    front: list[Evaluated] = field(default_factory=list)
 
     def key(self, column: Node) -> str:
         """The text that equal columns share: the normal form's."""
@@ -142,7 +150,6 @@ class _Memory:
         for one in generation.evaluated:
             self.enter(one)
         self.population = [self.by_id[one.same_as] for one in generation.individuals]
-        self.front = front([*self.front, *generation.evaluated])
 
     def enter(self, one: Evaluated) -> None:
         """Take in a program that was evaluated."""
@@ -184,7 +191,7 @@ class _Making:
             if not (pool := self._pool()):
                 raise ZcsrError(self._hopeless())
             with ledger.timed("select"):
-                most = 0 if config.refuse == "shape-only" else math.floor(config.shape_only * config.population)
+                most = math.floor(config.shape_only * config.population)
                 chosen = survivors(pool, config.design, config.population, most, self._generator("survivors"))
             individuals = tuple(self._individual(slot, one) for slot, one in enumerate(chosen))
             programs = tuple(self._record(one) for one in chosen if one.program.id in self.evaluated)
@@ -286,10 +293,11 @@ class _Making:
         begun: dict[Node, NDArray[np.float64]] = {}
         total = len(self.bank.networks)
         first = int(self.bank.first.sum())
+        least = self._least_in_race()
         for (key, column), numbers in zip(wanted.items(), self.bank.begin(list(wanted.values())), strict=True):
             if numbers is None or not self.bank.finite(numbers, self.bank.first):
                 self.columns[key] = "refused"
-            elif self._race_is_lost(column, numbers):
+            elif self._best_in_race(column, numbers) < least:
                 self.columns[key] = "raced"
                 self.ledger.counts["spared"] += total - first
             else:
@@ -300,21 +308,27 @@ class _Making:
             self.columns[self.memory.key(column)] = "known" if good else "refused"
         return [column for column in begun if self._state(self.memory.key(column)) == "known"]
 
-    def _race_is_lost(self, column: Node, numbers: NDArray[np.float64]) -> bool:
-        """Whether no readout comes near what half of the population reaches on the first networks."""
-        first = self.bank.first
+    def _least_in_race(self) -> float:
+        """The mean |tau| on the first networks from which a column stays in the race, -inf where there is none.
+
+        It is what half of the population reaches there, less the margin.
+        """
         if not self.config.race or not self.memory.population:
-            return False
+            return -math.inf
+        standard = self._in_race([self.bank.scores(one.program) for one in self.memory.population])
+        error = math.sqrt(sum(chance_deviation(count) ** 2 for count in self.bank.counted(self.bank.first)))
+        return float(np.median(standard)) - self.config.race * error / len(self.bank.tasks)
+
+    def _best_in_race(self, column: Node, numbers: NDArray[np.float64]) -> float:
+        """The highest mean |tau| of a column's readouts on the first networks, whose numbers are given."""
         given = {column: numbers}
-        own = np.array([self.bank.scores(one, given) for one in readouts(self.language, column)])
-        standard = np.array([self.bank.scores(one.program) for one in self.memory.population])
-        mean = [
-            np.abs(self.bank.by_task(MEASURES["signed"], np.nan_to_num(rows), first).mean(axis=1))
-            for rows in (own, standard)
-        ]
-        error = math.sqrt(sum(chance_deviation(count) ** 2 for count in self.bank.counted(first)))
-        margin = self.config.race * error / len(self.bank.tasks)
-        return bool(mean[0].max() + margin < np.median(mean[1]))
+        programs = readouts(self.language, column)
+        return float(self._in_race([self.bank.scores(one, given) for one in programs]).max())
+
+    def _in_race(self, scores: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        taus = self.bank.by_task(MEASURES["signed"], np.nan_to_num(np.array(scores)), self.bank.first)
+        means: NDArray[np.float64] = np.abs(taus.mean(axis=1))
+        return means
 
     # --- programs of known columns ------------------------------------------------------------------------------
 
@@ -326,12 +340,6 @@ class _Making:
             return None
         scores = self.bank.scores(program)
         self.ledger.counts["scored"] += 1
-        (taus,) = self.bank.by_task(MEASURES[self.config.fitness], scores[None, :])
-        return self._enter(program, origin, scores, taus)
-
-    def _enter(
-        self, program: Program, origin: Origin, scores: NDArray[np.float64], taus: NDArray[np.float64]
-    ) -> Evaluated | None:
         if not np.isfinite(scores).all():
             self._refuse(program, origin, "non_finite", "a score is not finite")
             return None
@@ -344,10 +352,11 @@ class _Making:
             self.ledger.counts["same_order"] += 1
             return None
         shape_only = all(map(self.bank.depends_on_shapes_alone, base_columns_of(program)))
-        shape_only = shape_only and set(program.known) <= {count.name for count in COUNTS}
+        shape_only = shape_only and COUNTED.issuperset(program.known)
         if shape_only and self.config.refuse == "shape-only":
             self._refuse(program, origin, "shape_only", "it looks at sizes alone")
             return None
+        (taus,) = self.bank.by_task(MEASURES[self.config.fitness], scores[None, :])
         by_task = dict(zip((task.task for task in self.bank.tasks), taus.tolist(), strict=True))
         one = Evaluated(program, origin, by_task, ranking, shape_only, cost_of(program))
         self.ledger.counts["shape_only"] += shape_only
@@ -362,7 +371,7 @@ class _Making:
         self.ledger.counts["scored"] += len(programs)
         taus = self.bank.by_task(MEASURES["signed"], np.where(np.isnan(scores), 0.0, scores))
         merit = np.abs(_merit(taus))
-        plain = len([word for word in self.language.network if word.aggregates])
+        plain = len(programs) // (1 + len(FUNCTIONS))  # those without a function come first
         for best in dict.fromkeys((int(merit[:plain].argmax()), int(merit.argmax()))):
             chosen = programs[best]
             self._consider(chosen if _merit(taus[best]) > 0 else negated(self.language, chosen), "readout")
@@ -393,7 +402,7 @@ class _Making:
 
     def _terms(self) -> list[Evaluated]:
         ranked = sorted(self.memory.terms.values(), key=lambda one: (-abs(one.mean), str(one.program)))
-        return [one for one in ranked if not (one.shape_only and self.config.refuse == "shape-only")][:TERMS]
+        return ranked[:TERMS]
 
     def _extend(self, parent: Evaluated, terms: Sequence[Program], others: NDArray[np.float64]) -> None:
         own = self.bank.scores(parent.program)
@@ -403,7 +412,7 @@ class _Making:
         taus = self.bank.by_task(MEASURES[self.config.fitness], formulas.scores)
         self.ledger.counts["scored"] += len(formulas.scores)
         merit = np.where(np.isnan(taus).any(axis=1), -math.inf, _merit(np.nan_to_num(taus, nan=-1.0)))
-        better = [place for place in np.argsort(-merit, kind="stable") if merit[place] > _merit_of(parent)]
+        better = [place for place in np.argsort(-merit, kind="stable") if merit[place] > parent.merit]
         for place in better[:KEPT_FORMULAS]:
             program = formulas.program_at(int(place))
             if program is not None and program.root.height <= self.config.height_limit:
@@ -435,25 +444,15 @@ class _Making:
 
 
 def _merit(taus: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Half the least and half the mean over tasks, [..., tasks] -> [...]; by the better way round of ranking."""
-    up = (taus.min(axis=-1) + taus.mean(axis=-1)) / 2
-    down = ((-taus).min(axis=-1) + (-taus).mean(axis=-1)) / 2
-    merits: NDArray[np.float64] = np.where(up >= down, up, -down)
-    return merits
-
-
-def _merit_of(one: Evaluated) -> float:
-    return (one.least + one.mean) / 2
+    """The merits of taus [..., tasks] -> [...], by the better way round of ranking."""
+    up, down = merits(taus), merits(-taus)
+    return np.where(up >= down, up, -down)
 
 
 def _check_history(tasks: Sequence[TaskData], past: Sequence[Generation]) -> None:
     networks = {task.task: task.archs for task in tasks}
     for number, generation in enumerate(past):
-        if generation.number != number:
-            raise InputError(
-                f"generation {number} is missing from the run's history, which has {generation.number} in its "
-                f"place; the run cannot be resumed without it"
-            )
+        check_number(generation, number)
         if dict(generation.draws) != networks:
             raise InputError(
                 f"generation {number} was evaluated on other networks than this config and these tasks give; "

@@ -23,7 +23,7 @@ from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.fitness import fitness, taus
 from zcsr.evolve.ledger import Ledger, Observe
 from zcsr.evolve.memory import Memory
-from zcsr.evolve.records import Generation, Individual, ScoreRecord
+from zcsr.evolve.records import Generation, Individual, ScoreRecord, check_number
 from zcsr.evolve.representation import REPRESENTATIONS, Representation
 from zcsr.evolve.tasks import TaskData, check_distinct, sample
 from zcsr.language.languages import LANGUAGES, Language
@@ -180,11 +180,7 @@ def _check_tasks(config: EvolveConfig, tasks: Sequence[TaskData]) -> None:
 
 def _check_history(config: EvolveConfig, tasks: Sequence[TaskData], past: Sequence[Generation]) -> None:
     for number, generation in enumerate(past):
-        if generation.number != number:
-            raise InputError(
-                f"generation {number} is missing from the run's history, which has {generation.number} in its "
-                f"place; the run cannot be resumed without it"
-            )
+        check_number(generation, number)
         if len(generation.individuals) != config.population or dict(generation.draws) != draw(
             config, number, tasks
         ):

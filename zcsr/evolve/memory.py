@@ -12,13 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from zcsr.evaluation.scorer import Refusal
+from zcsr.evaluation.scorer import Network, Refusal
 from zcsr.evolve.records import Generation, ProgramRecord, ScoreRecord
 from zcsr.language.program import Program
 from zcsr.sameness.recognise import ProgramKeys, Recogniser, Recognition, key_of_order
-
-Network = tuple[str, str]
-"""A task's name and an architecture."""
 
 
 @dataclass(slots=True)

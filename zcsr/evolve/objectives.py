@@ -11,7 +11,7 @@ from deap import base, tools
 from numpy.typing import NDArray
 
 from zcsr.evolve.records import Evaluated
-from zcsr.language.network_operations import COUNTS
+from zcsr.language.network_operations import COUNTED
 from zcsr.language.program import Program
 
 FORWARD, BACKWARD = 1, 2
@@ -33,9 +33,8 @@ def cost_of(program: Program) -> int:
             inputs = {tensor.input, "D"} if tensor.reference else {tensor.input}
             forward |= inputs
             backward |= inputs if tensor.gradient else set()
-    counts = {one.name for one in COUNTS}
-    asked = sum(name not in counts for name in program.known)
-    return FORWARD * len(forward) + BACKWARD * len(backward) + BY_PROXY * asked
+    asked = set(program.known) - COUNTED
+    return FORWARD * len(forward) + BACKWARD * len(backward) + BY_PROXY * len(asked)
 
 
 class _Objectives(base.Fitness):  # type: ignore[misc]  # DEAP is untyped

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from zcsr.errors import InputError
 from zcsr.evaluation.scorer import Reason, Refusal
 from zcsr.language.program import Program
 
@@ -151,6 +152,11 @@ class Evaluated:
         """The mean tau over the tasks."""
         return sum(self.taus.values()) / len(self.taus)
 
+    @property
+    def merit(self) -> float:
+        """Half the least and half the mean tau over the tasks."""
+        return (self.least + self.mean) / 2
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -179,3 +185,12 @@ class Generation:
     def tasks(self) -> tuple[str, ...]:
         """The tasks drawn, in the run's order."""
         return tuple(self.draws)
+
+
+def check_number(generation: Generation, number: int) -> None:
+    """Raise InputError unless the generation in that place of a history is the one of that number."""
+    if generation.number != number:
+        raise InputError(
+            f"generation {number} is missing from the run's history, which has {generation.number} in its place; "
+            "the run cannot be resumed without it"
+        )

@@ -88,6 +88,9 @@ COUNTS: tuple[Known, ...] = (
 )
 """What every network has."""
 
+COUNTED = frozenset(count.name for count in COUNTS)
+"""Their names."""
+
 
 # --- operations -------------------------------------------------------------------------------------------------
 
