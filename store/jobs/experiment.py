@@ -27,7 +27,9 @@ from zcsr.evolve.loop import evolve
 from zcsr.evolve.objectives import front
 from zcsr.evolve.records import Generation
 from zcsr.evolve.tasks import TaskData, choose_probes, held_out, split
+from zcsr.language.languages import LANGUAGES
 from zcsr.language.program import Program
+from zcsr.language.tensors import Tensor
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics
 from zcsr.networks.untrained import Untrained, untrained
@@ -166,7 +168,10 @@ class Experiment:
         for task in self.tasks:
             archs = wanted[task.task]
             shifted = _shifted(progress, done, total)
-            collect_networks(self.store, task.collection, archs, workers=self.workers, progress=shifted)
+            tensors = LANGUAGES[self.config.language].tensors
+            collect_networks(
+                self.store, task.collection, archs, tensors=tensors, workers=self.workers, progress=shifted
+            )
             done += len(archs)
 
     def _parts(self, task: RunTask) -> tuple[TaskData, TaskData]:
@@ -182,7 +187,7 @@ class Experiment:
         """Make the generations that are missing; each is stored before it is yielded."""
         self._set_status("running")
         tasks = [_table(self.store, task).subset(task.evolve) for task in self.tasks]
-        load = _Load(self.store, {task.task: task for task in self.tasks})
+        load = _Load(self.store, {task.task: task for task in self.tasks}, LANGUAGES[self.config.language].tensors)
         with StatisticsScorer(load, choose_probes(self.config, tasks), self.workers) as scorer:
             for generation in self._searched(tasks, scorer, observe):
                 self.run.append(generation)
@@ -320,6 +325,7 @@ class _Load:
 
     store: Store
     tasks: Mapping[str, RunTask]
+    tensors: tuple[Tensor, ...]
     _opened: dict[str, CollectionStore] = field(default_factory=dict)
     _known: dict[tuple[str, str], KnownOf] = field(default_factory=dict)
 
@@ -327,7 +333,7 @@ class _Load:
         if task not in self._opened:
             self._opened[task] = open_collection(self.store, self.tasks[task].collection)
         known = self._known.setdefault((task, arch), KnownOf(partial(_build, self.store, self.tasks[task], arch)))
-        return replace(self._opened[task].load(arch), known=known)
+        return replace(self._opened[task].load(arch, self.tensors), known=known)
 
 
 def _build(store: Store, task: RunTask, arch: str) -> Untrained:

@@ -8,6 +8,7 @@ from functools import partial
 from zcsr.engine.job import Progress, silent
 from zcsr.insight.readings import BATCH_SIZES, SEEDS, NetworkReading, choose_networks, read_networks
 from zcsr.language.program import Program
+from zcsr.language.tensors import Tensor
 from zcsr.networks.config import StatisticsConfig
 from zcsr.networks.instances import NetworkStatistics
 from zcsr.spaces import get_space
@@ -36,13 +37,14 @@ def networks_of_task(
     collection = Collection.of(space, dataset, images, config)
     opened = open_collection(store, collection) if collection in list_collections(store) else None
     loaded = load_images(store, images)
-    stored = choose_networks(opened.archs() if opened else (), count)
+    tensors = tuple(program.root.tensors())
+    stored = choose_networks(opened.archs(tensors) if opened else (), count)
     archs = stored if len(stored) == count else get_space(space).sample(count, random.Random(0))
-    load = partial(_loaded, opened) if opened else None
+    load = partial(_loaded, opened, tensors) if opened else None
     return read_networks(
         program, get_space(space), dataset, archs, loaded, load=load, workers=workers, progress=progress
     )
 
 
-def _loaded(opened: CollectionStore, arch: str) -> NetworkStatistics | None:
-    return opened.load(arch) if arch in opened.archs() else None
+def _loaded(opened: CollectionStore, tensors: tuple[Tensor, ...], arch: str) -> NetworkStatistics | None:
+    return opened.load(arch, tensors) if arch in opened.archs(tensors) else None

@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 
 from zcsr.engine.job import JobReport, Progress, run_job, silent
 from zcsr.evaluation.many_networks import Measures, score_networks
-from zcsr.networks.images import ImageSet, blank_images
-from zcsr.spaces import dataset_shape, get_space
+from zcsr.spaces import get_space
 from zcsr.store.kept.atomic import is_temporary, write_parquet
-from zcsr.store.kept.collections import Collection, describe_collection
-from zcsr.store.kept.images import load_images
+from zcsr.store.kept.collections import Collection, describe_collection, images_of
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import NETWORK_SCORES
 from zcsr.store.tables.frames import frame_of, schema_of
@@ -45,9 +43,8 @@ def score_and_store(
     """Score every architecture by every program and proxy; keeps scores as they come, goes on where it stopped.
 
     Networks are built, run and dropped one by one, so memory does not grow with their number. What all of them have
-    a score of already is not computed again. Where the measures look at noise alone, no images are needed (and none
-    looked for). Raises InputError for architectures, images or datasets that there are
-    not.
+    a score of already is not computed again. Where the measures look at noise alone, no images are needed. Raises
+    InputError for architectures, images or datasets that there are not.
     """
     space = get_space(collection.space)
     for arch in archs:
@@ -56,7 +53,7 @@ def score_and_store(
     measures = _incomplete(measures, archs, known)
     complete = {arch for arch in archs if all((name, arch) in known for name, _ in measures.names)}
     needed = measures.need_images(collection.config.loss)
-    images = load_images(store, collection.images) if needed else _blank(collection)
+    images = images_of(store, collection, needed)
     describe_collection(store, collection, store.scores_dir / collection.id, with_images=needed)
     return run_job(
         archs,
@@ -68,11 +65,6 @@ def score_and_store(
         together=WRITTEN_TOGETHER,
         progress=progress,
     )
-
-
-def _blank(collection: Collection) -> ImageSet:
-    shape = dataset_shape(get_space(collection.space), collection.dataset)
-    return blank_images(collection.config.batch_size, shape.channels, shape.height, shape.width)
 
 
 def _incomplete(measures: Measures, archs: Sequence[str], known: set[tuple[str, str]]) -> Measures:

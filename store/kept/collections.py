@@ -2,7 +2,8 @@
 
 A collection is a folder `statistics/<id>/` of everything computed with one configuration. It grows by shards, each
 a block of up to 32 networks, by architecture, in two files: `values-<shard>.parquet` (see `encoding`) and
-`summary-<shard>.parquet` (see `summaries`). A shard's name is made from the architectures in it.
+`summary-<shard>.parquet` (see `summaries`). It has all 22 tensors of its networks, or those that were asked for;
+others may follow in a later shard, and no tensor of a network is in two. A shard's name is made from what is in it.
 
 The summary is renamed into place last: a shard is there when its summary is. A writer that is killed leaves
 temporary files, or values without a summary; both are removed once they are an hour old, when the collection is
@@ -15,7 +16,8 @@ import ctypes
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,8 +28,12 @@ import torch
 
 import zcsr
 from zcsr.errors import InputError, StoreError
+from zcsr.language.tensors import BY_NAME, TENSOR_NAMES, TENSORS, with_references
+from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.networks.config import StatisticsConfig
-from zcsr.networks.instances import NetworkStatistics
+from zcsr.networks.images import ImageSet, blank_images
+from zcsr.networks.instances import Differences, Instance, NetworkStatistics
+from zcsr.parameters import parameters_of
 from zcsr.spaces import dataset_shape, get_space, space_origin
 from zcsr.store.kept.atomic import (
     STALE_AFTER_SECONDS,
@@ -40,8 +46,8 @@ from zcsr.store.kept.atomic import (
     temporary_path,
     write_json,
 )
-from zcsr.store.kept.encoding import Encoded, broken_pieces, decode, encode, write_values
-from zcsr.store.kept.images import stored_images_hash
+from zcsr.store.kept.encoding import Encoded, broken_pieces, decode, encode, kept_tensors, write_values
+from zcsr.store.kept.images import image_names, load_images, stored_images_hash
 from zcsr.store.kept.store import SCHEMA_VERSION, Store
 from zcsr.store.kept.summaries import SUMMARY_SCHEMA, difference, summaries
 from zcsr.store.tables.frames import first_line
@@ -94,8 +100,12 @@ class Collection:
         return dataset_shape(get_space(self.space), self.dataset).classes
 
 
-def open_collection(store: Store, collection: Collection | str, create: bool = False) -> CollectionStore:
+def open_collection(
+    store: Store, collection: Collection | str, create: bool = False, *, with_images: bool = True
+) -> CollectionStore:
     """Open a collection, given as such or by its id; with `create` for writing, making it when it is missing.
+
+    Without images it does not matter whether there are any (`describe_collection`).
 
     Raises StoreError when it is missing or damaged, of another schema version, or when the image set of its name
     has another content now than when it was made; InputError when its images are needed and missing.
@@ -104,10 +114,10 @@ def open_collection(store: Store, collection: Collection | str, create: bool = F
         collection = _read_collection(store, collection)
     folder = store.statistics_dir / collection.id
     if create:
-        describe_collection(store, collection, folder)
+        describe_collection(store, collection, folder, with_images=with_images)
     if not (folder / _JSON_NAME).is_file():
         raise StoreError(f"no collection {collection.id}: {_there_are(store)}; collect its statistics first")
-    _check_images(store, collection, _read_json(folder), needed=create)
+    _check_images(store, collection, _read_json(folder), needed=create and with_images)
     if create:
         _sweep(folder)
     return CollectionStore(folder, collection)
@@ -130,13 +140,25 @@ def list_collections(store: Store) -> tuple[Collection, ...]:
     return tuple(_collection_of(file.parent, _read_json(file.parent)) for file in files)
 
 
+def images_of(store: Store, collection: Collection, needed: bool) -> ImageSet:
+    """The images of a collection; where none are needed and there are none, blank ones of the dataset's shape.
+
+    InputError when they are needed and missing.
+    """
+    if needed or collection.images in image_names(store):
+        return load_images(store, collection.images)
+    shape = dataset_shape(get_space(collection.space), collection.dataset)
+    return blank_images(collection.config.batch_size, shape.channels, shape.height, shape.width)
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a network is: rows of a shard's values file."""
+    """Where tensors of a network are: their names, and rows of a shard's values file."""
 
     shard: str
     row: int
     rows: int
+    names: tuple[str, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -145,38 +167,81 @@ class CollectionStore:
 
     folder: Path
     collection: Collection
-    _places: dict[str, _Place] = field(default_factory=dict, repr=False)
+    _places: dict[str, tuple[_Place, ...]] = field(default_factory=dict, repr=False)
     _shards: set[str] = field(default_factory=set, repr=False)
 
-    def archs(self) -> set[str]:
-        """The architectures whose statistics are there now; StoreError when a shard is damaged."""
+    def archs(self, tensors: Iterable[TensorRow] = ()) -> set[str]:
+        """The architectures of which these tensors are there now, or any; StoreError when a shard is damaged."""
+        wanted = _names(tensors)
         self._refresh()
-        return set(self._places)
+        return {arch for arch in self._places if wanted <= self._kept(arch)}
 
-    def write(self, statistics: Iterable[NetworkStatistics]) -> Path | None:
-        """Write a shard of up to 32 networks, leaving out those that are there; returns its summary file.
+    def lacking(self, arch: str, tensors: Iterable[TensorRow]) -> tuple[TensorRow, ...]:
+        """Those of the tensors, and of what they refer to, that are not there now of an architecture."""
+        self._refresh()
+        kept = self._kept(arch)
+        return tuple(tensor for tensor in with_references(tensors) if tensor.name not in kept)
+
+    def write(self, statistics: Iterable[NetworkStatistics], tensors: Iterable[TensorRow] = TENSORS) -> Path | None:
+        """Write a shard of these tensors of up to 32 networks, less what is there; returns its summary file.
 
         None when there was nothing to write. The networks are taken one by one, so a generator keeps only the
-        encoded ones in memory. InputError for more than 32, or an architecture given twice.
+        encoded ones in memory. They have the tensors, and those that they refer to, which are written as well.
+        InputError for more than 32, or an architecture given twice.
         """
-        networks = _encode(self.collection, statistics)
+        networks = self._encoded(statistics, _names(tensors))
         if any(network.nbytes > _LARGE_BYTES for network, _ in networks.values()):
             _give_memory_back()
-        while networks := {arch: networks[arch] for arch in sorted(networks.keys() - self.archs())}:
-            name = hashlib.sha256("\n".join(networks).encode()).hexdigest()[:16]
+        while networks := self._left(networks):
+            name = _shard_name(network for network, _ in networks.values())
             if self._publish(name, networks):
                 return self.summary_path(name)
         return None
 
-    def load(self, arch: str) -> NetworkStatistics:
-        """The statistics of a network, bit by bit what was written; StoreError when missing or damaged."""
-        place = self._place(arch)
+    def load(self, arch: str, tensors: Iterable[TensorRow] | None = None) -> NetworkStatistics:
+        """The statistics of a network, bit by bit what was written: all that is there, or these tensors.
+
+        Raises StoreError when they are missing or damaged.
+        """
+        places = self._places_of(arch)
+        wanted = self._kept(arch) if tensors is None else _names(tensors)
+        if missing := wanted - self._kept(arch):
+            listed = [name for name in TENSOR_NAMES if name in missing]
+            raise StoreError(
+                f"collection {self.collection.id} has no {', '.join(listed)} of {arch!r}; to add what is missing: "
+                + _collecting(self.collection, arch, listed)
+            )
+        parts, left = [], wanted
+        for place in places:
+            if taken := left.intersection(place.names):
+                parts.append(self._part(arch, place, taken))
+                left = left - taken
+        return NetworkStatistics(arch, self._together(arch, parts))
+
+    def _part(self, arch: str, place: _Place, names: frozenset[str]) -> tuple[Instance, ...]:
+        """The instances with these of a shard's tensors."""
         path = self.values_path(place.shard)
         try:
             rows = pl.scan_parquet(path, glob=False).slice(place.row, place.rows).select("layout", "data").collect()
-            return decode(arch, rows)
+            network = decode(arch, rows, place.names)
         except _UNREADABLE as error:
             raise self._damaged(place.shard, error) from error
+        return tuple(instance.only(names) for instance in network.instances)
+
+    def _together(self, arch: str, parts: Sequence[tuple[Instance, ...]]) -> tuple[Instance, ...]:
+        """The instances of which the parts have some of the tensors each."""
+        if len(parts) < 2:
+            return next(iter(parts), ())
+        if len({tuple((one.layer, one.module) for one in part) for part in parts}) > 1:
+            raise StoreError(
+                f"the shards of {arch!r} in {self.folder} are of networks with other instances: delete the folder "
+                "and collect again"
+            )
+        differences = Differences()
+        return tuple(
+            Instance(same[0].layer, same[0].module, _in_order(same), differences)
+            for same in zip(*parts, strict=True)
+        )
 
     def verify(self, sample: int | None = None) -> list[str]:
         """Read every shard again and say what is wrong with it; the empty list when nothing is.
@@ -190,9 +255,16 @@ class CollectionStore:
             f"{self.values_path(name)}: its summary is missing (an interrupted write; harmless)"
             for name in sorted(values - shards)
         ]
-        first: dict[str, str] = {}
+        places: dict[str, dict[str, _Place]] = {}
         for name in sorted(shards & values):
-            problems += self._verify_shard(name, sample, first)
+            try:
+                places[name] = self._read_places(name)
+            except StoreError as error:
+                problems.append(f"{self.values_path(name)}: cannot be read ({error})")
+        problems += self._kept_twice(places)
+        together = _by_arch(places.values())
+        for name, in_shard in places.items():
+            problems += self._verify_shard(name, in_shard, together, sample)
         return problems
 
     def summary_path(self, shard: str) -> Path:
@@ -218,7 +290,8 @@ class CollectionStore:
             flush_file(aside_values)
             flush_file(aside_summary)
             with exclusive(self.folder):
-                if self.archs() & networks.keys():
+                self._refresh()
+                if any(self._kept(arch).intersection(one.names) for arch, (one, _) in networks.items()):
                     return False
                 os.replace(aside_values, values)
                 os.replace(aside_summary, summary)
@@ -228,9 +301,31 @@ class CollectionStore:
             aside_values.unlink(missing_ok=True)
             aside_summary.unlink(missing_ok=True)
 
-    def _place(self, arch: str) -> _Place:
-        if arch not in self._places:
-            self._refresh()
+    def _encoded(self, statistics: Iterable[NetworkStatistics], wanted: frozenset[str]) -> _Networks:
+        """By architecture, what of the wanted tensors is not there."""
+        self._refresh()
+        networks: dict[str, tuple[Encoded, pl.DataFrame]] = {}
+        for network in statistics:
+            if network.arch in networks or len(networks) == MAX_SHARD:
+                given = f"{network.arch!r} twice" if network.arch in networks else f"more than {MAX_SHARD}"
+                raise InputError(f"a shard takes up to {MAX_SHARD} different networks, not {given}")
+            names = _sorted_names(wanted - self._kept(network.arch))
+            rows = summaries(network, self.collection.names).filter(pl.col("tensor").is_in(names))
+            networks[network.arch] = encode(network, self.collection.config.dtype, names), rows
+        return networks
+
+    def _left(self, networks: _Networks) -> _Networks:
+        """By architecture in their order, what is not there now, as others may write as well."""
+        self._refresh()
+        left = {arch: frozenset(one.names) - self._kept(arch) for arch, (one, _) in networks.items()}
+        return {arch: _less(*networks[arch], left[arch]) for arch in sorted(networks) if left[arch]}
+
+    def _kept(self, arch: str) -> frozenset[str]:
+        """The names of the tensors that are known to be there of an architecture."""
+        return frozenset(name for place in self._places.get(arch, ()) for name in place.names)
+
+    def _places_of(self, arch: str) -> tuple[_Place, ...]:
+        self._refresh()
         if arch not in self._places:
             raise StoreError(f"collection {self.collection.id} has no statistics of {arch!r}: collect them first")
         return self._places[arch]
@@ -238,19 +333,17 @@ class CollectionStore:
     def _refresh(self) -> None:
         for name in sorted(self._names(_SUMMARY) - self._shards):
             for arch, place in self._read_places(name).items():
-                self._places.setdefault(arch, place)
+                self._places[arch] = (*self._places.get(arch, ()), place)
             self._shards.add(name)
 
     def _read_places(self, name: str) -> dict[str, _Place]:
         try:
-            archs = pl.read_parquet(self.values_path(name), columns=["arch"], glob=False)["arch"].to_list()
+            return {
+                arch: _Place(name, row, rows, names)
+                for arch, row, rows, names in kept_tensors(self.values_path(name))
+            }
         except _UNREADABLE as error:
             raise self._damaged(name, error) from error
-        places: dict[str, _Place] = {}
-        for row, arch in enumerate(archs):
-            place = places.get(arch, _Place(name, row, 0))
-            places[arch] = _Place(name, place.row, place.rows + 1)
-        return places
 
     def _names(self, prefix: str) -> set[str]:
         return {file.stem.removeprefix(prefix) for file in self.folder.glob(f"{prefix}*.parquet")}
@@ -261,37 +354,87 @@ class CollectionStore:
             f"cannot read {values}: {first_line(error)}; delete it and {summary.name}, and collect again"
         )
 
-    def _verify_shard(self, name: str, sample: int | None, first: dict[str, str]) -> list[str]:
+    def _kept_twice(self, places: Mapping[str, Mapping[str, _Place]]) -> Iterator[str]:
+        first: dict[tuple[str, str], str] = {}
+        for name, in_shard in places.items():
+            for arch, place in in_shard.items():
+                shards = (first.setdefault((arch, tensor), name) for tensor in place.names)
+                if other := next((shard for shard in shards if shard != name), None):
+                    yield f"{self.values_path(name)}: {arch} is in {self.values_path(other).name} as well"
+
+    def _verify_shard(
+        self,
+        name: str,
+        places: Mapping[str, _Place],
+        together: Mapping[str, tuple[_Place, ...]],
+        sample: int | None,
+    ) -> list[str]:
         path = self.values_path(name)
         try:
             summary = pl.read_parquet(self.summary_path(name), glob=False).select(list(SUMMARY_SCHEMA))
         except _UNREADABLE as error:
             return [f"{self.summary_path(name)}: cannot be read ({error})"]
         try:
-            places = self._read_places(name)
             broken = broken_pieces(path)
-        except (StoreError, *_UNREADABLE) as error:
+        except _UNREADABLE as error:
             return [f"{path}: cannot be read ({error})"]
         problems = [f"{path}: the checksum of {arch} piece {piece} is wrong" for arch, piece in broken]
-        problems += [
-            f"{path}: {arch} is in {self.values_path(first[arch]).name} as well"
-            for arch in places
-            if first.setdefault(arch, name) != name
-        ]
         if strangers := set(summary["arch"]) - set(places):
             problems.append(f"{self.summary_path(name)}: {min(strangers)} is not in the values file")
         for arch in list(places)[:sample]:
-            problems += self._verify_arch(name, arch, places[arch], summary)
+            others = (place for place in together[arch] if place.shard != name)
+            problems += self._verify_arch(arch, (places[arch], *others), summary)
         return problems
 
-    def _verify_arch(self, name: str, arch: str, place: _Place, summary: pl.DataFrame) -> list[str]:
-        reader = CollectionStore(self.folder, self.collection, {arch: place}, {name})
+    def _verify_arch(self, arch: str, places: tuple[_Place, ...], summary: pl.DataFrame) -> list[str]:
+        """Compare the summaries of the tensors in the first place, which may refer to those in others."""
+        name, names = places[0].shard, places[0].names
+        reader = CollectionStore(self.folder, self.collection, {arch: places}, self._names(_SUMMARY))
         try:
-            again = summaries(reader.load(arch), self.collection.names)
+            network = reader.load(arch, [BY_NAME[tensor] for tensor in names])
         except StoreError as error:
             return [str(error)]
+        again = summaries(network, self.collection.names).filter(pl.col("tensor").is_in(names))
         problem = difference(summary.filter(pl.col("arch") == arch), again)
         return [f"{self.summary_path(name)}: {arch}: {problem}"] if problem else []
+
+
+def _names(tensors: Iterable[TensorRow]) -> frozenset[str]:
+    """The names of tensors and of those that they refer to."""
+    return frozenset(tensor.name for tensor in with_references(tensors))
+
+
+def _sorted_names(names: frozenset[str]) -> tuple[str, ...]:
+    return tuple(name for name in TENSOR_NAMES if name in names)
+
+
+def _in_order(parts: Iterable[Instance]) -> dict[str, torch.Tensor]:
+    raw = {name: tensor for part in parts for name, tensor in part.raw.items()}
+    return {name: raw[name] for name in TENSOR_NAMES if name in raw}
+
+
+def _by_arch(shards: Iterable[Mapping[str, _Place]]) -> dict[str, tuple[_Place, ...]]:
+    places: dict[str, tuple[_Place, ...]] = {}
+    for in_shard in shards:
+        for arch, place in in_shard.items():
+            places[arch] = (*places.get(arch, ()), place)
+    return places
+
+
+def _collecting(collection: Collection, arch: str, names: Sequence[str]) -> str:
+    """The command that collects these tensors of an architecture."""
+    config = collection.config
+    given = {"--images": collection.images} if collection.images != collection.dataset else {}
+    given |= {
+        one.flag.split()[0]: str(getattr(config, one.name))
+        for one in parameters_of(StatisticsConfig)
+        if one.flag and getattr(config, one.name) != one.default
+    }
+    flags = (f"{flag} {shlex.quote(value)}" for flag, value in given.items())
+    tensors = (f"--tensor {name}" for name in names)
+    return " ".join(
+        ("zcsr collect", collection.space, collection.dataset, "--arch", shlex.quote(arch), *tensors, *flags)
+    )
 
 
 # What reading a file that is missing, cut short or of other content can raise.
@@ -309,8 +452,10 @@ def describe_collection(store: Store, collection: Collection, folder: Path, *, w
     """
     _check_definition(collection)
     described = folder / _JSON_NAME
-    if described.is_file() and not (with_images and read_json_object(described)["images"]["sha256"] is None):
-        return
+    if described.is_file():
+        if not (with_images and read_json_object(described)["images"]["sha256"] is None):
+            return
+        _check_channels(store, collection)
     _ = collection.classes  # refuses an unknown dataset before anything is made
     content: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
@@ -328,6 +473,18 @@ def describe_collection(store: Store, collection: Collection, folder: Path, *, w
     if collection.definition:
         content["definition"] = collection.definition
     write_json(content, folder / _JSON_NAME)
+
+
+def _check_channels(store: Store, collection: Collection) -> None:
+    """Raise InputError where networks seen without images had another number of channels than the images have."""
+    shape = dataset_shape(get_space(collection.space), collection.dataset)
+    channels = load_images(store, collection.images).channels
+    if channels != shape.channels:
+        raise InputError(
+            f"collection {collection.id} was begun without images, for the {shape.channels} channels of "
+            f"{collection.dataset}, and the image set {collection.images!r} has {channels}: import it under "
+            "another name"
+        )
 
 
 def _check_definition(collection: Collection) -> None:
@@ -373,7 +530,7 @@ def _check_images(store: Store, collection: Collection, content: Mapping[str, An
             raise
         return
     recorded = content["images"]["sha256"]
-    if current != recorded:
+    if recorded is not None and current != recorded:
         raise StoreError(
             f"collection {collection.id} was made from other images named {collection.images!r} "
             f"(sha256 {recorded[:12]}, now {current[:12]}): import the former ones again under that name, "
@@ -402,12 +559,15 @@ def _give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _encode(collection: Collection, statistics: Iterable[NetworkStatistics]) -> _Networks:
-    networks: dict[str, tuple[Encoded, pl.DataFrame]] = {}
-    for network in statistics:
-        if network.arch in networks or len(networks) == MAX_SHARD:
-            given = f"{network.arch!r} twice" if network.arch in networks else f"more than {MAX_SHARD}"
-            raise InputError(f"a shard takes up to {MAX_SHARD} different networks, not {given}")
-        encoded = encode(network, collection.config.dtype)
-        networks[network.arch] = encoded, summaries(network, collection.names)
-    return networks
+def _shard_name(networks: Iterable[Encoded]) -> str:
+    held = (one.arch if one.names == TENSOR_NAMES else f"{one.arch} {' '.join(one.names)}" for one in networks)
+    return hashlib.sha256("\n".join(held).encode()).hexdigest()[:16]
+
+
+def _less(network: Encoded, rows: pl.DataFrame, names: frozenset[str]) -> tuple[Encoded, pl.DataFrame]:
+    """What is written of a network where only these of its tensors are."""
+    if names == frozenset(network.names):
+        return network, rows
+    whole = decode(network.arch, pl.concat(network.rows()), network.names)
+    kept = _sorted_names(names)
+    return encode(whole, json.loads(network.layout)["dtype"], kept), rows.filter(pl.col("tensor").is_in(kept))

@@ -1,10 +1,11 @@
 """The tensors of a network as rows of a values file, without loss, and back.
 
 Each distinct tensor is kept once. Tensors follow each other in pieces of about 2 MiB, one row a piece, none cut in
-two; the first row carries the layout, a JSON object: `dtype`; `shapes` of the distinct tensors in their order; and
-`instances`, where each of the 22 tensors is the number of a distinct one, or the rule that gives it from others
-of the instance, as the patterns' rows say ("relu": T2 is T1, but 0 where that is negative; "masked": T1G is T2G,
-but 0 where T1 is 0 or negative). A rule is used only where it gives every bit. P tensors are kept as measured.
+two; the first row carries the names of the tensors that are kept (a file of an earlier version has no such column:
+it keeps all 22), and the layout, a JSON object: `dtype`; `shapes` of the distinct tensors in their order; and
+`instances`, where each tensor is the number of a distinct one, or the rule that gives it from others of the
+instance, as the patterns' rows say ("relu": T2 is T1, but 0 where that is negative; "masked": T1G is T2G, but 0
+where T1 is 0 or negative). A rule is used only where it gives every bit. P tensors are kept as measured.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,7 +26,7 @@ from polars.io.plugins import register_io_source
 from torch import Tensor
 
 from zcsr.errors import InputError
-from zcsr.language.tensors import INPUTS, TENSORS
+from zcsr.language.tensors import INPUTS, TENSOR_NAMES, TENSORS
 from zcsr.networks.instances import Differences, Instance, NetworkStatistics
 from zcsr.networks.one_pass import blocked
 from zcsr.networks.patterns import PATTERNS
@@ -34,22 +36,28 @@ _DTYPES: Mapping[str, torch.dtype] = {"float32": torch.float32, "float64": torch
 _SMALLEST: Mapping[torch.dtype, float] = {torch.float32: 2.0**-149, torch.float64: 2.0**-1074}
 """The smallest positive number of a type."""
 
-VALUES_SCHEMA = pl.Schema(
-    {
-        "arch": pl.String,
-        "piece": pl.Int32,
-        "layout": pl.String,
-        "crc32": pl.UInt32,
-        "data": pl.Binary,
-    }
-)
+_COLUMNS: Mapping[str, Any] = {
+    "arch": pl.String,
+    "piece": pl.Int32,
+    "tensors": pl.List(pl.String),
+    "layout": pl.String,
+    "crc32": pl.UInt32,
+    "data": pl.Binary,
+}
+VALUES_SCHEMA = pl.Schema(_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """A network as it is stored: its layout, and the distinct tensors that its pieces are made of."""
+    """A network as it is stored.
+
+    names: of the tensors that are kept
+    layout: see the module's docstring
+    tensors: the distinct ones, which its pieces are made of
+    """
 
     arch: str
+    names: tuple[str, ...]
     layout: str
     tensors: Sequence[Tensor]
 
@@ -64,6 +72,7 @@ class Encoded:
             columns = {
                 "arch": [self.arch],
                 "piece": [number],
+                "tensors": [None if number else self.names],
                 "layout": [None if number else self.layout],
                 "crc32": [zlib.crc32(piece)],
                 "data": [piece],
@@ -71,15 +80,18 @@ class Encoded:
             yield pl.DataFrame(columns, schema=VALUES_SCHEMA)
 
 
-def encode(network: NetworkStatistics, dtype: str) -> Encoded:
-    """A network ready to be stored; its tensors are not copied. InputError for tensors of another `dtype`."""
+def encode(network: NetworkStatistics, dtype: str, names: Sequence[str] = TENSOR_NAMES) -> Encoded:
+    """A network with these of its tensors ready to be stored; they are not copied.
+
+    InputError for tensors of another `dtype`.
+    """
     blobs = _Blobs(dtype)
-    references = _References(blobs)
+    references = _References(blobs, names)
     instances = [
         {"layer": one.layer, "module": one.module, "tensors": references.of(one.raw)} for one in network.instances
     ]
     layout = json.dumps({"dtype": dtype, "shapes": blobs.shapes, "instances": instances}, separators=(",", ":"))
-    return Encoded(network.arch, layout, blobs.tensors)
+    return Encoded(network.arch, tuple(names), layout, blobs.tensors)
 
 
 def write_values(networks: Iterable[Encoded], path: Path) -> None:
@@ -146,25 +158,27 @@ def _sample(tensor: Tensor) -> bytes:
     return values[:: max(1, values.size // 16)].tobytes()
 
 
-def _derivations() -> dict[str, dict[str, tuple[str, ...]]]:
-    """For each tensor the rules that may give it, each with the tensors that it takes.
+def _derivations(names: Collection[str]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """For each of these tensors the rules that may give it, each with those of them that it takes.
 
     They are tried for every pattern: a network does not say which one its instances are of, nor does a store.
     """
     named = {(one.measured, which): one.name for one in TENSORS for which in INPUTS if one.input in (which, None)}
-    known: dict[str, dict[str, tuple[str, ...]]] = {tensor.name: {} for tensor in TENSORS}
+    known: dict[str, dict[str, tuple[str, ...]]] = {name: {} for name in names}
     for measured, rule, *sources in (derived for pattern in PATTERNS.values() for derived in pattern.derived):
         for which in INPUTS:
-            known[named[measured, which]][rule] = tuple(named[source, which] for source in sources)
+            name, taken = named[measured, which], tuple(named[source, which] for source in sources)
+            if known.keys() >= {name, *taken}:
+                known[name][rule] = taken
     return known
 
 
 class _References:
     """What stands for tensors in the layout; all must stay alive as long as this object."""
 
-    def __init__(self, blobs: _Blobs) -> None:
+    def __init__(self, blobs: _Blobs, names: Collection[str]) -> None:
         self._blobs = blobs
-        self._derivations = _derivations()
+        self._derivations = _derivations(names)
         self._holds: dict[tuple[str | int, ...], bool] = {}
 
     def of(self, raw: Mapping[str, Tensor]) -> dict[str, int | str]:
@@ -202,14 +216,16 @@ def _same_bits(left: Tensor, right: Tensor) -> bool:
     return torch.equal(left.contiguous().view(integers), right.contiguous().view(integers))
 
 
-def decode(arch: str, rows: pl.DataFrame) -> NetworkStatistics:
-    """The network whose rows these are (columns layout and data); equal tensors are one object.
+def decode(arch: str, rows: pl.DataFrame, names: Sequence[str] = TENSOR_NAMES) -> NetworkStatistics:
+    """The network whose rows these are (columns layout and data), which keep these tensors.
+
+    Equal ones are one object.
 
     Raises ValueError, KeyError, IndexError, TypeError or RuntimeError where the rows are not what `encode` makes.
     """
     layout = json.loads(rows["layout"][0])
     blobs = list(_tensors(rows["data"].to_list(), layout["shapes"], layout["dtype"]))
-    derived = _Derived(blobs)
+    derived = _Derived(blobs, names)
     differences = Differences()
     instances = tuple(
         Instance(entry["layer"], entry["module"], derived.raw(entry["tensors"]), differences)
@@ -241,9 +257,9 @@ def _tensors(pieces: Iterable[bytes], shapes: Sequence[Sequence[int]], dtype: st
 class _Derived:
     """The tensors of a layout's references; the same object wherever a rule is given the same tensors."""
 
-    def __init__(self, blobs: Sequence[Tensor]) -> None:
+    def __init__(self, blobs: Sequence[Tensor], names: Collection[str]) -> None:
         self._blobs = blobs
-        self._derivations = _derivations()
+        self._derivations = _derivations(names)
         self._given: dict[tuple[str, tuple[int, ...]], Tensor] = {}
 
     def raw(self, references: Mapping[str, int | str]) -> dict[str, Tensor]:
@@ -261,13 +277,28 @@ class _Derived:
         return self._given[reference, sources]
 
 
+def kept_tensors(path: Path) -> Iterator[tuple[str, int, int, tuple[str, ...]]]:
+    """What a values file holds: architecture, first row, rows, and the names of the tensors that are kept of it."""
+    lazy = pl.scan_parquet(path, glob=False)
+    columns = [name for name in ("arch", "tensors") if name in lazy.collect_schema()]
+    frame = lazy.select(columns).collect()
+    archs = frame["arch"].to_list()
+    kept = frame["tensors"].to_list() if "tensors" in columns else [TENSOR_NAMES] * len(archs)
+    starts = [row for row, arch in enumerate(archs) if not row or archs[row - 1] != arch]
+    for start, end in zip(starts, [*starts[1:], len(archs)], strict=True):
+        names = tuple(kept[start])
+        if unknown := set(names).difference(TENSOR_NAMES):
+            raise ValueError(f"{archs[start]} has a tensor {min(unknown)}, of which nothing is known")
+        yield archs[start], start, end - start, names
+
+
 def broken_pieces(path: Path) -> list[tuple[str, int]]:
     """The pieces of a values file whose checksum is wrong: (architecture, number of the piece)."""
     broken = []
-    rows = pl.scan_parquet(path, glob=False)
+    rows = pl.scan_parquet(path, glob=False).select("arch", "piece", "crc32", "data")
     count = rows.select(pl.len()).collect().item()
     for row in range(count):  # one by one: a shard need not fit into memory
-        arch, piece, _, crc32, data = rows.slice(row, 1).collect().row(0)
+        arch, piece, crc32, data = rows.slice(row, 1).collect().row(0)
         if zlib.crc32(data) != crc32:
             broken.append((arch, piece))
     return broken

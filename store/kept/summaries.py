@@ -31,11 +31,14 @@ SUMMARY_SCHEMA = schema_of(SUMMARIES)
 
 
 def summaries(network: NetworkStatistics, names: Mapping[str, str]) -> pl.DataFrame:
-    """The rows of a network, with the columns of `SUMMARY_SCHEMA`; `names` gives collection, space and dataset."""
+    """The rows of a network, with the columns of `SUMMARY_SCHEMA`; `names` gives collection, space and dataset.
+
+    A tensor that the network has none of has no row.
+    """
     distinct: dict[_Key, _Measured] = {}
     places = []
     for instance in network.instances:
-        for tensor in TENSORS:
+        for tensor in (tensor for tensor in TENSORS if tensor.name in instance.raw):
             measured = tuple(instance.raw[name] for name in (tensor.name, tensor.reference) if name)
             key = tuple(map(id, measured))
             distinct.setdefault(key, measured)

@@ -241,6 +241,36 @@ def test_a_task_of_the_embedded_benchmark_brings_its_accuracies(
     assert rows.rows() == [(EMBEDDED, 400)]
 
 
+def test_tensors_to_collect_are_named_or_of_an_input(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    held = "SELECT DISTINCT tensor FROM summaries ORDER BY ALL"
+    assert zcsr(*COLLECT, "--tensor", "T1_P", "--tensor", "T3", store=store)[0] == 0
+    assert query(Store.open(store), held)["tensor"].to_list() == ["T1_D", "T1_P", "T3"]
+    code, _, err = zcsr(*COLLECT, "--input", "N", "--tensor", "T3", store=store)
+    assert (code, "1 networks collected, 0 were there" in err) == (0, True)
+    of_noise = [f"{name}_N" for name in ("T1G", "T1", "T2G", "T2", "T3G", "T4G", "T4")]
+    assert query(Store.open(store), held)["tensor"].to_list() == sorted([*of_noise, "T1_D", "T1_P", "T3"])
+    code, _, err = zcsr(*COLLECT, store=store)
+    assert (code, "1 networks collected, 0 were there" in err) == (0, True)
+    twice = "SELECT count(*) AS n FROM summaries GROUP BY arch, layer, tensor HAVING n > 1"
+    assert query(Store.open(store), twice).is_empty()
+    assert query(Store.open(store), held).height == 22
+    assert zcsr("store", "verify", store=store)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tensor", "T4_n"], "--tensor is one of T1_D, T1_N, T1_P, T2_D,"),
+        (["--tensor", "T4_n"], "did you mean 'T4_N'?"),
+        (["--input", "X"], "--input is one of D, N, P, not 'X'"),
+    ],
+)
+def test_a_tensor_that_there_is_not_is_one_line(words: list[str], message: str, tmp_path: Path) -> None:
+    assert message in refused(*COLLECT, *words, store=tmp_path / "store")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_accuracies_that_are_there_stay_alone(tmp_path: Path) -> None:
     table = tmp_path / "mine.csv"
     table.write_text(f"arch,accuracy\n{get_space('nasbench201-mini').arch(0)},50\n")

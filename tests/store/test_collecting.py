@@ -11,12 +11,15 @@ import pytest
 import torch
 
 from zcsr.errors import InputError, StoreError
+from zcsr.evolve.config import EvolveConfig
+from zcsr.language.tensors import TENSORS
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
 from zcsr.store.importers.image_sets import import_images
 from zcsr.store.jobs.collecting import collect_networks
+from zcsr.store.jobs.experiment import Experiment, TaskRequest
 from zcsr.store.kept.collections import Collection, CollectionStore, open_collection
-from zcsr.store.kept.images import load_images
+from zcsr.store.kept.images import install_missing, load_images
 from zcsr.store.kept.store import Store
 
 SPACE = get_space("nasbench201-mini")
@@ -159,3 +162,61 @@ def test_bad_input_is_refused_before_anything_is_made(store: Store) -> None:
 def test_nothing_to_collect(store: Store) -> None:
     report = collect_networks(store, GREY, [])
     assert (report.done, report.already, report.bytes) == (0, 0, 0)
+
+
+NOISE = tuple(tensor for tensor in TENSORS if tensor.input == "N" and not tensor.gradient)
+
+
+def test_missing_passes_are_added(store: Store, tmp_path: Path) -> None:
+    first = collect_networks(store, GREY, ARCHS[:3], tensors=NOISE)
+    assert (first.done, first.already) == (3, 0)
+    assert collect_networks(store, GREY, ARCHS[:3], tensors=NOISE).already == 3
+    second = collect_networks(store, GREY, ARCHS[:5])
+    assert (second.done, second.already) == (5, 0)
+    opened = open_collection(store, GREY)
+    assert opened.verify() == []
+    whole = new_store(tmp_path / "whole")
+    all_at_once = collect_networks(whole, GREY, ARCHS[:5])
+    assert first.bytes < all_at_once.bytes / 3
+    for arch in ARCHS[:5]:
+        expected = open_collection(whole, GREY).load(arch)
+        for mine, theirs in zip(opened.load(arch).instances, expected.instances, strict=True):
+            for name, tensor in theirs.raw.items():
+                assert torch.equal(mine.raw[name].view(torch.int32), tensor.view(torch.int32)), name
+
+
+def test_noise_needs_no_images(store: Store, tmp_path: Path) -> None:
+    absent = Collection("nasbench201-mini", "fashion-mnist", "absent", GREY.config)
+    collect_networks(store, absent, ARCHS[:2], tensors=NOISE)
+    collect_networks(store, GREY, ARCHS[:2], tensors=NOISE)
+    for arch in ARCHS[:2]:
+        with_images, without = (open_collection(store, one).load(arch) for one in (GREY, absent))
+        for mine, theirs in zip(without.instances, with_images.instances, strict=True):
+            assert {name: bytes(tensor.numpy()) for name, tensor in mine.raw.items()} == {
+                name: bytes(tensor.numpy()) for name, tensor in theirs.raw.items()
+            }
+    with pytest.raises(InputError, match="no image set 'absent'"):
+        collect_networks(store, absent, ARCHS[:2])
+    colours = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), dtype=np.uint8)
+    np.savez(tmp_path / "absent.npz", images=colours, labels=np.arange(9) % 3)
+    import_images(store, tmp_path / "absent.npz", name="absent", classes=10)
+    with pytest.raises(InputError, match=r"begun without images, for the 1 channels .* 'absent' has 3"):
+        collect_networks(store, absent, ARCHS[:2])
+
+
+def test_a_search_adds_what_it_needs(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store", create=True)
+    install_missing(store, [("nasbench201-mini", "fashion-mnist")])
+    request = TaskRequest("nasbench201-mini", "fashion-mnist", "fashion-mnist")
+    config = EvolveConfig(networks_per_task=8, population=6, mu=4, lambda_=6, columns=4, formulas=0, generations=1)
+    experiment = Experiment.plan(store, [request], config, StatisticsConfig(), test_networks=4, workers=1)
+    (task,) = experiment.tasks
+    collect_networks(store, task.collection, task.evolve, tensors=NOISE)
+    opened = open_collection(store, task.collection)
+    with pytest.raises(StoreError, match=r"has no T1_D, .* zcsr collect nasbench201-mini fashion-mnist --arch "):
+        list(experiment.generations())
+    assert opened.archs(TENSORS) == set()
+    experiment.collect()
+    assert opened.archs(TENSORS) == set(experiment._parts(task)[0].archs)
+    assert opened.verify() == []
+    assert len(list(experiment.generations())) == 1

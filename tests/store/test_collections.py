@@ -6,7 +6,7 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from zcsr.errors import InputError, StoreError
-from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.language.tensors import BY_NAME, TENSOR_NAMES, TENSORS, with_references
+from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.networks.images import ImageSet
 from zcsr.networks.instances import Instance, NetworkStatistics
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
@@ -37,6 +38,7 @@ from zcsr.store.kept.summaries import SUMMARY_SCHEMA, summaries, summarise
 
 MIXED = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_3x3~2|"
 SPARSE = "|none~0|+|nor_conv_1x1~0|nor_conv_1x1~1|+|none~0|skip_connect~1|nor_conv_1x1~2|"
+NOISE = tuple(tensor for tensor in TENSORS if tensor.input == "N")
 SPECIAL = torch.tensor(
     # Quiet, negative and payload-bearing NaNs, infinities, both zeros, the smallest and a normal number.
     [0x7FC00000, -0x400000, 0x7FC12345, 0x7F800001, 0x7F800000, -0x800000, 0, -0x80000000, 1, 0x3F800000],
@@ -552,7 +554,10 @@ def test_processes_write_one_collection_at_once(store: Store) -> None:
         assert all(torch.equal(tensor, torch.full((2, 5), float(number))) for tensor in loaded)
 
 
-def test_two_writers_of_the_same_network(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tensors", [TENSORS, NOISE], ids=["all", "noise"])
+def test_two_writers_of_the_same_network(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tensors: Sequence[TensorRow]
+) -> None:
     mine = open_collection(store, collection(), create=True)
     other = open_collection(store, collection(), create=True)
 
@@ -562,18 +567,119 @@ def test_two_writers_of_the_same_network(store: Store, monkeypatch: pytest.Monke
 
     real = encoding.encode
 
-    def other_is_faster(network: NetworkStatistics, dtype: str) -> encoding.Encoded:
+    def other_is_faster(network: NetworkStatistics, dtype: str, names: Sequence[str]) -> encoding.Encoded:
         with monkeypatch.context() as patched:
             patched.setattr("zcsr.store.kept.collections.encode", real)
-            other.write([synthetic("a", 1)])
-        return real(network, dtype)
+            other.write([synthetic("a", 1)], tensors)
+        return real(network, dtype, names)
 
     with monkeypatch.context() as patched:
         patched.setattr("zcsr.store.kept.collections.encode", other_is_faster)
         path = mine.write(networks())
     assert path is not None
-    assert set(pl.read_parquet(path)["arch"]) == {"b"}
+    written = pl.read_parquet(path)
+    assert set(written.filter(pl.col("arch") == "b")["tensor"]) == set(TENSOR_NAMES)
+    assert set(written.filter(pl.col("arch") == "a")["tensor"]) == set(TENSOR_NAMES) - {one.name for one in tensors}
     assert mine.verify() == []
+    for network in networks():
+        assert_same_bits(mine.load(network.arch), network)
+
+
+# --- some of the tensors ----------------------------------------------------------------------------------------
+
+
+def rows_of(opened: CollectionStore) -> pl.DataFrame:
+    rows = pl.concat([pl.read_parquet(path) for path in opened.folder.glob("summary-*.parquet")])
+    return rows.sort("arch", "layer", "tensor")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (NOISE, TENSORS),
+        ([BY_NAME["T1_P"]], [BY_NAME["T2_D"], BY_NAME["T1G_N"]], TENSORS),
+        ([one for one in TENSORS if not one.gradient], NOISE, TENSORS),
+    ],
+)
+@pytest.mark.parametrize("arch", [MIXED, SPARSE])
+def test_tensors_that_are_added_later(
+    store: Store, images: ImageSet, arch: str, parts: Sequence[Sequence[TensorRow]]
+) -> None:
+    whole = network_statistics(get_space("nasbench201"), arch, 10, images, StatisticsConfig())
+    opened = open_collection(store, collection(), create=True)
+    there: set[str] = set()
+    for part in parts:
+        lacking = opened.lacking(arch, part)
+        names = {one.name for one in with_references(part)}
+        assert {one.name for one in lacking} == names - there
+        measured = network_statistics(get_space("nasbench201"), arch, 10, images, StatisticsConfig(), lacking)
+        assert opened.write([measured], part) is not None
+        there |= names
+        assert opened.archs(part) == {arch}
+        (first, *_) = opened.load(arch, part).instances
+        assert set(first.raw) == names
+        assert set(opened.load(arch).instances[0].raw) == there
+    assert_same_bits(open_collection(store, collection()).load(arch), whole)
+    assert opened.verify() == []
+    assert opened.write([whole]) is None
+
+    at_once = open_collection(store, collection(seed=1), create=True)  # the seed gives it a folder of its own
+    at_once.write([whole])
+    assert rows_of(opened).drop("collection").equals(rows_of(at_once).drop("collection"))
+
+
+def test_shards_of_an_earlier_version_hold_all_tensors(store: Store, images: ImageSet) -> None:
+    whole = network_statistics(get_space("nasbench201"), SPARSE, 10, images, StatisticsConfig())
+    path = the_file(stored(store, whole), "values")
+    pl.read_parquet(path).drop("tensors").write_parquet(path, row_group_size=1)
+    opened = open_collection(store, collection())
+    assert opened.archs(TENSORS) == {SPARSE}
+    assert opened.lacking(SPARSE, TENSORS) == ()
+    assert_same_bits(opened.load(SPARSE), whole)
+    assert opened.verify() == []
+
+
+def test_a_tensor_that_is_not_there_is_named_with_what_adds_it(store: Store) -> None:
+    opened = open_collection(store, collection(batch_size=2, seed=3), create=True)
+    opened.write([synthetic("it's")], NOISE)
+    assert opened.archs() == {"it's"}
+    assert opened.archs([BY_NAME["T1_P"]]) == set()
+    expected = (
+        f"""{opened.collection.id} has no T1_D, T1_P of "it's"; to add what is missing: zcsr collect nasbench201 """
+        """cifar10 --arch 'it'"'"'s' --tensor T1_D --tensor T1_P --batch-size 2 --network-seed 3$"""
+    )
+    with pytest.raises(StoreError, match=expected):
+        opened.load("it's", [BY_NAME["T1_P"], BY_NAME["T2_N"]])
+
+
+def test_networks_without_instances_are_known_by_their_tensors(store: Store) -> None:
+    opened = open_collection(store, collection(), create=True)
+    opened.write([NetworkStatistics("none", ())], NOISE)
+    assert opened.archs(NOISE) == {"none"}
+    assert opened.archs(TENSORS) == set()
+    opened.write([NetworkStatistics("none", ())])
+    assert opened.archs(TENSORS) == {"none"}
+    assert opened.load("none").instances == ()
+    assert opened.verify() == []
+
+
+def test_a_tensor_that_is_there_twice_is_found(store: Store) -> None:
+    opened = stored(store, synthetic("a"))
+    other = open_collection(store, collection(seed=1), create=True)
+    other.write([synthetic("a")], NOISE)
+    for kind in ("values", "summary"):
+        copied = the_file(other, kind)
+        (opened.folder / copied.name).write_bytes(copied.read_bytes())
+    (problem,) = [one for one in open_collection(store, collection()).verify() if "as well" in one]
+    assert "a is in values-" in problem
+
+
+def test_shards_of_networks_with_other_instances_are_refused(store: Store) -> None:
+    opened = open_collection(store, collection(), create=True)
+    opened.write([synthetic("a")], NOISE)
+    opened.write([NetworkStatistics("a", ())])
+    with pytest.raises(StoreError, match="networks with other instances: delete the folder and collect again"):
+        opened.load("a")
 
 
 # --- damage -----------------------------------------------------------------------------------------------------

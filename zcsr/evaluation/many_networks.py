@@ -155,10 +155,12 @@ def need_images(programs: Iterable[Program], proxies: Iterable[str], loss: Loss)
     chosen = tuple(programs)
     known = {*proxies, *(name for program in chosen for name in program.known_by_proxy)}
     tensors = {tensor for program in chosen for tensor in program.root.tensors()}
-    return bool(
-        known - COUNTED
-        or any(one.input in ("D", "P") or (one.gradient and loss == "cross_entropy") for one in tensors)
-    )
+    return bool(known - COUNTED) or looks_at_images(tensors, loss)
+
+
+def looks_at_images(tensors: Iterable[TensorRow], loss: Loss) -> bool:
+    """Return whether images, or their labels, make a difference to any of these tensors."""
+    return any(one.input in ("D", "P") or (one.gradient and loss == "cross_entropy") for one in tensors)
 
 
 def score_networks(

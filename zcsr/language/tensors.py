@@ -136,3 +136,10 @@ TENSORS: tuple[Tensor, ...] = tuple(_tensors())
 
 BY_NAME: dict[str, Tensor] = {tensor.name: tensor for tensor in TENSORS}
 TENSOR_NAMES: tuple[str, ...] = tuple(BY_NAME)
+
+
+def with_references(tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    """Return the tensors and those that they are seen as the difference from, in the order of `TENSORS`."""
+    wanted = frozenset(tensors)
+    needed = wanted | {BY_NAME[tensor.reference] for tensor in wanted if tensor.reference}
+    return tuple(tensor for tensor in TENSORS if tensor in needed)

@@ -9,8 +9,8 @@ gradients are of the sum of the logits, or of the cross-entropy.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from zcsr.errors import EvaluationError, InputError
 from zcsr.language.network_operations import INSTANCES
-from zcsr.language.tensors import BY_NAME, INPUTS, TENSORS
+from zcsr.language.tensors import BY_NAME, INPUTS, TENSORS, with_references
 from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.networks.config import Loss, Separable, StatisticsConfig
 from zcsr.networks.initialisation import random_stream
@@ -68,9 +68,10 @@ class Instance:
     """The tensors of one instance.
 
     `layer` is its 0-based place in the order in which the BatchNorms ran. `module` is the path of the module that
-    holds the convolution's weight, "" where none does. `raw` holds the 22 tensors of `TENSOR_NAMES` as measured,
-    detached, contiguous, P not yet differenced; tensors that several instances share are the same object.
-    Instances of one network may share `differences`, which then computes those of shared tensors once.
+    holds the convolution's weight, "" where none does. `raw` holds the 22 tensors of `TENSOR_NAMES`, or those that
+    were asked for, as measured, detached, contiguous, P not yet differenced; tensors that several instances share
+    are the same object. Instances of one network may share `differences`, which then computes those of shared
+    tensors once.
     """
 
     layer: int
@@ -78,9 +79,13 @@ class Instance:
     raw: Mapping[str, Tensor]
     differences: Differences = field(default_factory=Differences, repr=False)
 
+    def only(self, names: Container[str]) -> Instance:
+        """Return the instance with no other tensors than these."""
+        return replace(self, raw={name: tensor for name, tensor in self.raw.items() if name in names})
+
     @property
     def tensors(self) -> Mapping[str, Tensor]:
-        """The 22 tensors as programs see them: each P is the difference P - D, taken when first asked for."""
+        """The tensors as programs see them: each P is the difference P - D, taken when first asked for."""
         return _ProgramTensors(self.raw, self.differences)
 
 
@@ -165,7 +170,7 @@ def read_instances(
     _check_inputs(inputs)
     network, rules = Network(model), Rules(PATTERNS[pattern], separable)
     objective = partial(_objective, loss, labels)
-    needed = _with_references(tensors)
+    needed = frozenset(with_references(tensors))
     return _instances(
         {
             which: one_pass(network, inputs[which], rules, objective, *_places(needed, which))
@@ -173,11 +178,6 @@ def read_instances(
         },
         needed,
     )
-
-
-def _with_references(tensors: Iterable[TensorRow]) -> frozenset[TensorRow]:
-    wanted = frozenset(tensors)
-    return wanted | {BY_NAME[tensor.reference] for tensor in wanted if tensor.reference}
 
 
 def _places(tensors: Iterable[TensorRow], which: str) -> tuple[frozenset[str], frozenset[str]]:
