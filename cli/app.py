@@ -8,6 +8,7 @@ import typer
 
 from zcsr.cli import imports, store
 from zcsr.cli.collect import collect
+from zcsr.cli.compare import compare
 from zcsr.cli.evolve import evolve
 from zcsr.cli.explain import explain
 from zcsr.cli.export import export
@@ -27,7 +28,7 @@ app = typer.Typer(
 )
 for computing in (evolve, collect, test, score, search, explain, export, train):
     app.command()(computing)
-for showing in (query, report, spaces, operations, proxies):
+for showing in (query, report, compare, spaces, operations, proxies):
     app.command()(showing)
 app.add_typer(imports.app, name="import")
 app.add_typer(store.app, name="store")

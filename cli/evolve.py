@@ -6,12 +6,13 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import typer
 
 from zcsr import proxies
+from zcsr.cli.compare import compare_runs
 from zcsr.cli.console import data, progress, say, talk
 from zcsr.cli.costs import measured_run
 from zcsr.cli.failures import Interrupted
@@ -19,10 +20,12 @@ from zcsr.cli.given import read_program
 from zcsr.cli.groups import Later, option, spelled_by, with_options
 from zcsr.cli.options import Conditions, ImagesOption, Place, Work, parse_task
 from zcsr.cli.query import print_named
+from zcsr.cost.footprint import GREEN_ALGORITHMS
 from zcsr.cost.meter import Meter
 from zcsr.errors import InputError, nearest
 from zcsr.evolve.config import PRESETS, EvolveConfig
 from zcsr.store import Store
+from zcsr.store.kept.runs import fresh_name
 
 if TYPE_CHECKING:
     from zcsr.language.program import Program
@@ -48,6 +51,9 @@ def evolve(
     run: str | None = option(None, "name of the run", unset="date and time"),
     resume: bool = option(
         False, "go on with --run, or with the latest run, where it stopped; with more --generations than it has"
+    ),
+    seeds: int = option(
+        1, "runs, one of each seed from --seed on, named after --run and their seed; compared at the end", least=1
     ),
     time_limit: float | None = option(
         None, "minutes after which no further generation begins", least=0, unset="none"
@@ -77,36 +83,66 @@ def evolve(
 
     A run is in the store from the first generation: after Ctrl-C or a crash, --resume goes on with it.
     """
-    from zcsr.store.jobs.experiment import Experiment
-
     place.use_spaces()
     meter = work.opened_meter()
     pairs = [parse_task(one) for one in task or ()]
     opened = place.open() if resume else place.open_for(pairs, create=True)
-    if resume:
-        experiment = Experiment.resume(opened, run or "latest", workers=work.count())
-        _check_same_search(context, experiment)
-        wanted = _given(context, "config_generations")
-        if wanted is not None:
-            experiment.extend(int(wanted))
-    else:
-        experiment = Experiment.plan(
+
+    def planned(name: str | None, searched: EvolveConfig) -> Experiment:
+        from zcsr.store.jobs.experiment import Experiment
+
+        return Experiment.plan(
             opened,
             _requests(opened, pairs, images, metric),
-            config(**_preset(context, preset)),
+            searched,
             statistics(),
             test_networks=test_networks,
             workers=work.count(),
-            name=run,
+            name=name,
             command=["zcsr", *sys.argv[1:]],
             seeds=_seeds(opened, seed_program or (), from_run),
-            against={name: _rival(opened, name) for name in (AGAINST if against is None else against)},
+            against={rival: _rival(opened, rival) for rival in (AGAINST if against is None else against)},
         )
+
+    if seeds == 1:
+        if resume:
+            experiment = _resumed(context, opened, run or "latest", work.count())
+        else:
+            experiment = planned(run, config(**_preset(context, preset)))
+        _complete(experiment, meter, Limits(time_limit, stop_at))
+        return
+    if resume and run is None:
+        raise InputError("to go on with several seeds, say what the names of their runs begin with: --run NAME")
+    first, base = config(**_preset(context, preset)), run or fresh_name(opened)
+    names = [f"{base}-{seed}" for seed in range(first.seed, first.seed + seeds)]
+    for seed, name in enumerate(names, first.seed):
+        if resume and (opened.runs_dir / name).is_dir():
+            experiment = _resumed(context, opened, name, work.count(), of_several=True)
+        else:
+            experiment = planned(name, replace(first, seed=seed))
+        _complete(experiment, meter, Limits(time_limit, stop_at))
+    compare_runs(opened, names, f"{base}-seeds", None, GREEN_ALGORITHMS)
+
+
+def _resumed(context: typer.Context, store: Store, run: str, workers: int, of_several: bool = False) -> Experiment:
+    """A run to go on with, which is the same search; of several that differ in the seed, --seed tells the first."""
+    from zcsr.store.jobs.experiment import Experiment
+
+    experiment = Experiment.resume(store, run, workers=workers)
+    _check_same_search(context, experiment, ("config_seed",) if of_several else ())
+    wanted = _given(context, "config_generations")
+    if wanted is not None:
+        experiment.extend(int(wanted))
+    return experiment
+
+
+def _complete(experiment: Experiment, meter: Meter | None, limits: Limits) -> None:
+    """Do what a run still lacks, and show what it found."""
     finished = experiment.finished
     if finished:
         say(f"run {experiment.run.name} is finished; to go on with it, ask for more --generations")
     else:
-        _run(experiment, meter, Limits(time_limit, stop_at))
+        _run(experiment, meter, limits)
     _show(experiment, written=finished)
 
 
@@ -225,12 +261,12 @@ _MAY_CHANGE = ("config_generations",)
 """What a run that goes on may be given otherwise."""
 
 
-def _check_same_search(context: typer.Context, experiment: Experiment) -> None:
+def _check_same_search(context: typer.Context, experiment: Experiment, told_otherwise: Sequence[str] = ()) -> None:
     """Raise InputError where a flag on the command line says other than the run was started with."""
     flags = {parameter.name: parameter.opts[0] for parameter in context.command.params}
     for name, decided in _decided(experiment).items():
         given = _given(context, name)
-        if given not in (None, decided):
+        if given not in (None, decided) and name not in told_otherwise:
             raise InputError(
                 f"run {experiment.run.name} was started with {flags[name]} {decided}, not {given}; to go on with "
                 "it, leave that flag out, or start a new run without --resume"

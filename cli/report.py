@@ -20,14 +20,12 @@ def report(
     run: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Name of a run, or latest; several are compared by representation. Not with --scores.",
+            help="Name of a run, or latest; several are compared. Not with --scores.",
             show_default="latest",
         ),
     ] = None,
     scores: bool = option(False, "report on what `zcsr test --task` scored, beside published figures"),
-    name: str | None = option(
-        None, "with --scores or several runs: name of the report", unset="scores or representations"
-    ),
+    name: str | None = option(None, "with --scores or several runs: name of the report", unset="scores or runs"),
     notes: Path | None = option(
         None, "with --scores: markdown file of your own, to stand after the summary", unset="none"
     ),
@@ -38,9 +36,9 @@ def report(
 ) -> None:
     """Write a report of a run, of several, of scores apart from runs, or of a search, and print the path.
 
-    Its pictures lie beside it. Several runs are compared by the representation of their programs.
+    Its pictures lie beside it. Several runs are compared, those together that differ in the seed alone.
     """
-    from zcsr.reports import render_representations, render_run, render_scores, render_search
+    from zcsr.reports import render_run, render_runs, render_scores, render_search
 
     runs = run or []
     if scores and runs:
@@ -63,7 +61,7 @@ def report(
         elif search is not None:
             path = render_search(opened, search, folder, reckoned)
         elif len(runs) > 1:
-            path = render_representations(opened, runs, name or "representations", folder, reckoned)
+            path = render_runs(opened, runs, name or "runs", folder, reckoned)
         else:
             path = render_run(opened, runs[0] if runs else "latest", folder, reckoned)
     typer.echo(str(path))

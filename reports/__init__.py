@@ -11,10 +11,10 @@ from zcsr.reports.scores_page import page_of_scores
 from zcsr.reports.toolkit.markdown import table
 from zcsr.reports.toolkit.page import written
 
-__all__ = ["markdown_table", "render_representations", "render_run", "render_scores", "render_search"]
+__all__ = ["markdown_table", "render_run", "render_runs", "render_scores", "render_search"]
 
 # Each takes what its page is made of, and the same store gives the same bytes.
-render_representations = written(page_of_runs)
+render_runs = written(page_of_runs)
 render_run = written(page_of_run)
 render_scores = written(page_of_scores)
 render_search = written(page_of_search)

@@ -14,7 +14,7 @@ import polars as pl
 
 from zcsr.cost.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.evolve.config import FITNESSES
-from zcsr.evolve.finalists import ALIKE
+from zcsr.evolve.finalists import PRICE
 from zcsr.language.text import parse
 from zcsr.proxies import language
 from zcsr.ranking import BOOTSTRAP_REPEATS, BOOTSTRAP_SEED, chance_deviation, kendall_interval
@@ -62,7 +62,7 @@ class RunPage(StorePage):
             "draw": config.draw,
             "aggregation": config.aggregation,
             "design": config.design,
-            "alike": number(ALIKE, 1),
+            "price": number(PRICE, 3),
         }
         return {
             "run": self.info.name,

@@ -1,21 +1,19 @@
-"""The report on runs whose programs are represented differently: trees against sequences of instructions."""
+"""The report on several runs: kinds of search against each other, over their seeds."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from statistics import fmean
-from typing import get_args
 
 import polars as pl
 
 from zcsr.cost.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.errors import InputError
-from zcsr.evolve.config import EvolveConfig, RepresentationName
-from zcsr.parameters import parameters_of
-from zcsr.ranking import chance_deviation
+from zcsr.evolve.config import in_short
+from zcsr.insight.outcomes import Difference, Outcome, Spread, differences, spreads
 from zcsr.reports.toolkit.figures import Panel, Series, bands_figure, spread
 from zcsr.reports.toolkit.footprint import cost_table, cost_words, read_cost
 from zcsr.reports.toolkit.markdown import MISSING, bullets, code, decimals, listed, number
@@ -24,16 +22,17 @@ from zcsr.reports.toolkit.phrases import one_line, phrase
 from zcsr.store import RunInfo, RunTask, Store, open_run
 from zcsr.store.kept.costs import without_store
 
-NAME = "representations"
+NAME = "runs"
 FEW_RUNS = 5
-REPRESENTATIONS = get_args(RepresentationName)
+MEASURES = ("least", "mean")
+"""Of the test tau over a run's tasks: what kinds are compared by."""
 
 
 @dataclass(frozen=True)
 class RunsPage(StorePage):
     """The report on several runs, in the order given, with their tasks. Make one with `page_of_runs`."""
 
-    template = "representations"
+    template = "runs"
     infos: tuple[RunInfo, ...]
     run_tasks: tuple[tuple[RunTask, ...], ...]
 
@@ -43,7 +42,7 @@ class RunsPage(StorePage):
             "title": self.title(NAME),
             "summary": summary(self),
             "caveats": bullets(caveats(self)),
-            "runs": self.table("representations", {"seconds": decimals(1)}),
+            "runs": self.table("outcomes", {"seconds": decimals(1)}, drop=("text",)),
             "fitness": fitness(self),
             "reaching": reaching(self),
             "cost": cost(self),
@@ -51,11 +50,33 @@ class RunsPage(StorePage):
             "report_command": self.report_command(*(info.name for info in self.infos), *self.name_words(NAME)),
         }
 
+    @cached_property
+    def kinds(self) -> Mapping[str, str]:
+        """By run, what it is called among others."""
+        return {info.name: in_short(info.config) for info in self.infos}
+
     @property
-    def representations(self) -> list[str]:
-        """Those that the runs have, trees first."""
-        present = {info.config.representation for info in self.infos}
-        return [name for name in REPRESENTATIONS if name in present]
+    def each_kind(self) -> list[str]:
+        """The different kinds, in the order of the runs."""
+        return list(dict.fromkeys(self.kinds.values()))
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """What came of the runs, in their order."""
+        order = {info.name: place for place, info in enumerate(self.infos)}
+        return self.ask("outcomes").frame.sort(pl.col("run").replace_strict(order))
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """The same for `zcsr.insight.outcomes`."""
+        networks = {
+            info.name: tuple((task.task, task.evolve, task.test) for task in tasks)
+            for info, tasks in zip(self.infos, self.run_tasks, strict=True)
+        }
+        return [
+            Outcome(run, self.kinds[run], seed, networks[run], {"least": least, "mean": mean, "seconds": seconds})
+            for run, seed, least, mean, seconds in self.rows.select("run", "seed", *MEASURES, "seconds").iter_rows()
+        ]
 
 
 def page_of_runs(
@@ -80,106 +101,89 @@ def page_of_runs(
 
 
 def summary(page: RunsPage) -> str:
-    """What was searched, a line a representation with its means, and which of two is ahead."""
-    rows = page.ask("representations").frame
-    searched = one_line("represented", counts=_counts(page), tasks=listed(map(code, _task_names(page))))
-    lines = [_line_of(name, rows.filter(representation=name)) for name in page.representations]
-    ahead = [
-        _ahead(page, rows, "best_fitness", "ahead_fitness"),
-        _ahead(page, rows, "test_kendall", "ahead_kendall"),
-    ]
-    return "\n\n".join(filter(None, [searched, "\n".join(lines), " ".join(filter(None, ahead))]))
+    """What was searched, a line a kind with its means, and a line for each difference between two of them."""
+    outcomes = page.outcomes
+    searched = one_line("compared_runs", counts=_counts(page), tasks=listed(map(code, _task_names(page))))
+    of_kinds = {(one.kind, one.measure): one for one in spreads(outcomes, (*MEASURES, "seconds"))}
+    lines = [_line_of(page, kind, of_kinds) for kind in page.each_kind]
+    found = [_difference_line(one) for one in differences(outcomes, MEASURES)]
+    return "\n\n".join(filter(None, [searched, "\n".join(lines), "\n".join(found)]))
 
 
-def _line_of(representation: str, rows: pl.DataFrame) -> str:
+def _line_of(page: RunsPage, kind: str, of_kinds: Mapping[tuple[str, str], Spread]) -> str:
+    least, mean, seconds = (of_kinds.get((kind, measure)) for measure in (*MEASURES, "seconds"))
     said = one_line(
-        "represented_line",
-        representation=_in_words(representation),
-        fitness=_spread(rows["best_fitness"], 3),
-        kendall=_spread(rows["test_kendall"], 3),
-        valid=_spread(100 * rows["valid_share"], 0, "%"),
-        recognised=_spread(100 * rows["recognised_share"], 0, "%"),
-        seconds=_spread(rows["seconds"], 1, " s"),
+        "kind_line", kind=kind, least=_spread(least, 3), mean=_spread(mean, 3), seconds=_spread(seconds, 0, " s")
     )
-    if rows["instructions"].is_null().all():
+    rows = page.rows.filter(pl.col("run").replace_strict(page.kinds) == kind).drop_nulls(
+        ["least", "mean", "params_least", "params_mean"]
+    )
+    if rows.is_empty():
         return said
-    more = one_line(
-        "represented_reaching",
-        instructions=_spread(rows["instructions"], 1),
-        reaching=_spread(100 * rows["reaching_share"], 0, "%"),
-    )
-    return f"{said} {more}"
+    both = rows.filter((pl.col("least") > pl.col("params_least")) & (pl.col("mean") > pl.col("params_mean")))
+    return f"{said} {one_line('kind_against_params', both=both.height, runs=rows.height)}"
 
 
-def _spread(values: pl.Series, decimals: int, unit: str = "") -> str:
-    """The mean and, of several values, how far they reach; a dash without any."""
-    known = values.drop_nulls().to_list()
-    if not known:
+def _spread(of_kind: Spread | None, decimals: int, unit: str = "") -> str:
+    """The mean and, of several runs, the deviation and how far they reach; a dash without any."""
+    if of_kind is None:
         return MISSING
-    mean = number(fmean(known), decimals)
-    if len(known) == 1:
-        return f"**{mean}{unit}**"
-    return f"**{mean}{unit}** ({number(min(known), decimals)} to {number(max(known), decimals)})"
+    mean = number(of_kind.mean, decimals)
+    if of_kind.deviation is None:
+        return f"{mean}{unit}"
+    deviation, low, high = (number(one, decimals) for one in (of_kind.deviation, of_kind.low, of_kind.high))
+    return f"{mean}{unit} (deviation {deviation}, {low} to {high})"
 
 
-def _ahead(page: RunsPage, rows: pl.DataFrame, column: str, key: str) -> str:
-    """Which of two representations has the higher mean of a column, and by how much; empty where none has."""
-    parts = [rows.filter(representation=name)[column].drop_nulls() for name in page.representations]
-    if len(parts) != 2 or any(part.is_empty() for part in parts):
-        return ""
-    higher, lower = sorted((0, 1), key=lambda place: -fmean(parts[place]))
-    if fmean(parts[higher]) == fmean(parts[lower]):
-        return ""
-    if min(map(len, parts)) == 1:
-        ranges = "ranges_unknown"
+def _difference_line(one: Difference) -> str:
+    if one.p is None:
+        interval, tested = phrase("difference_unknown_interval"), phrase("difference_untested")
     else:
-        ranges = "ranges_apart" if min(parts[higher]) > max(parts[lower]) else "ranges_overlap"
+        interval = f"95% {number(one.low, 3)} to {number(one.high, 3)}"
+        key = "difference_paired" if one.paired else "difference_unpaired"
+        tested = phrase(key, pairs=one.runs, p=number(one.p, 3), adjusted=number(one.adjusted, 3))
     return one_line(
-        key,
-        representation=_in_words(page.representations[higher]),
-        difference=number(fmean(parts[higher]) - fmean(parts[lower]), 3),
-        ranges=phrase(ranges),
+        "difference_line",
+        first=one.first,
+        second=one.second,
+        measure=one.measure,
+        difference=number(one.mean, 3),
+        interval=interval,
+        test=tested,
     )
 
 
 def caveats(page: RunsPage) -> Iterator[str]:
     """What a reader must know before quoting a number, and how the runs differ in more than they should."""
     yield from _differences(page)
-    draws = [info.config.draw for info in page.infos]
-    yield phrase("caveat_fitness", draw=min(draws), deviation=number(chance_deviation(min(draws)), 2))
-    yield phrase("caveat_budget")
+    yield phrase("caveat_selection")
     yield phrase("caveat_seconds")
-    yield phrase("caveat_last_row")
-    if min(len(_seeds(page, name)) for name in page.representations) < FEW_RUNS:
+    if any(info.config.representation == "sequential" for info in page.infos):
+        yield phrase("caveat_last_row")
+    if min(len(_seeds(page, kind)) for kind in page.each_kind) < FEW_RUNS:
         yield phrase("caveat_few_runs", counts=_counts(page))
 
 
 def _differences(page: RunsPage) -> Iterator[str]:
-    if len(page.representations) == 1:
-        yield phrase("differs_not", representation=_in_words(page.representations[0]))
+    if len(page.each_kind) == 1:
+        yield phrase("differs_not", kind=page.each_kind[0])
     for what, values in _compared_values(page):
         if len(set(values.values())) > 1:
             yield phrase("differs", what=what, values=_by_value(values))
-    seeds = {name: _seeds(page, name) for name in page.representations}
+    seeds = {kind: _seeds(page, kind) for kind in page.each_kind}
     if len(set(seeds.values())) > 1:
-        words = [f"{_in_words(name)} {', '.join(map(str, of_name))}" for name, of_name in seeds.items()]
+        words = [f"*{kind}* {', '.join(map(str, of_kind))}" for kind, of_kind in seeds.items()]
         yield phrase("differs_seeds", values="; ".join(words))
     for seed, names in _other_networks(page):
         yield phrase("differs_networks", seed=seed, runs=listed(map(code, names)))
 
 
 def _compared_values(page: RunsPage) -> Iterator[tuple[str, dict[str, str]]]:
-    """Everything that should be the same in all runs, in words, by run."""
+    """Everything but the search that should be the same in all runs, in words, by run."""
     yield "tasks", {info.name: ", ".join(info.task_names) for info in page.infos}
     runs = [info.name for info in page.infos]
     collections = [", ".join(f"{task.collection.id} ({task.metric})" for task in tasks) for tasks in page.run_tasks]
     yield "statistics and accuracies", dict(zip(runs, collections, strict=True))
-    for one in parameters_of(EvolveConfig):
-        if one.only_for is None and one.name not in ("seed", "representation"):
-            values = {info.name: str(getattr(info.config, one.name)) for info in page.infos}
-            yield one.name.replace("_", " ").strip(), values
-    stored = page.ask("representations").frame.select("run", "generations")
-    yield "generations that are stored", {run: str(count) for run, count in stored.iter_rows()}
 
 
 def _other_networks(page: RunsPage) -> Iterator[tuple[int, list[str]]]:
@@ -207,30 +211,45 @@ def _by_value(values: Mapping[str, str]) -> str:
 
 def fitness(page: RunsPage) -> str:
     """The picture of the best fitness over generations and over seconds; empty before the first generation."""
-    answer = page.ask("representation_curves")
+    answer = page.ask("outcome_curves")
     panels = [
-        Panel("", _bands(answer.frame, "best_fitness", "generation"), position="generation"),
-        Panel("", _bands(answer.frame, "best_fitness", "seconds_mean"), position="wall-clock seconds (mean)"),
+        Panel("", _bands(page, answer.frame, "best_fitness", "generation"), position="generation"),
+        Panel("", _bands(page, answer.frame, "best_fitness", "seconds"), position="wall-clock seconds (mean)"),
     ]
-    words = (phrase("picture_representations"), bands_figure, panels, "best fitness of a generation")
-    return page.picture_of(answer, "fitness", *words, list(map(_in_words, REPRESENTATIONS)))
+    words = (phrase("best_of_kinds"), bands_figure, panels, "best fitness of a generation")
+    return page.picture_of(answer, "fitness", *words, page.each_kind)
 
 
 def reaching(page: RunsPage) -> str:
     """The picture of the share of instructions that reach the output; a sentence where no run has instructions."""
-    answer = page.ask("representation_curves")
-    shown = answer.showing(answer.frame.filter(pl.col("reaching_share_mean").is_not_null()))
-    panel = Panel("", _bands(shown.frame, "reaching_share", "generation"), position="generation")
+    answer = page.ask("outcome_curves")
+    shown = answer.showing(answer.frame.filter(pl.col("reaching_share").is_not_null()))
+    panel = Panel("", _bands(page, shown.frame, "reaching_share", "generation"), position="generation")
     words = (phrase("picture_reaching"), bands_figure, [panel], "share of the instructions")
-    drawn = page.picture_of(shown, "reaching", *words, list(map(_in_words, REPRESENTATIONS)), True)
+    drawn = page.picture_of(shown, "reaching", *words, page.each_kind, True)
     return drawn or phrase("no_instructions")
 
 
-def _bands(frame: pl.DataFrame, column: str, position: str) -> list[Series]:
-    """The rows of the query `representation_curves` as a band a representation."""
+def _bands(page: RunsPage, frame: pl.DataFrame, column: str, position: str) -> list[Series]:
+    """The rows of the query `outcome_curves` as a band a kind."""
+    if frame.is_empty():
+        return []
+    value = pl.col(column)
+    over = (
+        frame.with_columns(kind=pl.col("run").replace_strict(page.kinds))
+        .group_by("kind", "generation")
+        .agg(
+            pl.col("seconds").mean(),
+            value.mean().alias(f"{column}_mean"),
+            value.min().alias(f"{column}_low"),
+            value.max().alias(f"{column}_high"),
+        )
+        .sort("generation")
+    )
     return [
-        spread(_in_words(str(name)), rows, column, position)
-        for (name,), rows in frame.group_by("representation", maintain_order=True)
+        spread(kind, rows, column, position)
+        for kind in page.each_kind
+        if not (rows := over.filter(kind=kind)).is_empty()
     ]
 
 
@@ -240,10 +259,9 @@ def cost(page: RunsPage) -> str:
     frame = pl.concat([one.answer.frame for one in costs])
     if frame.is_empty():
         return phrase("cost_unknown")
-    representations = {info.name: str(info.config.representation) for info in page.infos}
     shown = frame.select(
         "run",
-        pl.col("run").replace_strict(representations).alias("representation"),
+        pl.col("run").replace_strict(page.kinds).alias("search"),
         *("kind", "sessions", "hours", "cpu_hours", "gb", "kwh", "grams"),
     )
     words = cost_words(frame, page.footprint)
@@ -255,28 +273,22 @@ def reproduce(page: RunsPage) -> str:
     commands = [without_store(info.command) for info in page.infos]
     lines = [shlex.join(command) for command in commands if command]
     if not lines:
-        return phrase("represented_unknown")
-    return phrase("represented_commands", commands="\n".join(lines))
+        return phrase("runs_unknown")
+    return phrase("runs_commands", commands="\n".join(lines))
 
 
 # Small things ----------------------------------------------------------------------------------------------------
 
 
-def _in_words(representation: str) -> str:
-    return phrase(f"representation_{representation}")
-
-
 def _counts(page: RunsPage) -> str:
-    """How many runs each representation has, in words."""
-    counts = {name: len(_seeds(page, name)) for name in page.representations}
-    return listed(
-        [phrase("represented_count", count=n, representation=_in_words(name)) for name, n in counts.items()]
-    )
+    """How many runs each kind has, in words."""
+    counts = {kind: len(_seeds(page, kind)) for kind in page.each_kind}
+    return listed([phrase("counted_runs", count=count, kind=kind) for kind, count in counts.items()])
 
 
 def _task_names(page: RunsPage) -> list[str]:
     return list(dict.fromkeys(task for info in page.infos for task in info.task_names))
 
 
-def _seeds(page: RunsPage, representation: str) -> tuple[int, ...]:
-    return tuple(sorted(one.config.seed for one in page.infos if one.config.representation == representation))
+def _seeds(page: RunsPage, kind: str) -> tuple[int, ...]:
+    return tuple(sorted(one.config.seed for one in page.infos if page.kinds[one.name] == kind))

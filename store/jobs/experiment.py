@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from zcsr.engine.job import Progress, run_job, silent
 from zcsr.errors import InputError
 from zcsr.evaluation.known import KnownOf
-from zcsr.evaluation.many_networks import Measures, StatisticsScorer, score_networks
+from zcsr.evaluation.many_networks import Load, Measures, StatisticsScorer, score_networks
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.finalists import Finalist, candidates, finalists_of_front
 from zcsr.evolve.front import search
@@ -50,7 +50,7 @@ STAND_IN = "fashion-mnist-32"
 """The embedded images that stand in for those of published data sets, which cannot come with zcsr."""
 
 COMPARED_ON = 16
-"""Least number of images that known proxies see: most need a minibatch, where a program may do with one image."""
+"""Least number of images that known proxies see: most need a minibatch, where a program does with a run's own."""
 
 TESTED_TOGETHER = 50
 """Networks whose test scores are written in one file."""
@@ -163,7 +163,7 @@ class Experiment:
 
     def collect(self, progress: Progress = silent) -> None:
         """Collect the statistics that evolution needs and the store lacks."""
-        wanted = {task.task: self._parts(task)[0].archs for task in self.tasks}
+        wanted = {task.task: self.parts(task)[0].archs for task in self.tasks}
         total, done = sum(map(len, wanted.values())), 0
         for task in self.tasks:
             archs = wanted[task.task]
@@ -174,7 +174,7 @@ class Experiment:
             )
             done += len(archs)
 
-    def _parts(self, task: RunTask) -> tuple[TaskData, TaskData]:
+    def parts(self, task: RunTask) -> tuple[TaskData, TaskData]:
         """The networks of evolution: those that selection sees, and those held out, none by Algorithm 1."""
         data = _table(self.store, task).subset(task.evolve)
         return (data, data.subset(())) if self.config.algorithm == "generations" else held_out(self.config, data)
@@ -203,7 +203,7 @@ class Experiment:
             return evolve(self.config, tasks, scorer, self.known(), observe)
         collections = {task.task: task.collection.id for task in self.tasks}
         source = KeptColumns(self.store, collections, scorer)
-        seen = [self._parts(task)[0] for task in self.tasks]
+        seen = [self.parts(task)[0] for task in self.tasks]
         return search(self.config, seen, source, self.known(), observe, seeds=self.run.seeds())
 
     def finalists(self, progress: Progress = silent) -> tuple[Finalist, ...]:
@@ -217,16 +217,21 @@ class Experiment:
             return found
         past = self.known()
         programs = candidates(front([one for generation in past for one in generation.evaluated]))
-        parts = {task.task: self._parts(task) for task in self.tasks}
+        parts = {task.task: self.parts(task) for task in self.tasks}
         chosen_on = {name: unseen if unseen.archs else seen for name, (seen, unseen) in parts.items()}
         missing = {name: self.run.missing_held_out(name, data.archs, programs) for name, data in chosen_on.items()}
         self._score(programs, missing, self.run.write_held_out_scores, progress)
-        scores = self._held_out_scores(chosen_on, programs)
+        scores = self.held_out_scores(chosen_on, programs)
         found = finalists_of_front(past, scores, {name: data.accuracies for name, data in chosen_on.items()})
         self.run.choose(found)
         return found
 
-    def _held_out_scores(
+    def load(self) -> Load:
+        """Return what loads the statistics of a network that evolution sees."""
+        tensors = LANGUAGES[self.config.language].tensors
+        return _Load(self.store, {task.task: task for task in self.tasks}, tensors)
+
+    def held_out_scores(
         self, chosen_on: Mapping[str, TaskData], programs: Sequence[Program]
     ) -> dict[str, dict[str, NDArray[np.float64]]]:
         """By program id and task: the scores, in the order of the networks."""
@@ -247,10 +252,23 @@ class Experiment:
         self._score(programs, missing, self.run.write_test_scores, progress, already=already)
 
     def compare(self, progress: Progress = silent) -> None:
-        """Score what finalists are compared with on the test networks, on `COMPARED_ON` images at least."""
-        programs = tuple(self.run.against().values())
-        missing = {task.task: self.run.missing_tests(task.task, programs) for task in self.tasks}
-        self._score(programs, missing, self.run.write_test_scores, progress, least_images=COMPARED_ON)
+        """Score what finalists are compared with on the test networks.
+
+        Programs see the run's own minibatch, known proxies `COMPARED_ON` images at least.
+        """
+        rivals = self.run.against().values()
+        groups = [
+            ([one for one in rivals if not one.known_by_proxy], 1),
+            ([one for one in rivals if one.known_by_proxy], COMPARED_ON),
+        ]
+        missing = [
+            {task.task: self.run.missing_tests(task.task, programs) for task in self.tasks}
+            for programs, _ in groups
+        ]
+        counts = [sum(map(len, of_group.values())) for of_group in missing]
+        for place, (programs, least_images) in enumerate(groups):
+            shifted = _shifted(progress, sum(counts[:place]), sum(counts))
+            self._score(programs, missing[place], self.run.write_test_scores, shifted, least_images=least_images)
 
     def finish(self) -> None:
         """Mark the run as finished."""

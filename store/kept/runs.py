@@ -129,7 +129,7 @@ def create_run(
         _check_task(task)
     _check_distinct([task.task for task in tasks])
     started = datetime.now(UTC)
-    run = _checked_name(store, name) if name is not None else _fresh_name(store, started)
+    run = _checked_name(store, name) if name is not None else fresh_name(store, started)
     origins = {task.space: space_origin(task.space) for task in tasks}
     record = {
         "run": run,
@@ -414,8 +414,9 @@ class _ScoreFolder:
         return self._keys
 
 
-def _fresh_name(store: Store, started: datetime) -> str:
-    stamp = started.strftime("%Y%m%d-%H%M%S")
+def fresh_name(store: Store, started: datetime | None = None) -> str:
+    """Return a name that no run has, made of the time (now, if none is given) and four hex digits."""
+    stamp = (started or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
     while (store.runs_dir / (name := f"{stamp}-{secrets.token_hex(2)}")).exists():
         pass
     return name

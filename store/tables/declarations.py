@@ -376,7 +376,7 @@ TABLES: tuple[Table, ...] = (
         _columns("""
             run program text
             role VARCHAR `last`, the fittest of the last generation, or `seen`, one of the two fittest others of
-                any; of a search over fronts `chosen`, the smallest as good as the best on the held-out networks,
+                any; of a search over fronts `chosen`, the best on the held-out networks less a price of its size,
                 `highest`, the best there, or `simplest`, the best of one column
             fitness DOUBLE the fitness for which it was chosen, -1..1
             generation BIGINT the generation in which it first had that fitness, from 0

@@ -6,13 +6,11 @@ import itertools
 import json
 import math
 import random
-import statistics
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 import store_samples as samples
 import synthetic
@@ -49,10 +47,9 @@ from zcsr.language.operations import OPERATIONS
 from zcsr.language.program import Node, Program
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.language.text import parse
-from zcsr.reports import render_representations
 from zcsr.store import Store, create_run, open_run, query
 from zcsr.store.kept.runs import TestScore
-from zcsr.store.sql.index import named, verify
+from zcsr.store.sql.index import verify
 
 CONFIG = EvolveConfig(
     language="eznas",
@@ -632,168 +629,7 @@ def test_rows_that_are_lost_are_noticed(store: Store, tmp_path: Path) -> None:
     assert verify(copy) == ["runs/lossy/generations/0001/genotypes.parquet is missing"]
 
 
-# The query and the report ----------------------------------------------------------------------------------------
-
-
-def expected_row(store: Store, run: str) -> dict[str, Any]:
-    """The row of the query `representations`, from the records by plain Python and scipy."""
-    representation, seed = RUNS[run]
-    generations = synthetic.full_run(config_of(run))
-    individuals = [one for generation in generations for one in generation.individuals]
-    finite = [one.fitness for one in individuals if math.isfinite(one.fitness)]
-    accuracies = {
-        (task, arch): value
-        for task, arch, value in query(store, "SELECT task, arch, accuracy FROM mean_accuracies").iter_rows()
-    }
-    tested = open_run(store, run).test_scores()
-    refused = {one.text for generation in generations for one in generation.rejections}
-    places = [
-        (one.fitness, -generation.number, -one.slot, one.same_as)
-        for generation in generations
-        for one in generation.individuals
-        if one.same_as in set(tested["program"]) and math.isfinite(one.fitness)
-    ]
-    text = dict(tested.select("program", "text").iter_rows())
-    *_, fittest = max(place for place in places if text[place[-1]] not in refused)
-    taus = []
-    for task in samples.TASKS:
-        scored = tested.filter(program=fittest, task=task).select("arch", "score").rows()
-        tau = stats.kendalltau([s for _, s in scored], [accuracies[task, arch] for arch, _ in scored]).statistic
-        taus.append(0.0 if math.isnan(tau) else tau)
-    proposed_ones = sum(generation.counters["proposed"] for generation in generations)
-    genotypes = [one.genotype for one in individuals if one.genotype]
-    total = sum(one.instructions for one in genotypes)
-    return {
-        "run": run,
-        "representation": representation,
-        "seed": seed,
-        "generations": 2,
-        "best_fitness": max(finite),
-        "test_kendall": statistics.fmean(taus),
-        "proposed": proposed_ones,
-        "valid_share": len(individuals) / proposed_ones,
-        "recognised_share": sum(one.recognised_by != "new" for one in individuals) / len(individuals),
-        "nodes": statistics.fmean(record.program.root.size for g in generations for record in g.programs),
-        "instructions": total / len(genotypes) if genotypes else None,
-        "reaching_share": sum(one.reaching for one in genotypes) / total if genotypes else None,
-        "seconds": 4.0,
-    }
-
-
-def test_the_query_is_what_the_records_say(store: Store) -> None:
-    found = named(store, "representations")
-    assert found["run"].to_list() == list(RUNS)
-    for row in found.iter_rows(named=True):
-        assert row == pytest.approx(expected_row(store, row["run"]))
-    chosen = named(store, "representations", {"runs": "rows-1, tree-0"})
-    assert chosen["run"].to_list() == ["tree-0", "rows-1"]
-
-
-def test_the_curves_are_means_over_the_runs(store: Store) -> None:
-    found = named(store, "representation_curves", {"runs": "rows-0,rows-1,tree-1"})
-    assert found.select("representation", "generation", "runs").rows() == [
-        *[("tree", number, 1) for number in range(2)],
-        *[("sequential", number, 2) for number in range(2)],
-    ]
-    for row in found.filter(representation="sequential").iter_rows(named=True):
-        generations = [synthetic.full_run(config_of(run))[row["generation"]] for run in ("rows-0", "rows-1")]
-        best = [max(one.fitness for one in generation.individuals) for generation in generations]
-        shares = [
-            sum(one.genotype.reaching for one in g.individuals if one.genotype)
-            / sum(one.genotype.instructions for one in g.individuals if one.genotype)
-            for g in generations
-        ]
-        for column, values in (("best_fitness", best), ("reaching_share", shares)):
-            shown = [row[f"{column}_{which}"] for which in ("mean", "low", "high")]
-            assert shown == pytest.approx([statistics.fmean(values), min(values), max(values)])
-        assert row["seconds_mean"] == (1.5, 4.0)[row["generation"]]
-    assert found.filter(representation="tree")["reaching_share_mean"].is_null().all()
-
-
-@pytest.fixture(scope="module")
-def report(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return render_representations(store, list(RUNS), "both", tmp_path_factory.mktemp("out"))
-
-
-def test_the_report_says_what_the_runs_say(store: Store, report: Path) -> None:
-    text = report.read_text(encoding="utf-8")
-    assert "2 with expression trees and 2 with sequences of instructions" in text
-    for words, representation in (("expression trees", "tree"), ("sequences of instructions", "sequential")):
-        rows_of = [expected_row(store, run) for run, (name, _) in RUNS.items() if name == representation]
-        best = [row["best_fitness"] for row in rows_of]
-        said = f"best fitness **{statistics.fmean(best):.3f}** ({min(best):.3f} to {max(best):.3f})"
-        line = next(one for one in text.splitlines() if one.startswith(f"- *{words}*"))
-        assert said in line.replace("−", "-")
-        assert ("reach the output" in line) == (representation == "sequential")
-    assert "zcsr report tree-0 tree-1 rows-0 rows-1 --name both" in text
-    assert "zcsr evolve --run rows-0" in text
-    assert "differ in" not in text  # the runs are alike but for their seed and representation
-    assert "The runs are few" in text
-    names = sorted(path.name for path in report.parent.iterdir())
-    assert names == ["both-fitness.png", "both-reaching.png", "both.md"]
-
-
-def test_the_same_store_gives_the_same_report(store: Store, report: Path, tmp_path: Path) -> None:
-    again = render_representations(store, list(RUNS), "both", tmp_path)
-    for path in report.parent.iterdir():
-        assert (again.parent / path.name).read_bytes() == path.read_bytes(), path.name
-
-
-def test_runs_that_are_not_alike_are_said_to_differ(store: Store, tmp_path: Path) -> None:
-    other = Store.open(tmp_path / "store", create=True)
-    samples.write_accuracies(other)
-    tasks = [samples.run_task(task) for task in samples.TASKS]
-    create_run(other, config_of("tree-0"), tasks, name="whole")
-    create_run(other, replace(config_of("rows-0"), population=14), tasks[:1], name="smaller")
-    fewer = [replace(task, test=task.test[:-1]) for task in tasks]
-    create_run(other, config_of("rows-0"), fewer, name="fewer")
-    open_run(other, "whole").append(synthetic.full_run(config_of("tree-0"))[0])
-    text = render_representations(other, ["whole", "smaller", "fewer"], "unlike", tmp_path).read_text()
-    assert "The runs differ in population" in text
-    assert "equal terms: 12 (`whole`, `fewer`); 14 (`smaller`)." in text
-    assert "differ in tasks" in text
-    assert "differ in generations that are stored" in text
-    assert "`whole`, `smaller` and `fewer` have the seed 0 in common but not the networks" in text
-    alone = render_representations(store, ["tree-0", "tree-1"], "alone", tmp_path).read_text()
-    assert "All runs have expression trees" in alone
-    assert "No run has programs made of instructions." in alone
-
-
-def test_other_seeds_are_a_caveat(store: Store, tmp_path: Path) -> None:
-    text = render_representations(store, ["tree-0", "rows-1"], "seeds", tmp_path).read_text()
-    assert "different seeds (expression trees 0; sequences of instructions 1)" in text
-    assert "a single run says nothing of how runs vary" in text
-
-
 # The command -----------------------------------------------------------------------------------------------------
-
-
-def test_several_runs_make_one_report(store: Store, tmp_path: Path) -> None:
-    out = str(tmp_path / "out")
-    code, said, err = zcsr("report", "tree-0", "rows-0", "--out", out, "--store", str(store.root))
-    assert (code, err) == (0, "")
-    assert said.strip() == str(tmp_path / "out" / "representations.md")
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("tree-0", "tree-0"), "run tree-0 is named twice"),
-        (("tree-0", "rows-7"), "no run named 'rows-7'"),
-        (("tree-0", "rows-0", "--name", "a/b"), "'a/b' cannot name a report"),
-        (("tree-0", "rows-0", "--scores"), "leave out the run 'tree-0' or --scores"),
-        (("tree-0", "rows-0", "--search", "one"), "leave out tree-0"),
-        (("tree-0", "--name", "mine"), "a run's report has the run's name"),
-        (("tree-0", "rows-0", "--notes", "mine"), "--notes are for a report on --scores"),
-    ],
-)
-def test_what_cannot_be_reported_is_one_line(
-    store: Store, tmp_path: Path, words: tuple[str, ...], message: str
-) -> None:
-    code, out, err = zcsr("report", *words, "--out", str(tmp_path / "out"), "--store", str(store.root))
-    assert (code, out, len(err.splitlines())) == (2, "", 1)
-    assert message in err
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -809,9 +645,3 @@ def test_a_representation_that_there_is_not_is_one_line(
     code, _, err = zcsr("evolve", *words, "--store", str(tmp_path / "store"))
     assert (code, len(err.splitlines())) == (2, 1)
     assert message in err
-
-
-def test_frames_of_the_query_have_numbers(store: Store) -> None:
-    kinds = dict(named(store, "representations").schema)
-    assert kinds["reaching_share"] == pl.Float64
-    assert kinds["proposed"] == pl.Int64

@@ -49,13 +49,10 @@ COLUMNS: Mapping[str, str] = {
     "published": "source place proxy space dataset statistic value",
     "readouts": ("task name images batch_size seed loss pattern to_scalar aggregation kendall spearman networks"),
     "rejections": "reason programs proposals share example detail",
-    "representation_curves": (
-        "representation generation runs best_fitness_mean best_fitness_low best_fitness_high reaching_share_mean "
-        "reaching_share_low reaching_share_high seconds_mean seconds_low seconds_high"
-    ),
-    "representations": (
-        "run representation seed generations best_fitness test_kendall proposed valid_share recognised_share nodes "
-        "instructions reaching_share seconds"
+    "outcome_curves": "run generation best_fitness reaching_share seconds",
+    "outcomes": (
+        "run algorithm language representation seed generations program text size least mean params_least "
+        "params_mean best_fitness proposed valid_share recognised_share instructions reaching_share seconds"
     ),
     "runs": "run status started seconds generations programs tasks best_fitness seed",
     "scored_collections": (

@@ -217,6 +217,6 @@ def test_a_search_adds_what_it_needs(tmp_path: Path) -> None:
         list(experiment.generations())
     assert opened.archs(TENSORS) == set()
     experiment.collect()
-    assert opened.archs(TENSORS) == set(experiment._parts(task)[0].archs)
+    assert opened.archs(TENSORS) == set(experiment.parts(task)[0].archs)
     assert opened.verify() == []
     assert len(list(experiment.generations())) == 1

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal, get_args
 
 from zcsr.errors import InputError
-from zcsr.parameters import check, parameter
+from zcsr.parameters import check, parameter, parameters_of
 
 RepresentationName = Literal["tree", "sequential"]
 Algorithm = Literal["auto", "front", "generations"]
@@ -177,3 +177,15 @@ _MAX_DEPTH = {"front": 5, "generations": 10}
 
 PRESETS: Mapping[str, Mapping[str, object]] = {"front": {}, "paper": {"language": "eznas"}}
 """What a preset sets otherwise than the defaults; "paper" is Algorithm 1 with the parameters of 8.7."""
+
+
+def in_short(config: EvolveConfig) -> str:
+    """Return what a search is called among others: the nearest preset, and what it has otherwise, less the seed."""
+    described = []
+    for name, settings in PRESETS.items():
+        usual = EvolveConfig(**settings)  # type: ignore[arg-type]
+        others = (one.name for one in parameters_of(EvolveConfig) if one.name != "seed")
+        differing = [one for one in others if getattr(config, one) != getattr(usual, one)]
+        words = (f"{one.strip('_').replace('_', ' ')} {getattr(config, one)}" for one in differing)
+        described.append((len(differing), ", ".join((name, *words))))
+    return min(described)[1]

@@ -74,8 +74,8 @@ CANDIDATES = 12
 """Programs of a front that held-out networks choose among: of each size the best ones."""
 
 
-ALIKE = 0.5
-"""Standard errors of their difference within which two programs are equally good, and the smaller is chosen."""
+PRICE = 0.002
+"""What each node of a program must add to how good it is: a larger one that adds less is not chosen."""
 
 
 def candidates(front: Sequence[Evaluated], count: int = CANDIDATES) -> tuple[Program, ...]:
@@ -100,28 +100,20 @@ def finalists_of_front(
     scores: by program id and task, [networks]; of the programs that come into question
     accuracies: by task, [networks]; those of evolution where nothing is held out
 
-    "chosen" is the smallest program that is not worse than the best by more than `ALIKE` standard errors of the
-    difference (bootstrap over networks), "highest" the best, "simplest" the best of one column. What is good is
-    half the least and half the mean tau over the tasks.
+    What is good is half the least and half the mean tau over the tasks. "chosen" is the best program, less `PRICE`
+    for each node; "highest" the best at any size, "simplest" the best of one column.
     """
-    places = _first_places(generations)
-    known = [place for place in places if place.program.id in scores]
+    known = [place for place in _first_places(generations) if place.program.id in scores]
     if not known:
         return ()
-    draws = _draws(accuracies)
-    reached = np.array([_merits(scores[place.program.id], accuracies, draws) for place in known])
-    best = int(reached[:, 0].argmax())
-    behind = reached[best, 0] - reached[:, 0]
-    errors = (reached[best] - reached)[:, 1:].std(axis=1)
-    good = [place for place in range(len(known)) if behind[place] <= ALIKE * errors[place]]
-    sizes = [place.program.root.size for place in known]
-    chosen = min(good, key=lambda place: (sizes[place], -reached[place, 0]))
-    simple = [place for place in range(len(known)) if len(known[place].program.columns) == 1]
-    roles: dict[int, Role] = {chosen: "chosen"}
-    roles.setdefault(best, "highest")
+    reached = [_merit(scores[place.program.id], accuracies) for place in known]
+    priced = [merit - PRICE * place.program.root.size for merit, place in zip(reached, known, strict=True)]
+    simple = [number for number, place in enumerate(known) if len(place.program.columns) == 1]
+    roles: dict[int, Role] = {int(np.argmax(priced)): "chosen"}
+    roles.setdefault(int(np.argmax(reached)), "highest")
     if simple:
-        roles.setdefault(max(simple, key=lambda place: reached[place, 0]), "simplest")
-    return tuple(replace(known[place], role=role) for place, role in roles.items())
+        roles.setdefault(max(simple, key=lambda number: reached[number]), "simplest")
+    return tuple(replace(known[number], role=role) for number, role in roles.items())
 
 
 def _first_places(generations: Iterable[Generation]) -> list[Finalist]:
@@ -135,21 +127,7 @@ def _first_places(generations: Iterable[Generation]) -> list[Finalist]:
     return places
 
 
-def _draws(accuracies: Mapping[str, Vector], count: int = 200) -> Mapping[str, NDArray[np.intp]]:
-    """For each task: all networks in their order, then `count` draws of as many with replacement."""
-    generator = np.random.default_rng(0)
-    return {
-        task: np.vstack([np.arange(len(of_task)), generator.integers(len(of_task), size=(count, len(of_task)))])
-        for task, of_task in accuracies.items()
-    }
-
-
-def _merits(
-    scores: Mapping[str, Vector], accuracies: Mapping[str, Vector], draws: Mapping[str, NDArray[np.intp]]
-) -> Vector:
-    """How good a program is on the networks, and then on each draw of them."""
-    by_task = [
-        [float(taus(scores[task][None, draw], accuracies[task][draw])[0]) for draw in of_task]
-        for task, of_task in draws.items()
-    ]
-    return merits(np.nan_to_num(np.array(by_task), nan=-1.0), axis=0)
+def _merit(scores: Mapping[str, Vector], accuracies: Mapping[str, Vector]) -> float:
+    """How good a program is on the networks; a task where a score is not finite counts as -1."""
+    by_task = [float(taus(scores[task][None], of_task)[0]) for task, of_task in accuracies.items()]
+    return float(merits(np.nan_to_num(np.array(by_task), nan=-1.0)))

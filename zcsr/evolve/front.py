@@ -17,6 +17,7 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,9 @@ TERMS = 60
 
 KEPT_FORMULAS = 3
 """Formulas of a program that become candidates."""
+
+WORDS = 0.5
+"""Share of the new columns of a generation that are words, an operation on a tensor each, while any are left."""
 
 _ROUNDS = 2
 """How often a generation improves programs by one more term."""
@@ -243,8 +247,9 @@ class _Making:
                 self._consider(program, origin)
 
     def _drawn(self, seeds: Sequence[Program]) -> Iterator[tuple[Program, Origin]]:
-        """Seeds; then random programs alone, or children and random programs in turn."""
+        """Seeds, and words; then random programs alone, or children and random programs in turn."""
         yield from ((program, "seed") for program in seeds)
+        yield from ((program, "random") for program in self._words())
         trees, population = TypedTrees(self.language), self.memory.population
         by_chance, of_parents = self._generator("random"), self._generator("children")
         while True:
@@ -256,6 +261,14 @@ class _Making:
             for candidate in trees.random(self.config, PROPOSED_TOGETHER, by_chance):
                 assert isinstance(candidate.outcome, Program)
                 yield candidate.outcome, candidate.origin
+
+    def _words(self) -> list[Program]:
+        """The next words that the run knows nothing of, in an order of its own, each summed over the instances."""
+        words = _words_of(self.language)
+        random.Random(f"{self.config.seed}/words").shuffle(words)
+        unknown = (word for word in words if self._state(self.memory.key(word)) is None)
+        count = round(WORDS * self.config.columns)
+        return [Program(self.language.node("sum", word)) for word in islice(unknown, count)]
 
     def _missing(self, program: Program, origin: Origin) -> dict[str, Node] | None:
         """The base columns that the run does not know yet, by key; None for a program that is not worth them."""
@@ -441,6 +454,24 @@ class _Making:
     def _hopeless(self) -> str:
         seen = ", ".join(f"{one.reason}: {one.text}" for one in list(self.ledger.rejections.values())[:3])
         return f"no valid program among {self.ledger.counts['proposed']} candidates ({seen or 'none proposed'})"
+
+
+def _words_of(language: Language) -> list[Node]:
+    """The columns that are one operation on a tensor.
+
+    What is of a matrix takes activations with a row for each channel. Where shapes alone decide, one tensor of each
+    kind is enough.
+    """
+    words: dict[tuple[str, str], Node] = {}
+    for tensor in language.tensors:
+        for operation in language.operations:
+            if operation.takes == ("tensor",) and operation.type_of("tensor") == "number":
+                leaf = language.node(tensor.name)
+                by_channel = operation.reads_rows and tensor.kind != "weight"
+                read = tensor.kind if operation.from_shape else tensor.name
+                word = language.node(operation.name, language.node("channels", leaf) if by_channel else leaf)
+                words.setdefault((operation.name, read), word)
+    return list(words.values())
 
 
 def _merit(taus: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -115,6 +115,11 @@ class Operation:
         return self.gives == "tensor" and self.shape(*[_ANY_SHAPE] * self.arity) == ()
 
     @property
+    def reads_rows(self) -> bool:
+        """Whether its number is of the rows of a matrix, so that it matters what they are."""
+        return self.shape is shapes.with_rows_to_number
+
+    @property
     def aggregates(self) -> bool:
         """Whether it makes one number of a network of the numbers of its instances."""
         return self.gives == "score" and self.takes == ("number",)
