@@ -20,7 +20,7 @@ from rich.text import Text
 from zcsr.cli.console import duration, is_live
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.ledger import GenerationProgress
-from zcsr.evolve.records import Generation, Individual
+from zcsr.evolve.records import Evaluated, Generation, Individual
 from zcsr.language.program import Program
 from zcsr.sameness import normal_form
 
@@ -36,6 +36,9 @@ PARTS = {
 PLAIN_EVERY_SECONDS = 30.0
 HEAD_WIDTH = 36
 """Terminal columns before the bars, so that they do not jump as the words change."""
+
+SHOWN_OF_FRONT = 8
+"""Programs of a front that the panel lists."""
 
 RECENT = 5
 """Generations whose mean time tells how long the rest will take."""
@@ -56,7 +59,9 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
 class Standing:
     """What is known of a run after the generations seen so far.
 
-    `best` and `median` are fitnesses, one a generation; `champion` is the fittest individual of all.
+    `best` and `median` are fitnesses, one a generation; `champion` is the fittest individual of all. Of a search over
+    fronts, `stairs` are the programs that are better than all smaller ones, by half the least and half the mean tau,
+    `columns` are counted by what became of them, and `counted` sums the counters.
     """
 
     config: EvolveConfig
@@ -71,6 +76,9 @@ class Standing:
     scored: int = 0
     scoring_seconds: float = 0.0
     champion: Individual | None = None
+    stairs: tuple[Evaluated, ...] = ()
+    columns: Mapping[str, int] = field(default_factory=dict)
+    counted: Mapping[str, int] = field(default_factory=dict)
 
     def after(self, generation: Generation) -> Standing:
         """Return the standing one generation later."""
@@ -89,7 +97,21 @@ class Standing:
             scored=self.scored + len(generation.scores),
             scoring_seconds=self.scoring_seconds + generation.seconds.get("score", 0.0),
             champion=leader if better else self.champion,
+            stairs=_stairs((*self.stairs, *generation.evaluated)),
+            columns=Counter(self.columns) + Counter(record.state for record in generation.columns),
+            counted=Counter(self.counted) + Counter(generation.counters),
         )
+
+    @property
+    def of_fronts(self) -> bool:
+        """Whether it is a search over fronts."""
+        return self.config.algorithm == "front"
+
+    @property
+    def spared(self) -> float:
+        """The share of computing columns on networks that the race saved."""
+        spared, computed = (self.counted.get(name, 0) for name in ("spared", "computed"))
+        return spared / (spared + computed) if spared + computed else 0.0
 
     @property
     def done(self) -> int:
@@ -149,7 +171,11 @@ class EvolveDisplay:
         standing, now = self.standing, self._now
         parts: list[RenderableType] = [_heads(standing, now), ""]
         if standing.generation is not None:
-            parts += [_fitnesses(standing, standing.generation), "", *_formulas(standing, standing.generation), ""]
+            if standing.of_fronts:
+                parts += [_taus(standing), "", _front(standing), ""]
+            else:
+                parts += [_fitnesses(standing, standing.generation), ""]
+                parts += [*_formulas(standing, standing.generation), ""]
         parts += [_counts(standing), "", Text(self._pace(), style="dim")]
         return Panel(Group(*parts), title=Text(f"zcsr evolve · run {standing.run}"), border_style="blue")
 
@@ -160,12 +186,25 @@ class EvolveDisplay:
     def _line(self) -> str:
         standing = self.standing
         assert standing.generation is not None
+        if standing.of_fronts:
+            return self._line_of_front()
         leader = leader_of(standing.generation)
         taus = ", ".join(f"{task} {tau:.3f}" for task, tau in leader.taus.items())
         return (
             f"generation {standing.done} of {standing.config.generations}: best {standing.best[-1]:.3f} "
             f"({taus}), median {standing.median[-1]:.3f}; {standing.valid:,} valid, "
             f"{sum(standing.rejected.values()):,} refused; {self._pace()}: {simplified(leader.program)}"
+        )
+
+    def _line_of_front(self) -> str:
+        standing = self.standing
+        best = standing.stairs[-1]
+        taus = ", ".join(f"{task} {tau:.3f}" for task, tau in best.taus.items())
+        return (
+            f"generation {standing.done} of {standing.config.generations}: best so far {best.least:.3f} least, "
+            f"{best.mean:.3f} mean ({taus}); {standing.columns.get('known', 0):,} columns known, {standing.spared:.0%} "
+            f"of computing spared, {standing.rejected.get('constant', 0):,} constants refused; {self._pace()}: "
+            f"{simplified(best.program)}"
         )
 
     def _pace(self) -> str:
@@ -252,9 +291,52 @@ def _counts(standing: Standing) -> Table:
     if standing.done:
         table.add_row("best fitness", Text(sparkline(standing.best), style="green"))
         table.add_row("median fitness", Text(sparkline(standing.median), style="cyan"))
-    table.add_row("valid", f"{standing.valid:,}")
+    if standing.of_fronts:
+        states = ", ".join(f"{count:,} {state}" for state, count in Counter(standing.columns).most_common())
+        table.add_row("columns", states or "none yet")
+        table.add_row("spared", f"{standing.spared:.0%} of computing columns, by the race")
+        table.add_row("formulas", f"{standing.counted.get('scored', 0):,} programs of known columns tried")
+        same = (
+            f"{standing.counted['same_order']:,} rank as a smaller one"
+            if standing.counted.get("same_order")
+            else ""
+        )
+    else:
+        table.add_row("valid", f"{standing.valid:,}")
     table.add_row("refused", f"{total:,}: {refused}" if refused else "none yet")
     table.add_row("duplicates", same or "none yet")
+    return table
+
+
+def _stairs(programs: Iterable[Evaluated]) -> tuple[Evaluated, ...]:
+    """The programs that are better than all that are no larger, the smallest first."""
+    kept: list[Evaluated] = []
+    for one in sorted(programs, key=lambda one: (one.program.root.size, -one.merit)):
+        if not kept or one.merit > kept[-1].merit:
+            kept.append(one)
+    return tuple(kept)
+
+
+def _taus(standing: Standing) -> Table:
+    """The best program so far by task, on the networks that selection sees."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    best = standing.stairs[-1]
+    table.add_column(Text("best so far", style="bold"))
+    table.add_column(Text("tau", style="bold"), justify="right")
+    for task, tau in {"least": best.least, "mean": best.mean, **best.taus}.items():
+        table.add_row(Text(task), _number(tau))
+    return table
+
+
+def _front(standing: Standing) -> Table:
+    """The largest programs of the front by size, each better than all smaller ones."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, expand=True)
+    for name, justify in (("size", "right"), ("least", "right"), ("mean", "right"), ("program", "left")):
+        ratio = 1 if name == "program" else None
+        table.add_column(Text(name, style="bold"), justify=justify, overflow="fold", ratio=ratio)  # type: ignore[arg-type]
+    for one in standing.stairs[-SHOWN_OF_FRONT:]:
+        size = str(one.program.root.size)
+        table.add_row(size, _number(one.least), _number(one.mean), Text(simplified(one.program)))
     return table
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -252,8 +254,6 @@ def test_before_the_first_generation_the_panel_says_so() -> None:
 
 
 def test_a_long_formula_is_folded_inside_the_panel(generations: list[Generation]) -> None:
-    from dataclasses import replace
-
     from zcsr.language.text import parse
 
     tall = "exp(" * 40 + "T1_D" + ")" * 40
@@ -295,3 +295,60 @@ def test_no_color_is_obeyed(monkeypatch: pytest.MonkeyPatch, generations: list[G
     colourful = terminal(80)
     colourful.print(EvolveDisplay(colourful, samples.CONFIG, "run", generations).render())
     assert any(f"\x1b[3{colour}m" in shown(colourful) for colour in range(8))
+
+
+# A search over fronts ---------------------------------------------------------------------------------------------
+
+
+def of_fronts(generations: Sequence[Generation]) -> list[Generation]:
+    counters = {"computed": 300, "spared": 100, "scored": 4567, "same_order": 12}
+    return [replace(samples.of_front(one), counters=counters) for one in generations]
+
+
+def test_of_fronts_the_standing_keeps_what_is_better_than_all_smaller(generations: list[Generation]) -> None:
+    made = of_fronts(generations)
+    evaluated = [one for generation in made for one in generation.evaluated]
+    random.Random(1).shuffle(evaluated)
+    better = [replace(one, taus={"a": number / 100}) for number, one in enumerate(evaluated)]
+    standing = Standing(samples.FRONT, "run").after(replace(made[0], evaluated=tuple(better)))
+    sizes = [one.program.root.size for one in standing.stairs]
+    assert sizes == sorted(set(sizes))
+    for one in better:
+        no_larger = [stair.merit for stair in standing.stairs if stair.program.root.size <= one.program.root.size]
+        assert max(no_larger) >= one.merit
+    assert {one.program.id for one in standing.stairs} <= {one.program.id for one in better}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_panel_of_a_search_over_fronts(width: int, generations: list[Generation]) -> None:
+    made = of_fronts(generations[:2])
+    console = Console(file=io.StringIO(), width=width)
+    display = EvolveDisplay(console, samples.FRONT, "my-run", made)
+    display.observe(GenerationProgress(2, "columns", 3, 8, 120))
+    console.print(display.render())
+    lines = shown(console).splitlines()
+    text = "\n".join(lines)
+    assert all(len(line) == width for line in lines)
+    for part in (
+        "generation 2 of 3",
+        "3 of 8 new columns among 120",
+        *samples.TASKS,
+        "0.375",  # the mean of .25 and .5
+        simplified(display.standing.stairs[-1].program)[:20],
+        "2 known, 2 refused",
+        "25% of computing columns",
+        "9,134 programs of known columns",
+        "24 rank as a smaller one",
+        "elapsed, about",
+    ):
+        assert part in text
+
+
+def test_a_plain_line_of_a_search_over_fronts(generations: list[Generation]) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    with EvolveDisplay(console, samples.FRONT, "run") as display:
+        display.update(of_fronts(generations)[0])
+    (line,) = shown(console).splitlines()
+    assert line.startswith("generation 1 of 3: best so far 0.250 least, 0.375 mean (nasbench201:cifar10 0.250, ")
+    assert "1 columns known, 25% of computing spared, 0 constants refused" in line
+    assert line.endswith(simplified(display.standing.stairs[-1].program))
