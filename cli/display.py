@@ -59,9 +59,9 @@ def sparkline(values: Sequence[float], width: int = 60) -> str:
 class Standing:
     """What is known of a run after the generations seen so far.
 
-    `best` and `median` are fitnesses, one a generation; `champion` is the fittest individual of all. Of a search over
-    fronts, `stairs` are the programs that are better than all smaller ones, by half the least and half the mean tau,
-    `columns` are counted by what became of them, and `counted` sums the counters.
+    `best` and `median` are fitnesses, one a generation; `champion` is the fittest individual of all. Of a search
+    over fronts, `stairs` are the programs that are better than all smaller ones, by half the least and half the mean
+    tau, `columns` are counted by what became of them, and `counted` sums the counters.
     """
 
     config: EvolveConfig
@@ -202,8 +202,8 @@ class EvolveDisplay:
         taus = ", ".join(f"{task} {tau:.3f}" for task, tau in best.taus.items())
         return (
             f"generation {standing.done} of {standing.config.generations}: best so far {best.least:.3f} least, "
-            f"{best.mean:.3f} mean ({taus}); {standing.columns.get('known', 0):,} columns known, {standing.spared:.0%} "
-            f"of computing spared, {standing.rejected.get('constant', 0):,} constants refused; {self._pace()}: "
+            f"{best.mean:.3f} mean ({taus}); {standing.columns.get('known', 0):,} columns known, "
+            f"{standing.spared:.0%} of computing spared, {standing.rejected.get('constant', 0):,} constants refused; {self._pace()}: "
             f"{simplified(best.program)}"
         )
 
