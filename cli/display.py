@@ -60,8 +60,8 @@ class Standing:
     """What is known of a run after the generations seen so far.
 
     `best` and `median` are fitnesses, one a generation; `champion` is the fittest individual of all. Of a search
-    over fronts, `stairs` are the programs that are better than all smaller ones, by half the least and half the mean
-    tau, `columns` are counted by what became of them, and `counted` sums the counters.
+    over fronts, `stairs` are the programs that are better than all smaller ones, by half the least and half the
+    mean tau, `columns` are counted by what became of them, and `counted` sums the counters.
     """
 
     config: EvolveConfig
@@ -203,8 +203,8 @@ class EvolveDisplay:
         return (
             f"generation {standing.done} of {standing.config.generations}: best so far {best.least:.3f} least, "
             f"{best.mean:.3f} mean ({taus}); {standing.columns.get('known', 0):,} columns known, "
-            f"{standing.spared:.0%} of computing spared, {standing.rejected.get('constant', 0):,} constants refused; {self._pace()}: "
-            f"{simplified(best.program)}"
+            f"{standing.spared:.0%} of computing spared, {standing.rejected.get('constant', 0):,} constants refused; "
+            f"{self._pace()}: {simplified(best.program)}"
         )
 
     def _pace(self) -> str:
