@@ -203,8 +203,9 @@ class EvolveDisplay:
         return (
             f"generation {standing.done} of {standing.config.generations}: best so far {best.least:.3f} least, "
             f"{best.mean:.3f} mean ({taus}); {standing.columns.get('known', 0):,} columns known, "
-            f"{standing.spared:.0%} of computing spared, {standing.rejected.get('constant', 0):,} constants refused; "
-            f"{self._pace()}: {simplified(best.program)}"
+            f"{standing.spared:.0%} of computing spared, "
+            f"{standing.rejected.get('constant', 0):,} constants refused; {self._pace()}: "
+            f"{simplified(best.program)}"
         )
 
     def _pace(self) -> str:

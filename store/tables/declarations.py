@@ -170,9 +170,9 @@ _FINALISTS = """
 FROM stored.finalists
 UNION ALL BY NAME
 SELECT run, unnest(undecided_finalists(run), recursive := true) FROM stored.runs
-WHERE run NOT IN (SELECT run FROM stored.finalists)
+WHERE algorithm = 'generations' AND run NOT IN (SELECT run FROM stored.finalists)
 """
-"""Those that no file says yet are decided when a query asks."""
+"""Those of Algorithm 1 that no file says yet are decided when a query asks; over fronts it takes scores first."""
 
 # The tables ----------------------------------------------------------------------------------------------------
 

@@ -232,6 +232,13 @@ def test_of_a_front_it_is_the_chosen_program(tmp_path: Path) -> None:
     assert (row["program"], row["algorithm"]) == (chosen, "front")
 
 
+def test_a_front_has_no_finalists_before_they_are_chosen(tmp_path: Path) -> None:
+    store = samples.store_of_front(tmp_path / "store")
+    assert not query(store, "FROM finalists").is_empty()
+    (store.runs_dir / "front" / "finalists.parquet").unlink()
+    assert query(store, "FROM finalists").is_empty()
+
+
 def test_the_curves_are_those_of_the_generations(store: Store) -> None:
     found = named(store, "outcome_curves", {"runs": "rows-0,tree-1"})
     assert found.select("run", "generation").rows() == [
