@@ -15,7 +15,7 @@ from zcsr.cli.given import MeasureOptions, read_program
 from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import Conditions, StoreOption, chosen_format, open_store
 from zcsr.cli.query import print_as
-from zcsr.errors import InputError
+from zcsr.errors import InputError, ZcsrError
 
 if TYPE_CHECKING:
     import polars
@@ -46,12 +46,15 @@ def score(
     height: int | None = option(None, "make the images this high", least=1, unset="as stored"),
     width: int | None = option(None, "make the images this wide", least=1, unset="as stored"),
     statistics: Conditions,
+    output: str | None = option(
+        None, "which of the tensors that the network returns are its logits: a place, from 0, or a key", unset="all"
+    ),
     keep_weights: bool = option(False, "score the weights that the function gives, not drawn anew"),
     output_format: str = option("table", f"one of {', '.join(FORMATS)}", flag="--format -f"),
     store: StoreOption = None,
 ) -> None:
     """Score one network, that a function in a Python file of yours builds, by programs and known proxies."""
-    from zcsr.evaluation.one_network import scores
+    from zcsr.evaluation.one_network import attempts
     from zcsr.networks.images import blank_images
     from zcsr.store import load_images
     from zcsr.store.importers.network_files import load_network, users_code
@@ -71,7 +74,7 @@ def score(
     batch, labels = stored.minibatch(statistics.batch_size, statistics.seed, height, width)
     model = load_network(network)
     with users_code(network):
-        found = scores(
+        found = attempts(
             model,
             batch,
             list(chosen.values()),
@@ -80,9 +83,16 @@ def score(
             initialise=not keep_weights,
             pattern=statistics.pattern,
             loss=statistics.loss,
+            output=int(output) if output and output.lstrip("-").isdecimal() else output,
         )
-    _say_what_is_not_finite(list(chosen), found)
-    print_as(output_format, _frame(list(chosen), found), len(found))
+    scored = {name: one for name, one in zip(chosen, found, strict=True) if not isinstance(one, ZcsrError)}
+    errors = {name: one for name, one in zip(chosen, found, strict=True) if isinstance(one, ZcsrError)}
+    if not scored:
+        raise next(iter(errors.values()))
+    for name, error in errors.items():
+        say(f"{name}: {error}")
+    _say_what_is_not_finite(list(scored), list(scored.values()))
+    print_as(output_format, _frame(list(scored), list(scored.values())), len(scored))
 
 
 def _look_at_images(chosen: Mapping[str, Program | Proxy], loss: Loss) -> bool:

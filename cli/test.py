@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -107,9 +109,31 @@ def _test_task(
     task = f"{collection.space}:{collection.dataset}"
     if not measures.need_images(collection.config.loss):
         say("no images are needed: noise alone is looked at")
+    refusals = _Refusals()
     cost = measured(store, "test", tasks=[task], collections=[collection.id], workers=workers, meter=meter)
     with cost, progress("testing", "networks") as tell:
-        report = score_and_store(store, collection, measures, archs, workers=workers, progress=tell)
+        report = score_and_store(
+            store, collection, measures, archs, workers=workers, progress=tell, refused=refusals.add
+        )
+    refusals.say()
     per_network = f"; {report.seconds / report.done:.2f} s a network" if report.done else ""
     say(f"{report.done} networks scored, {report.already} were already{per_network}")
     print_named(store, "network_correlations", {"collection": collection.id})
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """What could not be computed: by measure and reason how often, and of which network first."""
+
+    _counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _first: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def add(self, arch: str, measure: str, reason: str) -> None:
+        """Take in one."""
+        self._counts[measure, reason] += 1
+        self._first.setdefault((measure, reason), arch)
+
+    def say(self) -> None:
+        """Say a line a measure and reason."""
+        for (measure, reason), count in self._counts.items():
+            say(f"{measure}: no score of {count} networks, first {self._first[measure, reason]}: {reason}")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import re
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,19 +42,64 @@ class Cell:
 
 
 def read_table(table: Path) -> pl.DataFrame:
-    """The rows of a Parquet or CSV table, the latter's as text; InputError where it cannot be read."""
-    suffix = table.suffix.lower()
-    if suffix not in (".parquet", ".csv"):
-        raise InputError(f"cannot import {table}: the name must end in .parquet or .csv")
+    """The rows of a table, those of a text as text; InputError where it cannot be read.
+
+    A text is CSV, whatever separates its columns, or a JSON object a line, in UTF-8 or UTF-16; `.gz` is unpacked.
+    Where semicolons separate columns, a comma within a number is its decimal point.
+    """
+    name = table.name.lower()
+    packed = name.endswith(".gz")
+    ending = Path(name.removesuffix(".gz")).suffix
+    if ending not in _TEXTS and (packed or ending != ".parquet"):
+        raise InputError(
+            f"cannot import {table}: the name must end in .parquet, {', '.join(_TEXTS)}, or a text's ending and .gz"
+        )
     if not table.is_file():
         raise InputError(f"cannot import {table}: there is no such file")
     try:
-        if suffix == ".csv":  # as text, so that one bad cell is one bad row
-            return pl.read_csv(table, infer_schema=False)
-        return pl.read_parquet(table, glob=False)
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        if ending == ".parquet":
+            return pl.read_parquet(table, glob=False)
+        text = _decoded(_unpacked(table) if packed else table.read_bytes())
+        if ending in _JSON_LINES:
+            return pl.read_ndjson(text.encode())
+        separator = _separator(text)
+        # as text, so that one bad cell is one bad row
+        frame = pl.read_csv(text.encode(), infer_schema=False, separator=separator)
+        return frame.with_columns(pl.all().str.replace(*_DECIMAL_COMMA)) if separator == ";" else frame
+    except (pl.exceptions.PolarsError, OSError, EOFError, ValueError, zlib.error) as error:
         line = str(error).strip().partition("\n")[0]
         raise InputError(f"cannot read {table}: {line or type(error).__name__}") from error
+
+
+_JSON_LINES = (".jsonl", ".ndjson")
+_TEXTS = (".csv", ".tsv", ".txt", *_JSON_LINES)
+_SEPARATORS = ",;\t|"
+_DECIMAL_COMMA = (r"^(\s*[-+]?\d+),(\d+)$", "$1.$2")
+_LARGEST = 1 << 30
+"""Bytes that a packed table may have."""
+
+
+def _unpacked(table: Path) -> bytes:
+    with gzip.open(table) as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise ValueError(f"it unpacks to more than {_LARGEST:,} bytes")
+    return content
+
+
+def _decoded(content: bytes) -> str:
+    """The text of a file: in UTF-16 where it has its mark or zeros in places of letters, or else in UTF-8."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    if content[1:2] == b"\0" or content[:1] == b"\0":
+        return content.decode("utf-16-le" if content[1:2] == b"\0" else "utf-16-be")
+    return content.decode("utf-8-sig")
+
+
+def _separator(text: str) -> str:
+    """What separates the columns: of what the first line has outside quotation marks, the most frequent."""
+    head = re.sub(r'"[^"]*"', "", text.lstrip().partition("\n")[0])
+    return max(_SEPARATORS, key=head.count)
 
 
 def check_column(table: Path, frame: pl.DataFrame, column: str) -> None:

@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from zcsr.engine.job import JobReport, Progress, run_job, silent
-from zcsr.evaluation.many_networks import Measures, score_networks
+from zcsr.evaluation.many_networks import Measures, Refused, score_networks
 from zcsr.spaces import get_space
 from zcsr.store.kept.atomic import is_temporary, write_parquet
 from zcsr.store.kept.collections import Collection, describe_collection, images_of
@@ -39,11 +39,13 @@ def score_and_store(
     *,
     workers: int = 1,
     progress: Progress = silent,
+    refused: Refused = lambda *_: None,
 ) -> JobReport:
     """Score every architecture by every program and proxy; keeps scores as they come, goes on where it stopped.
 
     Networks are built, run and dropped one by one, so memory does not grow with their number. What all of them have
-    a score of already is not computed again. Where the measures look at noise alone, no images are needed. Raises
+    a score of already is not computed again. `refused` is told what could not be
+    computed (`score_networks`). Where the measures look at noise alone, no images are needed. Raises
     InputError for architectures, images or datasets that there are not.
     """
     space = get_space(collection.space)
@@ -59,7 +61,7 @@ def score_and_store(
         archs,
         complete,
         lambda missing: score_networks(
-            space, collection.dataset, missing, images, collection.config, measures, workers
+            space, collection.dataset, missing, images, collection.config, measures, workers, refused
         ),
         partial(_write, store, collection, measures, known),
         together=WRITTEN_TOGETHER,

@@ -419,3 +419,73 @@ def test_the_list_of_proxies_and_named_programs(
     assert "fro(sigmoid(logdet(sign(T3G_N))))" in named["eznas-a-printed"]
     assert "printed in the paper" in named["eznas-a-printed"]
     assert "executed in the release" in named["eznas-a"]
+
+
+# What people bring ------------------------------------------------------------------------------------------------
+
+COLOURS = ("--images", "fashion-mnist-32")
+SEVERAL = """
+from torch import nn
+
+class Several(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), nn.Flatten()
+        )
+        self.head = nn.Linear(8 * 28 * 28, 10)
+
+    def forward(self, x):
+        features = self.body(x)
+        return {"features": features, "logits": self.head(features)}
+
+def several():
+    return Several()
+
+def smooth():
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.SiLU(), nn.Flatten(), nn.Linear(8 * 30 * 30, 10))
+
+def double():
+    return smooth().double()
+"""
+
+
+@pytest.fixture
+def brought(tmp_path: Path) -> Path:
+    path = tmp_path / "brought.py"
+    path.write_text(SEVERAL, encoding="utf-8")
+    return path
+
+
+def test_the_output_that_is_the_logits_can_be_said(brought: Path, tmp_path: Path) -> None:
+    words = ("score", f"{brought}:several", *COLOURS, "-p", "fro(T1G_D)", "--proxy", "snip", "-f", "json")
+    store = str(tmp_path / "store")
+    code, _, err = run(*words, "--store", store)
+    assert code == 2
+    assert "returns a dict of 2: let it return them alone" in err
+    assert "output='logits' (--output logits)" in err
+    code, out, err = run(*words, "--output", "logits", "--store", store)
+    assert code == 0, err
+    assert [row["program"] for row in json.loads(out)] == ["fro(T1G_D)", "snip"]
+    assert all(math.isfinite(row["score"]) for row in json.loads(out))
+    code, _, err = run(*words, "--output", "nothing", "--store", store)
+    assert code == 2
+    assert "the network returns no output 'nothing'" in err
+
+
+def test_what_does_not_apply_costs_its_own_row_only(brought: Path, tmp_path: Path) -> None:
+    proxies_asked = ("--proxy", "naswot", "--proxy", "snip", "-p", "fro(T1_D)", "--proxy", "params")
+    words = ("score", f"{brought}:smooth", *COLOURS, *proxies_asked, "-f", "json")
+    code, out, err = run(*words, "--store", str(tmp_path / "store"))
+    assert code == 0, err
+    assert [row["program"] for row in json.loads(out)] == ["snip", "params"]
+    assert "naswot: naswot looks at which units of rectifiers" in err
+    assert "fro(T1_D): the network has no instance of the pattern 'rcb'" in err
+
+
+def test_a_network_of_another_type_is_told_by_its_name(brought: Path, tmp_path: Path) -> None:
+    code, _, err = run(
+        "score", f"{brought}:double", *COLOURS, "--proxy", "naswot", "--store", str(tmp_path / "store")
+    )
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "the network is float64 and the batch float32" in err

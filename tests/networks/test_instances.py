@@ -308,15 +308,90 @@ def test_logits_may_be_overwritten_in_place() -> None:
     assert torch.equal(instance.raw["T4G_D"], (instance.raw["T4_D"] > 0).double())
 
 
-def test_overwriting_a_recorded_tensor_through_a_view_is_refused() -> None:
-    class Sneaky(Branching):
-        def forward(self, x: Tensor) -> Tensor:
-            end = self.left(self.stem(x))
-            end[:, :2].mul_(2)
-            return end.mean((2, 3))
+ACTIVATIONS = (
+    nn.ReLU6,
+    nn.LeakyReLU,
+    nn.SiLU,
+    nn.Hardswish,
+    nn.ELU,
+    nn.SELU,
+    nn.CELU,
+    nn.Mish,
+    nn.Hardtanh,
+    nn.Hardsigmoid,
+    nn.RReLU,
+    nn.Dropout,
+)
 
-    with pytest.raises(InputError, match="in place"):
-        read_instances(made(Sneaky), inputs())
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda one: one.__name__)
+def test_activations_in_place_are_those_that_are_not(activation: Callable[..., nn.Module]) -> None:
+    def model(inplace: bool) -> nn.Module:
+        torch.manual_seed(0)
+        layers = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), activation(inplace=inplace), nn.Conv2d(4, 4, 3)]
+        layers += [nn.BatchNorm2d(4), nn.ReLU(inplace=inplace), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)]
+        return nn.Sequential(*layers, activation(inplace=inplace), nn.Flatten(), nn.LazyLinear(5)).double()
+
+    def read(inplace: bool) -> tuple[Instance, ...]:
+        made = model(inplace)
+        with torch.no_grad():
+            made(inputs()["D"])
+        return read_instances(made, inputs())
+
+    plain, overwriting = read(False), read(True)
+    assert [one.module for one in overwriting] == [one.module for one in plain] == ["6"]
+    for mine, theirs in zip(overwriting, plain, strict=True):
+        for name, tensor in theirs.raw.items():
+            torch.testing.assert_close(mine.raw[name], tensor)
+
+
+@pytest.mark.parametrize("how", ["slice", "chunk", "chunk and relu_", "view and relu_", "both halves"])
+def test_overwriting_a_recorded_tensor_through_a_view_acts_on_what_runs_later(how: str) -> None:
+    def overwritten(end: Tensor) -> Tensor:
+        if how == "slice":
+            end[:, :3].mul_(2)
+        elif how == "chunk":
+            end.chunk(2, 1)[0].mul_(2)
+        elif how == "chunk and relu_":
+            end.chunk(2, 1)[0].relu_()
+        elif how == "view and relu_":
+            end.view(len(end), -1).relu_()
+        else:
+            first, second = end.chunk(2, 1)
+            first.relu_()
+            second.add_(first)
+        return end
+
+    def apart(end: Tensor) -> Tensor:
+        first, second = end.chunk(2, 1)
+        if how in ("slice", "chunk"):
+            return torch.cat([first * 2, second], 1)
+        if how == "chunk and relu_":
+            return torch.cat([first.relu(), second], 1)
+        if how == "view and relu_":
+            return end.relu()
+        return torch.cat([first.relu(), second + first.relu()], 1)
+
+    class Overwriting(Branching):
+        rule = staticmethod(overwritten)
+
+        def forward(self, x: Tensor) -> Tensor:
+            end = self.rule(self.left(self.stem(x)))
+            return self.classifier(positive_part(self.last(end)).mean((2, 3)))
+
+    class Apart(Overwriting):
+        rule = staticmethod(apart)
+
+    one, other = made(Overwriting), made(Apart)
+    other.load_state_dict(one.state_dict())
+    with torch.no_grad():
+        by_itself = copy.deepcopy(one).train()(inputs()["D"])
+    torch.testing.assert_close(copy.deepcopy(other).train()(inputs()["D"]), by_itself)
+    mine, theirs = (read_instances(model, inputs()) for model in (one, other))
+    assert len(theirs) == len(mine) > 1
+    for left, right in zip(mine, theirs, strict=True):
+        for name, tensor in right.raw.items():
+            torch.testing.assert_close(left.raw[name], tensor)
 
 
 def test_cross_entropy_takes_the_labels() -> None:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from zcsr.errors import InputError
 from zcsr.networks.initialisation import initialise, random_stream
-from zcsr.proxies import get_proxy
+from zcsr.proxies import get_proxy, proxy_names
 from zcsr.spaces import get_space
 
 AZ_NAS = ("az_expressivity", "az_progressivity", "az_trainability", "az_complexity")
@@ -627,3 +627,107 @@ def test_the_rank_sum_ranks_networks_by_accuracy(
     assert min(taus) > 0.1
     rank_sum = np.log(stats.rankdata(scores, axis=1) / len(found)).sum(0)
     assert stats.kendalltau(rank_sum, accuracies).statistic > 0.5
+
+
+# What a network of a user's own does to them ----------------------------------------------------------------------
+
+
+def dropped(rate: float, width: int = 8) -> nn.Module:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for channels in (3, width):
+        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(rate)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))
+
+
+@pytest.mark.parametrize("name", proxy_names())
+def test_dropout_makes_no_difference(name: str) -> None:
+    images = torch.randn(8, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    labels = torch.arange(8)
+    assert get_proxy(name)(dropped(0.5), images, labels) == get_proxy(name)(dropped(0.0), images, labels)
+
+
+class NormAsFunction(nn.Module):
+    """Normalises by a function that is told the module's mode, so that evaluation would mean running statistics."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(3, 6, 3), nn.Linear(6, 10)
+        self.register_buffer("mean", torch.zeros(6))
+        self.register_buffer("variance", torch.ones(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, variance = self.mean, self.variance
+        assert isinstance(mean, Tensor)
+        assert isinstance(variance, Tensor)
+        x = F.batch_norm(self.conv(x), mean, variance, training=self.training)
+        return self.linear(F.relu(x).mean((2, 3)))
+
+
+@pytest.mark.parametrize("name", ["naswot", "snip", "zen", "jacob_cov"])
+def test_batch_norms_as_functions_use_the_batch_too(name: str) -> None:
+    torch.manual_seed(0)
+    own = NormAsFunction()
+    layers = nn.Sequential(
+        own.conv, nn.BatchNorm2d(6), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), own.linear
+    )
+    images = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    expected = get_proxy(name)(layers, images, torch.arange(6))
+    assert get_proxy(name)(own, images, torch.arange(6)) == pytest.approx(expected, rel=1e-5)
+
+
+class Several(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = dropped(0.0)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.body(x)
+        return logits.mean(1), logits
+
+
+@pytest.mark.parametrize("name", [one for one in proxy_names() if one not in ("params",)])
+def test_several_outputs_are_one_clear_error(name: str) -> None:
+    with pytest.raises(InputError, match=r"returns a tuple of 2: .* output=1 \(--output 1\)"):
+        get_proxy(name)(Several(), torch.randn(4, 3, 16, 16), torch.arange(4))
+
+
+def activated(activation: nn.Module) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), activation, nn.Conv2d(4, 4, 3), activation, nn.Flatten(), nn.LazyLinear(10)
+    )
+
+
+@pytest.mark.parametrize("name", ["naswot", "swap", "te_nas_regions"])
+def test_all_rectifiers_count_and_other_activations_are_refused(name: str) -> None:
+    images, labels = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(4)
+
+    def score(activation: nn.Module) -> float:
+        network = activated(activation)
+        network(images)
+        return get_proxy(name)(network, images, labels)
+
+    assert score(nn.LeakyReLU()) > 1
+    assert score(nn.PReLU()) > 1
+    assert score(nn.ReLU6()) == pytest.approx(score(nn.ReLU()), rel=0.3)
+    with pytest.raises(
+        InputError, match=rf"{name} looks at which units of rectifiers .* activations are gelu, silu"
+    ):
+        score(nn.Sequential(nn.GELU(), nn.SiLU()))
+
+
+def test_grasp_runs_on_attention() -> None:
+    torch.manual_seed(0)
+
+    class Attending(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cut, self.head = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 10)
+            self.layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            head: Tensor = self.head(self.layer(self.cut(x).flatten(2).transpose(1, 2)).mean(1))
+            return head
+
+    assert math.isfinite(get_proxy("grasp")(Attending(), torch.randn(4, 3, 16, 16), torch.arange(4)))

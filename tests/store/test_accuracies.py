@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +138,8 @@ def test_bad_names(store: Store, tmp_path: Path, options: dict[str, str], messag
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.json", b"[]", "must end in .parquet or .csv"),
+        ("t.json", b"[]", "must end in .parquet, .csv, .tsv, .txt, .jsonl, .ndjson"),
+        ("t.csv.gz", b"arch,accuracy", "cannot read"),
         ("t.parquet", b"no parquet", "cannot read"),
         ("t.parquet", b"", "cannot read"),
         ("t.csv", b"", "cannot read"),
@@ -222,3 +225,35 @@ def test_the_published_table(store: Store, shared: Path) -> None:
     # The best test accuracy on CIFAR-10 and where it is, as NATS-Bench gives them.
     assert int(got.accuracies.argmax()) == 6111
     assert got.accuracies.max() == pytest.approx(94.373, abs=5e-4)
+
+
+ROWS = f"arch,accuracy\n{A},90.5\n{B},88\n"
+TEXTS = {
+    "semicolons.csv": ROWS.replace(",", ";").replace(".", ",").encode(),
+    "tabs.tsv": ROWS.replace(",", "\t").encode(),
+    "bars-in-quotes.csv": (f'"arch","accuracy"\n"{A}","90.5"\n"{B}","88"\n').encode(),
+    "marked.csv": ROWS.encode("utf-8-sig"),
+    "utf-16.csv": ROWS.encode("utf-16"),
+    "utf-16-without-mark.csv": ROWS.encode("utf-16-le"),
+    "utf-16-be.csv": ROWS.encode("utf-16-be"),
+    "packed.csv.gz": gzip.compress(ROWS.encode()),
+    "lines.jsonl": "".join(json.dumps({"arch": a, "accuracy": v}) + "\n" for a, v in ((A, 90.5), (B, 88))).encode(),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_texts_as_people_hold_them(store: Store, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(TEXTS[name])
+    assert take(store, path).taken == 2
+    read = accuracies(store, "nasbench201", "cifar10")
+    assert dict(zip(read.archs, read.accuracies.tolist(), strict=True)) == {A: 90.5, B: 88.0}
+
+
+def test_a_packed_table_is_not_unpacked_without_end(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zcsr.store.importers.user_tables._LARGEST", 20)
+    (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(bytes(1000)))
+    with pytest.raises(InputError, match="it unpacks to more than 20 bytes"):
+        take(store, tmp_path / "bomb.csv.gz")

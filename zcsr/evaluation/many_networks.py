@@ -44,6 +44,9 @@ OfNetwork = TypeVar("OfNetwork", Pending, Wanted)
 Load = Callable[[str, str], NetworkStatistics]
 """From a task's name and an architecture to its statistics; picklable where there are several workers."""
 
+Refused = Callable[[str, str, str], None]
+"""Is told of an architecture, a measure, and why there is no score."""
+
 DEFAULT_MEMORY = 320 << 20
 """Bytes of statistics that each worker keeps."""
 
@@ -171,9 +174,12 @@ def score_networks(
     config: StatisticsConfig,
     measures: Measures,
     workers: int = 1,
+    refused: Refused = lambda *_: None,
 ) -> Generator[tuple[str, NDArray[np.float64], float], None, None]:
     """Yield each architecture, its scores, [programs and then proxies], and the seconds all took together.
 
+    `refused` is told of each proxy that cannot be computed of a network, whose score is then NaN: the architecture,
+    the proxy, and why.
     A network is built once; its statistics are collected, as far as the programs need them, used and dropped.
     Programs' scores are NaN as in `StatisticsScorer.score`. With several workers, a space that `get_space` does not
     know must be picklable. Raises InputError for a dataset the space does not know, and for what a proxy refuses.
@@ -181,7 +187,10 @@ def score_networks(
     shape = dataset_shape(space, dataset)
     portable = space.name if space.name in space_names() else space
     setup = partial(_Untrained, portable, shape.classes, images, config, measures)
-    yield from mapped(workers, setup, _score_untrained, archs)
+    for arch, scores, seconds, errors in mapped(workers, setup, _score_untrained, archs):
+        for name, reason in errors.items():
+            refused(arch, name, reason)
+        yield arch, scores, seconds
 
 
 def _batches(items: Sequence[Item], size: int) -> Iterator[tuple[Item, ...]]:
@@ -364,13 +373,26 @@ class _Untrained:
         self.evaluator = evaluate.Evaluator(self.measures.programs)
 
 
-def _score_untrained(work: _Untrained, arch: str) -> tuple[str, NDArray[np.float64], float]:
+def _score_untrained(work: _Untrained, arch: str) -> tuple[str, NDArray[np.float64], float, dict[str, str]]:
+    """The architecture, its scores, the seconds they took, and why proxies are missing."""
     start = time.perf_counter()
     space = get_space(work.space) if isinstance(work.space, str) else work.space
     network = untrained(space, arch, work.classes, work.images, work.config)
     programs, proxies = work.measures.programs, work.measures.proxies
     known = KnownOf(lambda: network)
-    statistics = replace(network.statistics(work.measures.tensors), known=known)
-    by_program = work.evaluator.scores_of([statistics])[0] if programs else ()
-    by_proxy = [known[name] for name in proxies]
-    return arch, np.array([*by_program, *by_proxy], dtype=np.float64), time.perf_counter() - start
+    errors: dict[str, str] = {}
+    by_program: Sequence[float] = ()
+    if programs:
+        statistics = replace(network.statistics(work.measures.tensors), known=known)
+        by_program = work.evaluator.scores_of([statistics])[0]
+    by_proxy = [_by_proxy(known, name, errors) for name in proxies]
+    return arch, np.array([*by_program, *by_proxy], dtype=np.float64), time.perf_counter() - start, errors
+
+
+def _by_proxy(known: KnownOf, name: str, errors: dict[str, str]) -> float:
+    """The score by a proxy; NaN, and why in `errors`, where it cannot be computed."""
+    try:
+        return known[name]
+    except (InputError, RuntimeError) as error:  # the latter torch raises, where it cannot do what is asked
+        errors[name] = str(error).partition("\n")[0]
+        return math.nan

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from zcsr.engine.threads import one_thread
-from zcsr.errors import EvaluationError, InputError, ProgramError
+from zcsr.errors import EvaluationError, InputError, ProgramError, ZcsrError
 from zcsr.evaluation.evaluate import ColumnEvaluator, Columns, columns_of
 from zcsr.language.named_programs import find_program
 from zcsr.language.program import Program
 from zcsr.networks import initialisation as weights
 from zcsr.networks.config import Loss, Separable
 from zcsr.networks.instances import Instance, NetworkStatistics, draw_inputs, read_instances
+from zcsr.networks.outputs import no_logits
 from zcsr.networks.patterns import PATTERNS
 from zcsr.proxies import get_proxy, proxy_names
 from zcsr.proxies.proxy import Proxy
@@ -83,6 +86,7 @@ def score(
     loss: Loss = "ones",
     noise_variance: float = 0.01,
     separable: Separable = "first",
+    output: int | str | None = None,
 ) -> Score:
     """Return the score of a network on a minibatch, a function of the arguments alone.
 
@@ -90,6 +94,8 @@ def score(
     the network's own floating-point type and normalised as for training. `program` is a program, its text or its
     name (`zcsr.language.named_programs.named_programs`), or a known proxy or its name (`zcsr.proxies.proxy_names`).
     `labels`, int64 [b], are needed for the loss "cross_entropy" and by the proxies that look at them.
+
+    Where the network returns several tensors, `output` says which of them are its logits: a place, or a key.
 
     The weights are drawn anew by `seed`, as EZNAS draws them, in a copy; with `initialise=False` they are taken as
     they are. `model` is left as it was either way. The other arguments are those of `read_instances` and
@@ -112,6 +118,7 @@ def score(
         loss=loss,
         noise_variance=noise_variance,
         separable=separable,
+        output=output,
     )
     return found
 
@@ -128,40 +135,136 @@ def scores(
     loss: Loss = "ones",
     noise_variance: float = 0.01,
     separable: Separable = "first",
+    output: int | str | None = None,
 ) -> tuple[Score, ...]:
     """Return the scores of a network under several programs, as `score`, looking at its tensors only once."""
+    found = attempts(
+        model,
+        batch,
+        programs,
+        labels=labels,
+        seed=seed,
+        initialise=initialise,
+        pattern=pattern,
+        loss=loss,
+        noise_variance=noise_variance,
+        separable=separable,
+        output=output,
+    )
+    for one in found:
+        if isinstance(one, ZcsrError):
+            raise one
+    return tuple(one for one in found if isinstance(one, Score))
+
+
+def attempts(
+    model: nn.Module,
+    batch: Tensor,
+    programs: Sequence[Program | Proxy | str],
+    *,
+    labels: Tensor | None = None,
+    seed: int = 0,
+    initialise: bool = True,
+    pattern: str = "rcb",
+    loss: Loss = "ones",
+    noise_variance: float = 0.01,
+    separable: Separable = "first",
+    output: int | str | None = None,
+) -> tuple[Score | ZcsrError, ...]:
+    """Return the same as `scores`, with the error in the place of the score of what does not apply to the network.
+
+    What concerns the network as a whole, or the arguments, is raised.
+    """
     chosen = [_chosen(program) for program in programs]
     _check_network(model)
     _check_batch(batch)
+    _check_types(model, batch)
+    tensors = {one for program in chosen if isinstance(program, Program) for one in program.root.tensors()}
+    read = partial(read_instances, pattern=pattern, loss=loss, labels=labels, separable=separable, tensors=tensors)
     with torch.inference_mode(False), one_thread():
         network = _initialised(model, seed) if initialise else model
-        instances: tuple[Instance, ...] = ()
-        if any(isinstance(program, Program) for program in chosen):
-            inputs = draw_inputs(batch, seed, noise_variance)
+        with _giving(network, output):
+            wanted = any(isinstance(program, Program) for program in chosen)
+            inputs = draw_inputs(batch, seed, noise_variance) if wanted else {}
+            seen = _instances(partial(read, network, inputs), network, pattern) if wanted else ()
+            measured = _Measured(network, batch, labels, seen)
+            return tuple(map(measured.attempt, chosen))
 
-            tensors = {one for program in chosen if isinstance(program, Program) for one in program.root.tensors()}
 
-            def collected(pattern: str) -> tuple[Instance, ...]:
-                return read_instances(
-                    network,
-                    inputs,
-                    pattern=pattern,
-                    loss=loss,
-                    labels=labels,
-                    separable=separable,
-                    tensors=tensors,
-                )
+def _instances(
+    read: Callable[..., tuple[Instance, ...]], network: nn.Module, pattern: str
+) -> tuple[Instance, ...] | ZcsrError:
+    """The instances of a network, or why no program can be told of it."""
+    try:
+        return read() or InputError(_no_instance(network, pattern, lambda other: read(pattern=other)))
+    except InputError as error:
+        return error
 
-            instances = collected(pattern)
-            if not instances:
-                raise InputError(_no_instance(network, pattern, collected))
-        asked = dict.fromkeys(name for one in chosen if isinstance(one, Program) for name in one.known_by_proxy)
-        known = {name: get_proxy(name)(network, batch, _labels(name, batch, labels)) for name in asked}
-        return tuple(
-            _by_program(program, instances, known)
-            if isinstance(program, Program)
-            else _by_proxy(program, network, batch, labels)
-            for program in chosen
+
+@dataclass(slots=True)
+class _Measured:
+    """A network and what was found out about it; `instances` is an error where programs have none to look at."""
+
+    network: nn.Module
+    batch: Tensor
+    labels: Tensor | None
+    instances: tuple[Instance, ...] | ZcsrError
+    known: dict[str, float] = field(default_factory=dict)
+
+    def attempt(self, one: Program | Proxy) -> Score | ZcsrError:
+        """Return the score by a program or a proxy, or why there is none."""
+        try:
+            return self._by_program(one) if isinstance(one, Program) else self._by_proxy(one)
+        except ZcsrError as error:
+            return error
+        except RuntimeError as error:  # what torch raises, where a measure does what the network cannot
+            what = str(one) if isinstance(one, Program) else one.name
+            return InputError(f"{what} cannot be computed of the network: {str(error).splitlines()[0]}")
+
+    def _by_proxy(self, proxy: Proxy) -> Score:
+        return Score(self._value(proxy), proxy.name, 0, (), (), np.empty(0))
+
+    def _by_program(self, program: Program) -> Score:
+        if isinstance(self.instances, ZcsrError):
+            raise self.instances
+        for name in program.known_by_proxy:
+            if name not in self.known:
+                self.known[name] = self._value(get_proxy(name))
+        return _by_program(program, self.instances, self.known)
+
+    def _value(self, proxy: Proxy) -> float:
+        return proxy(self.network, self.batch, _labels(proxy.name, self.batch, self.labels))
+
+
+@contextmanager
+def _giving(network: nn.Module, output: int | str | None) -> Iterator[None]:
+    """The network returns one of the tensors that it returns, while this lasts."""
+    if output is None:
+        yield
+        return
+
+    def pick(_: nn.Module, __: Any, given: Any) -> Any:
+        try:
+            return given[output]
+        except (LookupError, TypeError) as error:
+            raise InputError(f"the network returns no output {output!r}: {no_logits(given)}") from error
+
+    hook = network.register_forward_hook(pick, prepend=True)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _check_types(network: nn.Module, batch: Tensor) -> None:
+    """Raise InputError where the network's weights have another type than the batch."""
+    kinds = {parameter.dtype for parameter in network.parameters() if parameter.is_floating_point()}
+    others = sorted(str(kind).removeprefix("torch.") for kind in kinds - {batch.dtype})
+    if others:
+        given = str(batch.dtype).removeprefix("torch.")
+        raise InputError(
+            f"the network is {' and '.join(others)} and the batch {given}: make them of one type, such as by "
+            "network.float()"
         )
 
 
@@ -228,10 +331,6 @@ def _refusing(program: Program, instances: Sequence[Instance]) -> str:
         if any(isinstance(values, EvaluationError) for values in found.values()):
             return f"layer {instance.layer}" + (f" ({instance.module})" if instance.module else "")
     return "the network"
-
-
-def _by_proxy(proxy: Proxy, network: nn.Module, batch: Tensor, labels: Tensor | None) -> Score:
-    return Score(proxy(network, batch, _labels(proxy.name, batch, labels)), proxy.name, 0, (), (), np.empty(0))
 
 
 def _labels(proxy: str, batch: Tensor, labels: Tensor | None) -> Tensor:

@@ -74,12 +74,14 @@ is expected to be more accurate. Written by zcsr {version}; it needs torch and n
 
 import copy
 import hashlib
+import inspect
 import math
 import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import torch

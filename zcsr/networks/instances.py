@@ -24,6 +24,7 @@ from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.networks.config import Loss, Separable, StatisticsConfig
 from zcsr.networks.initialisation import random_stream
 from zcsr.networks.one_pass import Measured, Network, one_pass
+from zcsr.networks.outputs import no_logits
 from zcsr.networks.patterns import PATTERNS
 from zcsr.networks.trace import Rules
 
@@ -214,9 +215,10 @@ def noise(batch: Tensor, seed: int, purpose: str) -> Tensor:
 
 def _objective(loss: Loss, labels: Tensor | None, logits: Tensor) -> Tensor:
     """The scalar whose gradients are taken."""
-    if not isinstance(logits, Tensor) or not logits.is_floating_point():
-        seen = f"a {logits.dtype} tensor" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-        raise InputError(f"the network must return its logits, one floating-point tensor; it returns {seen}")
+    if not isinstance(logits, Tensor):
+        raise InputError(no_logits(logits))
+    if not logits.is_floating_point():
+        raise InputError(f"the network must return its logits, a floating-point tensor; it returns {logits.dtype}")
     return logits.sum() if loss == "ones" else F.cross_entropy(logits, _checked(labels, logits))
 
 

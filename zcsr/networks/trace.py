@@ -6,8 +6,10 @@ modules. `zcsr.export.python_file` copies what follows the imports.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -60,6 +62,25 @@ class Watch(TorchFunctionMode):
         return func(*args, **options)
 
 
+def by_batch(
+    input: Tensor,
+    running_mean: Tensor | None,  # noqa: ARG001
+    running_var: Tensor | None,  # noqa: ARG001
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,  # noqa: ARG001
+    momentum: float = 0.1,  # noqa: ARG001
+    eps: float = 1e-5,
+) -> Tensor:
+    """Do what `F.batch_norm` does in training, without running statistics; InputError for one value a channel."""
+    if input.numel() <= input.shape[1]:
+        raise InputError(
+            f"a BatchNorm sees one value a channel (input {tuple(input.shape)}), of which there is no "
+            "deviation: use larger images or a larger batch"
+        )
+    return F.batch_norm(input, None, None, weight, bias, training=True, eps=eps)
+
+
 class Trace(Watch):
     """Records the calls that instances consist of, by the identity of the tensors they give.
 
@@ -81,8 +102,8 @@ class Trace(Watch):
             options = {name: self.current(option) for name, option in options.items()}
         if func in _HANDLERS:
             return _HANDLERS[func](self, *args, **options)
-        if args and id(args[0]) in self._recorded and _works_in_place(func):
-            args = (self._copy_in_place_of(args[0]), *args[1:])
+        if args and self._is_recorded(args[0]) and _works_in_place(func, args, options):
+            return self._apart(func, args, options)
         return func(*args, **options)
 
     def current(self, value: Any) -> Any:
@@ -106,7 +127,7 @@ class Trace(Watch):
         output = F.relu(input)
         self.calls[id(output)] = Call("relu", self._record(input), self._record(output))
         if inplace:
-            self._overwritten[id(input)] = (input, output)
+            self._replace(input, output)
         return output
 
     def relu_in_place(self, input: Tensor) -> Tensor:
@@ -122,24 +143,9 @@ class Trace(Watch):
         self.calls[id(output)] = call
         return output
 
-    def norm(
-        self,
-        input: Tensor,
-        running_mean: Tensor | None,  # noqa: ARG002
-        running_var: Tensor | None,  # noqa: ARG002
-        weight: Tensor | None = None,
-        bias: Tensor | None = None,
-        training: bool = False,  # noqa: ARG002
-        momentum: float = 0.1,  # noqa: ARG002
-        eps: float = 1e-5,
-    ) -> Tensor:
+    def norm(self, input: Tensor, *rest: Any, **options: Any) -> Tensor:
         """Stand in for `F.batch_norm`, always in training and without running statistics."""
-        if input.numel() <= input.shape[1]:
-            raise InputError(
-                f"a BatchNorm sees one value a channel (input {tuple(input.shape)}), of which there is no "
-                "deviation: use larger images or a larger batch"
-            )
-        output = F.batch_norm(input, None, None, weight, bias, training=True, eps=eps)
+        output = by_batch(input, *rest, **options)
         self.calls[id(output)] = Call("norm", input, self._record(output))
         return output
 
@@ -155,10 +161,27 @@ class Trace(Watch):
         self._recorded.setdefault(id(tensor), (tensor, tensor._version))
         return tensor
 
-    def _copy_in_place_of(self, tensor: Tensor) -> Tensor:
+    def _is_recorded(self, tensor: Any) -> bool:
+        """Whether a tensor, or the one that it is a view of, is recorded."""
+        return isinstance(tensor, Tensor) and not self._recorded.keys().isdisjoint((id(tensor), id(tensor._base)))
+
+    def _apart(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Call what works in place on a copy of its first argument, with which the network goes on."""
+        tensor = args[0]
         copy = tensor.clone()
-        self._overwritten[id(tensor)] = (tensor, copy)
-        return copy
+        given = func(copy, *args[1:], **options)
+        self._replace(tensor, copy)
+        return given
+
+    def _replace(self, tensor: Tensor, by: Tensor) -> None:
+        """Let `by` stand for a tensor from now on, and in the place of a view in what it is a view of."""
+        self._overwritten[id(tensor)] = (tensor, by)
+        if tensor._base is not None:
+            base = self.current(tensor._base)
+            whole = base.clone()
+            start = tensor.storage_offset() - tensor._base.storage_offset()
+            whole.as_strided(tensor.size(), tensor.stride(), start).copy_(by)
+            self._overwritten[id(base)] = (base, whole)
 
 
 _HANDLERS: Mapping[Callable[..., Any], Callable[..., Tensor]] = {
@@ -173,9 +196,22 @@ _HANDLERS: Mapping[Callable[..., Any], Callable[..., Tensor]] = {
 _IN_PLACE_OPERATORS = {f"__i{name}__" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")}
 
 
-def _works_in_place(func: Callable[..., Any]) -> bool:
+def _works_in_place(func: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any]) -> bool:
     name = getattr(func, "__name__", "")
-    return name in _IN_PLACE_OPERATORS or name == "__setitem__" or (name.endswith("_") and name[-2:] != "__")
+    if name in _IN_PLACE_OPERATORS or name == "__setitem__" or (name.endswith("_") and name[-2:] != "__"):
+        return True
+    place = _place_of_inplace(func)
+    return bool(options.get("inplace", False) or (place is not None and len(args) > place and args[place]))
+
+
+@cache
+def _place_of_inplace(func: Callable[..., Any]) -> int | None:
+    """The place of the argument `inplace` of a function of torch, None where it has none."""
+    try:
+        names = list(inspect.signature(func).parameters)
+    except (TypeError, ValueError):  # written in C
+        return None
+    return names.index("inplace") if "inplace" in names else None
 
 
 # --- instances in a trace ---------------------------------------------------------------------------------------

@@ -100,30 +100,55 @@ def redraw(network: nn.Module, draw: Callable[[Tensor], Tensor]) -> None:
             fill(module.bias, 0.0)
 
 
-RELUS: frozenset[Callable[..., Any]] = frozenset(
-    {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
+_RECTIFIERS: frozenset[Callable[..., Any]] = frozenset(
+    {
+        *(F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_),
+        *(F.relu6, F.leaky_relu, F.leaky_relu_, F.rrelu, F.rrelu_),
+        *(torch.prelu, Tensor.prelu),
+    }
+)
+_OTHERS: frozenset[Callable[..., Any]] = frozenset(
+    {
+        *(F.silu, F.gelu, F.mish, F.hardswish, F.elu, F.selu, F.celu, F.softplus, F.hardsigmoid, F.softsign),
+        *(F.tanh, F.sigmoid, F.logsigmoid, torch.tanh, torch.sigmoid, Tensor.tanh, Tensor.sigmoid),
+    }
 )
 
 
-class UnitsOn(Watch):
-    """Tells, while a network runs on `count` inputs, which units of each ReLU have inputs > 0: bool [count, units].
+def _rectifies(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+    if func is F.hardtanh:  # what an nn.ReLU6 calls
+        return bool((args[1] if len(args) > 1 else options.get("min_val", -1.0)) == 0)
+    return func in _RECTIFIERS
 
-    A ReLU counts each time it is called, if its input has an entry for each of the network's. What counts as one
-    says `is_relu`, from a function and what it is called with: without it, one of `RELUS`.
+
+class UnitsOn(Watch):
+    """Tells, while a network runs on `count` inputs, which units of each rectifier have inputs > 0: [count, units].
+
+    Rectifiers are found however they are called, as modules or as functions: relu, relu6, leaky_relu, rrelu, prelu,
+    in place or not. One counts each time it is called, if its input has an entry for each of the network's. A
+    network with activations of which none is a rectifier is refused in the name of `proxy` at the end.
     """
 
-    def __init__(
-        self,
-        count: int,
-        take: Callable[[Tensor], None],
-        is_relu: Callable[..., bool] = lambda func, *_: func in RELUS,
-    ) -> None:
+    def __init__(self, proxy: str, count: int, take: Callable[[Tensor], None]) -> None:
         super().__init__()
-        self._count, self._take, self._is_relu = count, take, is_relu
+        self._proxy, self._count, self._take = proxy, count, take
+        self._found = False
+        self._others: dict[str, None] = {}
 
     def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        if self._is_relu(func, args, options):
+        if _rectifies(func, args, options):
+            self._found = True
             taken = first_input(args, options)
             if len(taken) == self._count:
                 self._take(taken.flatten(1) > 0)
+        elif func in _OTHERS:
+            self._others.setdefault(func.__name__)
         return func(*args, **options)
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
+        if self._others and not self._found and raised[0] is None:
+            raise InputError(
+                f"{self._proxy} looks at which units of rectifiers (relu, relu6, leaky_relu, rrelu, prelu) are on, "
+                f"and the network has none: its activations are {', '.join(self._others)}"
+            )

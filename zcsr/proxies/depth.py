@@ -11,6 +11,7 @@ from zcsr.proxies.proxy import proxy
 @proxy(
     measures="most convolutional and linear layers on any way from the images to the logits",
     source="the depth of a network, without normalisation, activations and pooling",
+    counts=True,
 )
 def depth(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001
     """Return the most convolutions and products of matrices on a way from the images to the logits; 0 without one.
@@ -20,5 +21,4 @@ def depth(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa:
     by the number 0, as it is on an edge "none" of a cell. A product counts that is called as one, attention's too;
     torch's fused attention does not. Only the images' shape matters.
     """
-    network.eval()  # a BatchNorm in training refuses a single value a channel
     return depth_of(network, images)

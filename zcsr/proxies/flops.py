@@ -11,6 +11,7 @@ from zcsr.proxies.proxy import proxy
 @proxy(
     measures="floating-point operations of the forward pass of one image",
     source="torch.utils.flop_counter: convolutions and matrix products, 2 for a multiply-add",
+    counts=True,
 )
 def flops(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001
     """Return the operations for the first image.
@@ -18,5 +19,4 @@ def flops(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa:
     A multiply-add counts as 2, where many papers count 1. Convolutions and matrix products count, attention's too;
     normalisation, activations, pooling, sums and biases do not. Only the images' shape matters.
     """
-    network.eval()  # a BatchNorm in training refuses a single value a channel
     return flops_of(network, images)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zcsr.proxies._common import RELUS, UnitsOn
+from zcsr.proxies._common import UnitsOn
 from zcsr.proxies.proxy import proxy
 
 
@@ -30,21 +26,9 @@ def naswot(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa
         signs = on.float() * 2 - 1
         kernel.add_((signs @ signs.T + signs.shape[1]) / 2)  # agreements less disagreements, plus all
 
-    with torch.no_grad(), UnitsOn(len(images), count, _rectifies):
+    with torch.no_grad(), UnitsOn("naswot", len(images), count):
         network(images)
     same_codes = kernel == kernel.diagonal()  # a determinant of 0 that rounding may hide
     if int(same_codes.sum()) > len(images):
         return float("-inf")
     return float(torch.linalg.slogdet(kernel).logabsdet)
-
-
-_RECTIFIERS = RELUS | {
-    *(F.relu6, F.leaky_relu, F.leaky_relu_, F.rrelu, F.rrelu_),
-    *(torch.prelu, Tensor.prelu),
-}
-
-
-def _rectifies(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> bool:
-    if func is F.hardtanh:  # what an nn.ReLU6 calls
-        return bool((args[1] if len(args) > 1 else options.get("min_val", -1.0)) == 0)
-    return func in _RECTIFIERS

@@ -11,6 +11,7 @@ from zcsr.proxies.proxy import proxy
 @proxy(
     measures="the number of parameters",
     source="as NAS benchmarks count: weights and biases of every layer, BatchNorm's too; no buffers",
+    counts=True,
 )
 def params(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001
     """Return the number of parameters, frozen ones too; one that several layers share counts once."""

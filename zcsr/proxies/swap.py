@@ -23,12 +23,12 @@ def swap(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: 
     """Return the number of sample-wise activation patterns: 0 without a ReLU, and at most 2 to the images.
 
     Each value that a ReLU gives has a pattern: for which of the images it is above 0. The patterns of all ReLUs are
-    taken together, and equal ones count once. A ReLU counts each time it is called, module or function, if its
-    input has an entry for each image; the release counts modules alone, and maps alone, and has the mean over 32
-    draws of the weights. BatchNorms are in training.
+    taken together, and equal ones count once. A ReLU, or another rectifier, counts each time it is called,
+    module or function, if its input has an entry for each image; the release counts modules alone, and maps alone,
+    and has the mean over 32 draws of the weights. BatchNorms are in training.
     """
     units = [torch.zeros(len(images), 0, dtype=torch.bool)]
-    with torch.no_grad(), UnitsOn(len(images), units.append):
+    with torch.no_grad(), UnitsOn("swap", len(images), units.append):
         network(images)
     return distinct_columns(torch.cat(units, 1))
 

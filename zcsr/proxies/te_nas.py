@@ -70,7 +70,7 @@ def te_nas_regions(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     for _ in range(_MINIBATCHES):
         inputs = _on_lines(like)
         units = [torch.zeros(len(inputs), 0, dtype=torch.bool)]
-        with torch.no_grad(), UnitsOn(len(inputs), units.append):
+        with torch.no_grad(), UnitsOn("te_nas_regions", len(inputs), units.append):
             network(inputs)
         codes |= {code.tobytes() for code in np.packbits(torch.cat(units, 1).numpy(), axis=1)}
     return float(len(codes))
