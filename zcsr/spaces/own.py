@@ -18,7 +18,7 @@ from importlib.abc import SourceLoader
 from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Literal
 
 from zcsr.errors import InputError, ZcsrError
@@ -27,7 +27,6 @@ from zcsr.spaces.protocol import SearchSpace
 
 GROUP = "zcsr.spaces"
 VARIABLE = "SPACE"
-_OURS = Path(__file__).resolve().parents[1]
 _STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 
 
@@ -146,7 +145,7 @@ def run_file(file: SpaceFile) -> ModuleType:
 
 def failure_in(what: str, error: Exception) -> InputError | None:
     """Return one line about an error of a user's code, with its place; None where zcsr's code alone raised it."""
-    if all(map(_is_ours, traceback.extract_tb(error.__traceback__))):
+    if all(_is_ours(frame) for frame, _ in traceback.walk_tb(error.__traceback__)):
         return None
     return InputError(f"{what} fails: {_described(error)}")
 
@@ -213,14 +212,16 @@ def _described(error: BaseException) -> str:
 def _users_place(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return ""  # its message names the line
-    raised = traceback.extract_tb(error.__traceback__)
-    frames = [frame for frame in raised if not _is_ours(frame) and not _is_installed(frame)]
-    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    raised = traceback.walk_tb(error.__traceback__)
+    lines = [(frame, line) for frame, line in raised if not _is_ours(frame) and not _is_installed(frame)]
+    return f"{Path(lines[-1][0].f_code.co_filename).name}, line {lines[-1][1]}" if lines else ""
 
 
-def _is_ours(frame: traceback.FrameSummary) -> bool:
-    return _OURS in Path(frame.filename).parents
+def _is_ours(frame: FrameType) -> bool:
+    # By the module's name, as not all of zcsr's modules need lie in one folder.
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "zcsr"
 
 
-def _is_installed(frame: traceback.FrameSummary) -> bool:
-    return frame.filename.startswith(("<frozen", _STANDARD_LIBRARY)) or "site-packages" in frame.filename
+def _is_installed(frame: FrameType) -> bool:
+    file = frame.f_code.co_filename
+    return file.startswith(("<frozen", _STANDARD_LIBRARY)) or "site-packages" in file
