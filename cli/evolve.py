@@ -204,6 +204,7 @@ def _run(experiment: Experiment, meter: Meter | None, limits: Limits) -> None:
             _announce(experiment)
             with progress("collecting", "networks") as tell:
                 experiment.collect(tell)
+            _warn(experiment)
             _search(experiment, limits)
             with progress("choosing finalists", "networks") as tell:
                 finalists = experiment.finalists(tell)
@@ -216,6 +217,16 @@ def _run(experiment: Experiment, meter: Meter | None, limits: Limits) -> None:
         experiment.interrupt()
         again = f"zcsr evolve --resume --run {experiment.run.name}{_space_flags(experiment.run)}"
         raise Interrupted(f"interrupted; everything finished is kept. To go on: {again}") from None
+
+
+def _warn(experiment: Experiment) -> None:
+    """Say of how many networks programs see nothing."""
+    for task, (archs, of) in experiment.without_instances().items():
+        if archs:
+            say(
+                f"{task}: {len(archs)} of {of} networks have no instance, such as {archs[0]}: programs see nothing "
+                "of them, and all aggregations are 0"
+            )
 
 
 def _announce(experiment: Experiment) -> None:

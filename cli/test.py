@@ -116,6 +116,7 @@ def _test_task(
             store, collection, measures, archs, workers=workers, progress=tell, refused=refusals.add
         )
     refusals.say()
+    refusals.check(measures, report.done)
     per_network = f"; {report.seconds / report.done:.2f} s a network" if report.done else ""
     say(f"{report.done} networks scored, {report.already} were already{per_network}")
     print_named(store, "network_correlations", {"collection": collection.id})
@@ -123,17 +124,23 @@ def _test_task(
 
 @dataclass(slots=True)
 class _Refusals:
-    """What could not be computed: by measure and reason how often, and of which network first."""
+    """What could not be computed: by measure how often, of which network first, and why."""
 
-    _counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    _first: dict[tuple[str, str], str] = field(default_factory=dict)
+    _counts: Counter[str] = field(default_factory=Counter)
+    _first: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def add(self, arch: str, measure: str, reason: str) -> None:
         """Take in one."""
-        self._counts[measure, reason] += 1
-        self._first.setdefault((measure, reason), arch)
+        self._counts[measure] += 1
+        self._first.setdefault(measure, (arch, reason))
 
     def say(self) -> None:
-        """Say a line a measure and reason."""
-        for (measure, reason), count in self._counts.items():
-            say(f"{measure}: no score of {count} networks, first {self._first[measure, reason]}: {reason}")
+        """Say a line a measure."""
+        for measure, (arch, reason) in self._first.items():
+            say(f"{measure}: no score of {self._counts[measure]} networks, first {arch}: {reason}")
+
+    def check(self, measures: Measures, networks: int) -> None:
+        """Raise InputError where nothing could be computed of any network."""
+        if networks and self._counts.total() == len(measures) * networks:
+            ((_, reason), *_) = self._first.values()
+            raise InputError(f"nothing can be computed of any of the {networks} networks: {reason}")

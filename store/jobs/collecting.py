@@ -12,12 +12,14 @@ from functools import partial
 
 from zcsr.engine.job import JobReport, Progress, run_job, silent
 from zcsr.engine.workers import mapped
+from zcsr.errors import InputError
 from zcsr.evaluation.many_networks import looks_at_images
 from zcsr.language.tensors import TENSORS
 from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.networks.images import ImageSet
 from zcsr.networks.instances import NetworkStatistics
-from zcsr.networks.untrained import network_statistics
+from zcsr.networks.outputs import no_instance
+from zcsr.networks.untrained import network_statistics, untrained
 from zcsr.spaces import SearchSpace, get_space
 from zcsr.store.kept.collections import Collection, CollectionStore, images_of, open_collection
 from zcsr.store.kept.images import image_names
@@ -69,7 +71,7 @@ def collect_networks(
     all, at the start and after each block. Several calls may fill one collection at the same time.
 
     Raises InputError on an unknown architecture or missing images, StoreError when the collection cannot be used;
-    in both cases before anything is computed.
+    in both cases before anything is computed. InputError at the end where none of the networks has an instance.
     """
     space = get_space(collection.space)
     wanted = list(dict.fromkeys(archs))
@@ -86,9 +88,23 @@ def collect_networks(
 
     blocks: list[_Block] = []
     report = run_job(wanted, there, compute, blocks.extend, size=lambda block: block.given, progress=progress)
+    _check_instances(store, collection, wanted)
     collected = sum(block.collected for block in blocks)  # others may have been quicker
     already = len(wanted) - collected
     return replace(report, done=collected, already=already, bytes=sum(block.bytes for block in blocks))
+
+
+def _check_instances(store: Store, collection: Collection, archs: Sequence[str]) -> None:
+    """Raise InputError where none of the networks has an instance."""
+    without = open_collection(store, collection).without_instances(archs)
+    if archs and len(without) == len(archs):
+        config = collection.config
+        images = images_of(store, collection, False)
+        network = untrained(get_space(collection.space), archs[0], collection.classes, images, config)
+        raise InputError(
+            f"none of the {len(archs)} networks of {collection.space}:{collection.dataset} can be looked at, such "
+            f"as {archs[0]}: {no_instance(network.model, config.pattern)}"
+        )
 
 
 def _blocks(archs: Sequence[str], batch_size: int) -> Iterator[tuple[str, ...]]:

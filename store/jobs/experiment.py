@@ -174,6 +174,15 @@ class Experiment:
             )
             done += len(archs)
 
+    def without_instances(self) -> dict[str, tuple[list[str], int]]:
+        """Return, by task, the collected networks that have no instance, and of how many these are."""
+        found = {}
+        for task in self.tasks:
+            archs = self.parts(task)[0].archs
+            opened = open_collection(self.store, task.collection)
+            found[task.task] = opened.without_instances(archs), len(archs)
+        return found
+
     def parts(self, task: RunTask) -> tuple[TaskData, TaskData]:
         """The networks of evolution: those that selection sees, and those held out, none by Algorithm 1."""
         data = _table(self.store, task).subset(task.evolve)

@@ -182,6 +182,19 @@ class CollectionStore:
         kept = self._kept(arch)
         return tuple(tensor for tensor in with_references(tensors) if tensor.name not in kept)
 
+    def without_instances(self, archs: Iterable[str]) -> list[str]:
+        """Those of the architectures whose networks have no instance; StoreError when a shard is damaged."""
+        self._refresh()
+        given = list(archs)
+        shards = {place.shard for arch in given for place in self._places.get(arch, ())}
+        found: set[str] = set()
+        for name in shards:
+            try:
+                found.update(pl.read_parquet(self.summary_path(name), columns=["arch"], glob=False)["arch"])
+            except _UNREADABLE as error:
+                raise self._damaged(name, error) from error
+        return [arch for arch in given if arch in self._places and arch not in found]
+
     def write(self, statistics: Iterable[NetworkStatistics], tensors: Iterable[TensorRow] = TENSORS) -> Path | None:
         """Write a shard of these tensors of up to 32 networks, less what is there; returns its summary file.
 

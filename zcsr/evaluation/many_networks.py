@@ -29,6 +29,7 @@ from zcsr.language.tensors import BY_NAME
 from zcsr.language.tensors import Tensor as TensorRow
 from zcsr.networks.config import Loss, StatisticsConfig
 from zcsr.networks.instances import Instance, NetworkStatistics
+from zcsr.networks.outputs import no_instance
 from zcsr.networks.untrained import untrained
 from zcsr.proxies import get_proxy
 from zcsr.spaces import dataset_shape, get_space, space_names
@@ -178,8 +179,8 @@ def score_networks(
 ) -> Generator[tuple[str, NDArray[np.float64], float], None, None]:
     """Yield each architecture, its scores, [programs and then proxies], and the seconds all took together.
 
-    `refused` is told of each proxy that cannot be computed of a network, whose score is then NaN: the architecture,
-    the proxy, and why.
+    `refused` is told of what cannot be computed of a network, whose score is then NaN: the architecture, the proxy
+    or the program's text, and why. A program that looks at instances cannot where there are none.
     A network is built once; its statistics are collected, as far as the programs need them, used and dropped.
     Programs' scores are NaN as in `StatisticsScorer.score`. With several workers, a space that `get_space` does not
     know must be picklable. Raises InputError for a dataset the space does not know, and for what a proxy refuses.
@@ -381,10 +382,14 @@ def _score_untrained(work: _Untrained, arch: str) -> tuple[str, NDArray[np.float
     programs, proxies = work.measures.programs, work.measures.proxies
     known = KnownOf(lambda: network)
     errors: dict[str, str] = {}
-    by_program: Sequence[float] = ()
+    by_program: Iterable[float] = ()
     if programs:
         statistics = replace(network.statistics(work.measures.tensors), known=known)
         by_program = work.evaluator.scores_of([statistics])[0]
+        if not statistics.instances:
+            reason = no_instance(network.model, work.config.pattern)
+            errors = {str(program): reason for program in programs if program.columns}
+            by_program = np.where([bool(program.columns) for program in programs], math.nan, by_program)
     by_proxy = [_by_proxy(known, name, errors) for name in proxies]
     return arch, np.array([*by_program, *by_proxy], dtype=np.float64), time.perf_counter() - start, errors
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,12 +22,10 @@ from zcsr.language.program import Program
 from zcsr.networks import initialisation as weights
 from zcsr.networks.config import Loss, Separable
 from zcsr.networks.instances import Instance, NetworkStatistics, draw_inputs, read_instances
-from zcsr.networks.outputs import no_logits
+from zcsr.networks.outputs import no_instance, no_logits
 from zcsr.networks.patterns import PATTERNS
 from zcsr.proxies import get_proxy, proxy_names
 from zcsr.proxies.proxy import Proxy
-
-_SHOWN_LAYERS = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -360,17 +357,4 @@ _NOT_LOOKED_AT = frozenset(
 def _no_instance(network: nn.Module, pattern: str, collected: Callable[[str], tuple[Instance, ...]]) -> str:
     there = {other: len(collected(other)) for other in PATTERNS if other != pattern}
     fitting = "; ".join(f"{count} fit the other pattern, {other!r}" for other, count in there.items() if count)
-    return (
-        f"the network has no instance of the pattern {pattern!r}, which programs look at: one is "
-        f"{PATTERNS[pattern].meaning}, and not the convolution that reads the images; "
-        f"{fitting or f'the network is made of {_layers(network)}'}"
-    )
-
-
-def _layers(network: nn.Module) -> str:
-    """The most frequent kinds of module in a network that hold no other."""
-    kinds = Counter(
-        type(module).__name__ for module in network.modules() if not any(True for _ in module.children())
-    )
-    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_SHOWN_LAYERS))
-    return listed + (" and others" if len(kinds) > _SHOWN_LAYERS else "")
+    return no_instance(network, pattern, fitting)

@@ -1,11 +1,16 @@
-"""What networks return that is not their logits, and what to say of it."""
+"""What networks have and return that zcsr has no use for, and what to say of it."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
+
+from zcsr.networks.patterns import PATTERNS
+
+_SHOWN_LAYERS = 6
 
 
 def no_logits(output: Any) -> str:
@@ -21,3 +26,21 @@ def no_logits(output: Any) -> str:
 
 def _items(output: Any) -> Iterable[tuple[Any, Any]]:
     return output.items() if isinstance(output, Mapping) else enumerate(output)
+
+
+def no_instance(network: nn.Module, pattern: str, fitting: str = "") -> str:
+    """Return what to say of a network without an instance; `fitting` says what other patterns it has."""
+    return (
+        f"the network has no instance of the pattern {pattern!r}, which programs look at: one is "
+        f"{PATTERNS[pattern].meaning}, and not the convolution that reads the images; "
+        f"{fitting or f'the network is made of {_layers(network)}'}"
+    )
+
+
+def _layers(network: nn.Module) -> str:
+    """The most frequent kinds of module in a network that hold no other."""
+    kinds = Counter(
+        type(module).__name__ for module in network.modules() if not any(True for _ in module.children())
+    )
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_SHOWN_LAYERS))
+    return listed + (" and others" if len(kinds) > _SHOWN_LAYERS else "")
