@@ -209,7 +209,7 @@ def _run(experiment: Experiment, meter: Meter | None, limits: Limits) -> None:
             with progress("choosing finalists", "networks") as tell:
                 finalists = experiment.finalists(tell)
             with progress("testing", "networks") as tell:
-                experiment.test([finalist.program for finalist in finalists], tell)
+                experiment.test(experiment.tested(finalists), tell)
             with progress("comparing", "networks") as tell:
                 experiment.compare(tell)
             experiment.finish()

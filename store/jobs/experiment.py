@@ -254,6 +254,13 @@ class Experiment:
             for program in programs
         }
 
+    def tested(self, finalists: Iterable[Finalist]) -> tuple[Program, ...]:
+        """Return what is tested on the run's own minibatch: finalists, and programs they are compared with."""
+        return (*(one.program for one in finalists), *self._rivals(by_proxy=False))
+
+    def _rivals(self, by_proxy: bool) -> list[Program]:
+        return [one for one in self.run.against().values() if bool(one.known_by_proxy) is by_proxy]
+
     def test(self, programs: Sequence[Program], progress: Progress = silent) -> None:
         """Score programs on the test networks, which evolution never draws; scores are kept as they come."""
         missing = {task.task: self.run.missing_tests(task.task, programs) for task in self.tasks}
@@ -261,23 +268,10 @@ class Experiment:
         self._score(programs, missing, self.run.write_test_scores, progress, already=already)
 
     def compare(self, progress: Progress = silent) -> None:
-        """Score what finalists are compared with on the test networks.
-
-        Programs see the run's own minibatch, known proxies `COMPARED_ON` images at least.
-        """
-        rivals = self.run.against().values()
-        groups = [
-            ([one for one in rivals if not one.known_by_proxy], 1),
-            ([one for one in rivals if one.known_by_proxy], COMPARED_ON),
-        ]
-        missing = [
-            {task.task: self.run.missing_tests(task.task, programs) for task in self.tasks}
-            for programs, _ in groups
-        ]
-        counts = [sum(map(len, of_group.values())) for of_group in missing]
-        for place, (programs, least_images) in enumerate(groups):
-            shifted = _shifted(progress, sum(counts[:place]), sum(counts))
-            self._score(programs, missing[place], self.run.write_test_scores, shifted, least_images=least_images)
+        """Score the known proxies that finalists are compared with, on `COMPARED_ON` images at least."""
+        rivals = self._rivals(by_proxy=True)
+        missing = {task.task: self.run.missing_tests(task.task, rivals) for task in self.tasks}
+        self._score(rivals, missing, self.run.write_test_scores, progress, least_images=COMPARED_ON)
 
     def finish(self) -> None:
         """Mark the run as finished."""

@@ -29,7 +29,8 @@ def build(arch, classes, in_channels):
 SPACE = ListedSpace("gn", ARCHS, build, {"im": DatasetShape(classes=10, channels=3, height=16, width=16)})
 """
 EVOLVE = (
-    "evolve", "--task", "gn:im", "--networks", "12", "--test-networks", "6", "--generations", "1", "--population", "4",
+    "evolve", "--task", "gn:im", "--networks", "12", "--test-networks", "6", "--generations", "1",
+    "--population", "4",
     "--mu", "2", "--lambda", "4", "--columns", "3", "--formulas", "0", "--against", "params", "--workers", "1",
     "--run", "gn",
 )  # fmt: skip
