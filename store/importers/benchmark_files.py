@@ -1,6 +1,7 @@
 """Import the files in which others publish benchmarks: NATS-Bench, NAS-Bench-201, NDS, NAS-Bench-Suite-Zero.
 
-The first three give accuracies, one row a training, beside those of tables. The last gives scores of proxies:
+The first three give accuracies, one row a training, beside those of tables. The last gives scores of proxies, and
+validation accuracies:
 `proxy_scores/<space>/<dataset>/<source>.parquet`, one row a proxy and architecture: source, space, dataset, proxy,
 arch, score (NaN and infinities as published). Importing the same file again changes nothing.
 """
@@ -53,7 +54,7 @@ def import_benchmark(
     chosen = _kind(path, kind)
     _check_options(chosen, space, dataset, epochs)
     if chosen == "suite-zero":
-        return _import_proxies(store, path)
+        return _import_suite_zero(store, path)
     if chosen == "nds":
         known, trials = _nds(path, space, dataset)
     else:
@@ -161,22 +162,29 @@ def _reasons(skipped: Counter[str]) -> str:
     return "".join(f"; {count} skipped: {reason}" for reason, count in skipped.most_common(3))
 
 
-def _import_proxies(store: Store, path: Path) -> ImportReport:
+def _import_suite_zero(store: Store, path: Path) -> ImportReport:
+    """Take scores of proxies, and validation accuracies where the file has some."""
     source = _source(path)
     taken = []
+    trials: list[Trial] = []
     skipped: Counter[str] = Counter()
     for dataset, proxy, arch, score, problem in suitezero_files.read(path):
-        if problem is None:
-            taken.append((source, suitezero_files.SPACE, dataset, proxy, arch, score))
-        else:
+        if problem is not None:
             skipped[problem] += 1
-    if not taken:
+        elif proxy == suitezero_files.ACCURACY:
+            trials.append(Trial(arch, dataset, "validation", 0, score))
+        else:
+            taken.append((source, suitezero_files.SPACE, dataset, proxy, arch, score))
+    if not taken and not trials:
         raise InputError(f"{path} has no score to import{_reasons(skipped)}")
     frame = frame_of(schema_of(PROXY_SCORES), taken)
     for (dataset,), block in frame.group_by(["dataset"], maintain_order=True):
         folder = store.proxy_scores_dir / suitezero_files.SPACE / str(dataset)
         write_parquet(block, folder / f"{source}.parquet")
-    return ImportReport(len(taken), dict(skipped))
+    if not trials:
+        return ImportReport(len(taken), dict(skipped))
+    report = _import_trials(store, path, suitezero_files.SPACE, trials)
+    return ImportReport(len(taken) + report.taken, dict(skipped + Counter(report.skipped)))
 
 
 def _source(path: Path) -> str:

@@ -6,6 +6,7 @@ first images of the set are of all classes.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -35,29 +36,41 @@ def read_class_folders(
     """
     rounds = zip_longest(*([(file, label) for file in files] for label, files in enumerate(folders.values())))
     order = [pair for one_round in rounds for pair in one_round if pair is not None]
-    images = [_pixels(file) for file, _ in order]
-    for (file, _), image in zip(order, images, strict=True):
+    pixels = read_pictures(path, [(str(file), file) for file, _ in order])
+    return pixels, np.array([label for _, label in order], dtype=np.int64)
+
+
+def read_pictures(path: Path, pictures: Sequence[tuple[str, Path | bytes]]) -> npt.NDArray[np.uint8]:
+    """The pixels uint8 [n, h, w, c] of PNG or JPEG files, given by what to call them; c is 1 when all are grey.
+
+    Raises InputError when one cannot be read, when they differ in size, or when Pillow is missing.
+    """
+    images = [_pixels(name, file) for name, file in pictures]
+    for (name, _), image in zip(pictures, images, strict=True):
         if image.shape[:2] != images[0].shape[:2]:
             sizes = (f"{image.shape[1]}x{image.shape[0]}", f"{images[0].shape[1]}x{images[0].shape[0]}")
-            raise InputError(f"{path}: {file} is {sizes[0]} and {order[0][0]} is {sizes[1]}; make all of one size")
-    channels = max(image.shape[2] for image in images)
+            raise InputError(
+                f"{path}: {name} is {sizes[0]} and {pictures[0][0]} is {sizes[1]}; make all of one size"
+            )
+    channels = max((image.shape[2] for image in images), default=1)
     alike = [np.broadcast_to(image, (*image.shape[:2], channels)) for image in images]
-    return np.stack(alike), np.array([label for _, label in order], dtype=np.int64)
+    return np.stack(alike) if alike else np.empty((0, 1, 1, 1), dtype=np.uint8)
 
 
 def _images(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
 
 
-def _pixels(file: Path) -> npt.NDArray[np.uint8]:
+def _pixels(name: str, file: Path | bytes) -> npt.NDArray[np.uint8]:
     """The pixels uint8 [h, w, 1] of a grey image, or [h, w, 3]; transparency is dropped."""
     image_module = _pillow()
+    given = io.BytesIO(file) if isinstance(file, bytes) else file
     try:
-        with image_module.open(file, formats=("PNG", "JPEG")) as image:
+        with image_module.open(given, formats=("PNG", "JPEG")) as image:
             grey = image.mode in ("1", "L", "LA")
             pixels = np.asarray(image.convert("L" if grey else "RGB"))
     except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
-        raise InputError(f"cannot read {file}: {error}") from error
+        raise InputError(f"cannot read {name}: {error}") from error
     return pixels[..., np.newaxis] if grey else pixels
 
 
@@ -65,5 +78,5 @@ def _pillow() -> Any:
     try:
         from PIL import Image
     except ImportError as error:
-        raise InputError("images in class folders need Pillow: `pip install pillow`") from error
+        raise InputError("image files need Pillow: `pip install pillow`") from error
     return Image

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from zcsr.errors import InputError
-from zcsr.store.importers.class_folders import class_folders, read_class_folders
+from zcsr.store.importers.class_folders import class_folders, read_class_folders, read_pictures
 from zcsr.store.importers.pickle_reader import load_plain
 from zcsr.store.kept.images import LABEL, PIXELS
 
@@ -111,6 +111,9 @@ def _read_parquet(path: Path) -> Labelled:
         frame = pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
+    encoded = next((name for name in _ENCODED if _holds_files(frame, name)), None)
+    if encoded is not None:
+        return _read_encoded(path, frame, encoded)
     for column in (PIXELS, LABEL):
         if column not in frame.columns:
             raise InputError(f"{path} has no column {column!r}: it has {', '.join(frame.columns)}")
@@ -124,6 +127,28 @@ def _read_parquet(path: Path) -> Labelled:
     side, channels = _square(path, sizes[0] if sizes else 0)
     pixels = np.frombuffer(b"".join(images), dtype=np.uint8)
     return pixels.reshape(len(images), side, side, channels), labels
+
+
+_ENCODED = ("img", "image")
+_ENCODED_LABELS = (LABEL, "labels", "fine_label")
+
+
+def _holds_files(frame: pl.DataFrame, column: str) -> bool:
+    """Whether a column holds whole image files, as data sets of Hugging Face do: structs with their bytes."""
+    kind = frame.schema.get(column)
+    return isinstance(kind, pl.Struct) and any(field.name == "bytes" for field in kind.fields)
+
+
+def _read_encoded(path: Path, frame: pl.DataFrame, column: str) -> Labelled:
+    """Read image files in the rows of a table, with their labels."""
+    named = next((name for name in _ENCODED_LABELS if name in frame.columns), None)
+    if named is None:
+        raise InputError(f"{path} has no column {' or '.join(_ENCODED_LABELS)}: it has {', '.join(frame.columns)}")
+    files = frame[column].struct.field("bytes").to_list()
+    pictures = [
+        (f"row {row} of {path}", b"" if content is None else content) for row, content in enumerate(files, start=1)
+    ]
+    return read_pictures(path, pictures), _labels(path, frame[named].to_numpy(), frame.height)
 
 
 def _square(path: Path, size: int) -> tuple[int, int]:

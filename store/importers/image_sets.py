@@ -30,11 +30,13 @@ def import_images(
 ) -> ImageSet:
     """Import labelled 8-bit images under a name, and return them; a set of that name is replaced.
 
-    `path` is a Parquet file (columns pixels_hwc_u8 and label; square images of 1 or 3 channels), an NPZ file
+    `path` is a Parquet file (columns pixels_hwc_u8 and label; square images of 1 or 3 channels; or, as Hugging
+    Face's, image files in the field bytes of img or image, and label, labels or fine_label), an NPZ file
     (images, x or pixels, uint8 [n, h, w], [n, h, w, c] or [n, c, h, w]; labels or y), the folder of CIFAR-10,
     CIFAR-100 or the down-sampled ImageNet (training images), of MNIST's idx files (training images, then test
     images), or one with a folder of PNG or JPEG files for each class (numbered by name; their images take turns).
     Images are averaged over blocks of `pool` x `pool` pixels, then get a black border of `pad` pixels.
+    Labels that count from 1, as none of all images is 0 and one is 1, count from 0 afterwards.
     `first` is how many are taken, all when None. Grey images become ones of `colours` equal channels where that is
     given. `classes` is one more than the highest label unless given; for
     the down-sampled ImageNet it selects the first classes, 120 for ImageNet16-120. The normalisation is the given
@@ -47,7 +49,7 @@ def import_images(
     pixels, labels = read_images(path, classes)
     if not len(pixels):
         raise InputError(f"{path} holds no images")
-    pixels, labels = pool_and_pad(pixels[:first], pool, pad), labels[:first]
+    pixels, labels = pool_and_pad(pixels[:first], pool, pad), _from_zero(labels, classes)[:first]
     if colours is not None:
         if pixels.shape[3] not in (1, colours):
             raise InputError(
@@ -59,6 +61,12 @@ def import_images(
     images = ImageSet(name, pixels, labels, count, chosen_mean, chosen_std)
     write_images(store, images, origin)
     return images
+
+
+def _from_zero(labels: npt.NDArray[np.int64], classes: int | None) -> npt.NDArray[np.int64]:
+    """The labels counted from 0, where they count from 1."""
+    from_one = int(labels.min()) == 1 and (classes is None or int(labels.max()) == classes)
+    return labels - 1 if from_one else labels
 
 
 def _normalisation(

@@ -1,6 +1,7 @@
 """NAS-Bench-Suite-Zero (Krishnakumar et al., NeurIPS 2022): `zc_nasbench201.json`, the scores of known proxies.
 
-An object of data sets, in each architectures, in each proxies with their `score` and the seconds it took. An
+An object of data sets, in each architectures, in each proxies with their `score` and the seconds it took, and the
+architecture's `val_accuracy` in percent. An
 architecture is written as six numbers, `(4, 0, 3, 1, 4, 3)`: for the edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3 the
 position of the operation in `OPERATIONS`. Both orders are NASLib's, and neither is that of NAS-Bench-201.
 """
@@ -29,10 +30,14 @@ _EDGES = (0, 1, 3, 2, 4, 5)
 _SIX_NUMBERS = re.compile(r"\(" + ", ".join([r"([0-4])"] * len(_EDGES)) + r"\)")
 
 
+ACCURACY = "val_accuracy"
+
+
 def read(path: Path) -> Iterator[tuple[str, str, str, float, str | None]]:
     """Dataset, proxy, architecture, score, and why it cannot be taken, if so; InputError for another form.
 
-    Entries of an architecture that are no proxy's, such as its accuracy, are passed over.
+    The accuracy of an architecture comes under the name `ACCURACY`; other entries that are no proxy's are passed
+    over.
     """
     content = load_json(path)
     if not (isinstance(content, dict) and content and all(isinstance(archs, dict) for archs in content.values())):
@@ -43,8 +48,8 @@ def read(path: Path) -> Iterator[tuple[str, str, str, float, str | None]]:
             arch = arch_of(key)
             problem = UNKNOWN_DATASET if dataset is None else UNKNOWN_ARCH if arch is None else None
             for proxy, entry in proxies.items() if isinstance(proxies, dict) else ():
-                if isinstance(entry, dict):
-                    score = _number(entry.get("score"))
+                if isinstance(entry, dict) or proxy == ACCURACY:
+                    score = _number(entry.get("score") if isinstance(entry, dict) else entry)
                     found = problem or (NO_SCORE if score is None else None)
                     yield dataset or "", proxy, arch or "", 0.0 if score is None else score, found
 

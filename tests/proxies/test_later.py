@@ -731,3 +731,16 @@ def test_grasp_runs_on_attention() -> None:
             return head
 
     assert math.isfinite(get_proxy("grasp")(Attending(), torch.randn(4, 3, 16, 16), torch.arange(4)))
+
+
+@pytest.mark.parametrize("depth", [2, 12])
+def test_synflow_is_not_cut_off_by_a_relu6(depth: int) -> None:
+    def network(activation: Callable[[], nn.Module]) -> nn.Module:
+        torch.manual_seed(0)
+        layers = [part for _ in range(depth) for part in (nn.Conv2d(3, 3, 3, padding=1), activation())]
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(3 * 8 * 8, 10))
+
+    images, labels = torch.randn(2, 3, 8, 8), torch.arange(2)
+    expected = get_proxy("synflow")(network(nn.ReLU), images, labels)
+    for activation in (nn.ReLU6, lambda: nn.ReLU6(inplace=True)):
+        assert get_proxy("synflow")(network(activation), images, labels) == pytest.approx(expected)

@@ -490,7 +490,7 @@ def test_suite_zero(store: Store, tmp_path: Path) -> None:
     path = nds_file(tmp_path / "zc_nasbench201.json", content)
     report = import_benchmark(store, path)
     reasons = {"unknown architecture": 1, "score not a number": 1, "unknown dataset": 1}
-    assert report == ImportReport(3, reasons)
+    assert report == ImportReport(4, reasons)
     # NASLib: operations skip, none, 3x3, 1x1, pool by number; edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3 in turn.
     arch = "|avg_pool_3x3~0|+|skip_connect~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_1x1~2|"
     sql = "SELECT source, task, space, dataset, proxy, arch, score FROM proxy_scores ORDER BY task DESC, proxy"
@@ -501,6 +501,8 @@ def test_suite_zero(store: Store, tmp_path: Path) -> None:
     TSS.index(arch)
     import_benchmark(store, path)
     assert query(store, sql).rows() == expected_rows
+    trained = query(store, "SELECT task, metric, arch, accuracy, source FROM accuracies").rows()
+    assert trained == [("nasbench201:cifar10", "validation", arch, 90.0, "zc_nasbench201")]
 
 
 # Class folders -------------------------------------------------------------------------------------------------

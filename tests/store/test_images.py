@@ -610,3 +610,50 @@ def test_idx_images_without_as_many_labels_are_refused(store: Store, tmp_path: P
     idx(folder / "train-labels-idx1-ubyte.gz", LABELS[:2])
     with pytest.raises(InputError, match="holds 3 images and its label file 2 labels"):
         import_images(store, folder, name="mnist")
+
+
+# As Hugging Face has them -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("column", "label"), [("img", "label"), ("image", "fine_label")])
+def test_image_files_in_a_table(store: Store, tmp_path: Path, column: str, label: str) -> None:
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
+    files = []
+    for one in pixels:
+        file = io.BytesIO()
+        Image.fromarray(one).save(file, "PNG")
+        files.append({"bytes": file.getvalue(), "path": None})
+    frame = pl.DataFrame({column: files, label: [0, 1, 2, 0, 1, 2]})
+    frame.write_parquet(tmp_path / "train.parquet")
+    images = import_images(store, tmp_path / "train.parquet", name="mine")
+    assert np.array_equal(images.pixels, pixels)
+    assert images.labels.tolist() == [0, 1, 2, 0, 1, 2]
+    frame.drop(label).write_parquet(tmp_path / "train.parquet")
+    with pytest.raises(InputError, match="has no column label or labels or fine_label"):
+        import_images(store, tmp_path / "train.parquet", name="mine")
+    frame.with_columns(pl.lit({"bytes": b"GIF89a", "path": "x"}).alias(column)).write_parquet(
+        tmp_path / "t.parquet"
+    )
+    with pytest.raises(InputError, match=r"cannot read row 1 of .*t\.parquet"):
+        import_images(store, tmp_path / "t.parquet", name="mine")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "expected", "count"),
+    [
+        ([1, 2, 3], None, [0, 1, 2], 3),
+        ([1, 2, 3], 3, [0, 1, 2], 3),
+        ([1, 2, 3], 4, [1, 2, 3], 4),
+        ([2, 3, 2], None, [2, 3, 2], 4),
+        ([0, 2, 1], None, [0, 2, 1], 3),
+    ],
+)
+def test_labels_that_count_from_one(
+    store: Store, tmp_path: Path, labels: list[int], classes: int | None, expected: list[int], count: int
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 4), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", images=pixels, labels=np.array(labels))
+    images = import_images(store, tmp_path / "x.npz", name="mine", classes=classes)
+    assert (images.labels.tolist(), images.classes) == (expected, count)

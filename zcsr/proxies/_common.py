@@ -115,7 +115,8 @@ _OTHERS: frozenset[Callable[..., Any]] = frozenset(
 )
 
 
-def _rectifies(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+def rectifies(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+    """Return whether a call is one of a rectifier: what is below 0 becomes 0, or smaller."""
     if func is F.hardtanh:  # what an nn.ReLU6 calls
         return bool((args[1] if len(args) > 1 else options.get("min_val", -1.0)) == 0)
     return func in _RECTIFIERS
@@ -136,7 +137,7 @@ class UnitsOn(Watch):
         self._others: dict[str, None] = {}
 
     def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        if _rectifies(func, args, options):
+        if rectifies(func, args, options):
             self._found = True
             taken = first_input(args, options)
             if len(taken) == self._count:

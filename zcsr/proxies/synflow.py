@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zcsr.networks.trace import Watch
-from zcsr.proxies._common import first_input, gradients, layer_weights, saliency
+from zcsr.proxies._common import first_input, gradients, layer_weights, rectifies, saliency
 from zcsr.proxies.proxy import proxy
 
 
@@ -25,22 +25,25 @@ def synflow(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noq
     the images only the shape matters. BatchNorms pass their input on as it is, with which Abdelfattah et al. report
     a Spearman of .74 with accuracy on NAS-Bench-201: scaling each channel back would undo what is measured. All of
     it is computed in float64, as values of 1e30 are common; the sum is not made a logarithm, which ranks alike. It
-    is inf, or NaN where an edge multiplies by 0, for networks so deep that float64 overflows.
+    is inf, or NaN where an edge multiplies by 0, for networks so deep that float64 overflows. A ReLU6, or another
+    rectifier with an upper end, passes on what is above that: it would cut off the flow that is measured.
     """
     network.double()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.abs_()
     weights = layer_weights(network)
-    with _WithoutBatchNorm():
+    with _Linear():
         flow: Tensor = network(torch.ones_like(images[:1], dtype=torch.float64)).sum()
     return saliency(weights, gradients(flow, weights))
 
 
-class _WithoutBatchNorm(Watch):
-    """Makes every batch normalisation, of a module or not, return its input."""
+class _Linear(Watch):
+    """Makes every batch normalisation, of a module or not, return its input, and rectifiers have no upper end."""
 
     def call(self, func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         if func is F.batch_norm:
             return first_input(args, options).clone()  # what follows may work in place
+        if func is F.relu6 or (func is F.hardtanh and rectifies(func, args, options)):
+            return F.relu(first_input(args, options))
         return func(*args, **options)
