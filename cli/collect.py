@@ -9,7 +9,15 @@ from zcsr.cli.costs import measured
 from zcsr.cli.failures import interruptible
 from zcsr.cli.given import Networks
 from zcsr.cli.groups import option, with_options
-from zcsr.cli.options import Conditions, DatasetArgument, ImagesOption, Place, SpaceArgument, WorkersOption
+from zcsr.cli.options import (
+    Conditions,
+    DatasetArgument,
+    ImagesOption,
+    Place,
+    SpaceArgument,
+    WorkersOption,
+    settled,
+)
 from zcsr.engine.workers import available_workers
 from zcsr.errors import InputError, nearest
 from zcsr.language.tensors import BY_NAME, INPUTS, TENSORS, Tensor
@@ -53,7 +61,7 @@ def collect(
         arch,
     )
     tensors = _tensors(tensor or (), input_ or ())
-    collection = Collection.of(space, dataset, images or dataset, statistics)
+    collection = Collection.of(space, dataset, images or dataset, settled(statistics, space, dataset, archs))
     opened = place.open_for([(space, dataset)], create=True)
     count = workers or available_workers()
     kept = interruptible("what is collected is kept, and the same command goes on with it")

@@ -18,7 +18,7 @@ from zcsr.cli.costs import measured_run
 from zcsr.cli.failures import Interrupted
 from zcsr.cli.given import read_program
 from zcsr.cli.groups import Later, option, spelled_by, with_options
-from zcsr.cli.options import Conditions, ImagesOption, Place, Work, parse_task
+from zcsr.cli.options import Conditions, ImagesOption, Place, Work, parse_task, settled
 from zcsr.cli.query import print_named
 from zcsr.cost.footprint import GREEN_ALGORITHMS
 from zcsr.cost.meter import Meter
@@ -91,11 +91,12 @@ def evolve(
     def planned(name: str | None, searched: EvolveConfig) -> Experiment:
         from zcsr.store.jobs.experiment import Experiment
 
+        requests = _requests(opened, pairs, images, metric)
         return Experiment.plan(
             opened,
-            _requests(opened, pairs, images, metric),
+            requests,
             searched,
-            statistics(),
+            settled(statistics(), requests[0].space, requests[0].dataset),
             test_networks=test_networks,
             workers=work.count(),
             name=name,

@@ -60,6 +60,19 @@ Conditions = Annotated[StatisticsConfig, Without("initialisation")]
 """Under which statistics are taken; only scores can be of networks that are initialised in another way."""
 
 
+def settled(conditions: StatisticsConfig, space: str, dataset: str, archs: Sequence[str] = ()) -> StatisticsConfig:
+    """Return the conditions with a pattern where they leave it open, and say which."""
+    from zcsr.evaluation.auto_pattern import with_pattern
+    from zcsr.spaces import get_space
+
+    found, counts = with_pattern(conditions, get_space(space), dataset, archs)
+    if counts:
+        others = [f"{count} of {name}" for name, count in counts.items() if count and name != found.pattern]
+        more = f"; there are {', '.join(others)}" if others else ""
+        say(f"pattern {found.pattern}: {counts[found.pattern]} instances in the first networks{more}")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a command works: the spaces that it knows, and its store."""

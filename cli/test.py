@@ -14,7 +14,7 @@ from zcsr.cli.costs import measured, measured_run
 from zcsr.cli.failures import interruptible
 from zcsr.cli.given import MeasureOptions, Networks
 from zcsr.cli.groups import Later, option, with_options
-from zcsr.cli.options import ImagesOption, Place, Work, parse_task
+from zcsr.cli.options import ImagesOption, Place, Work, parse_task, settled
 from zcsr.cli.query import print_named
 from zcsr.cost.meter import Meter
 from zcsr.errors import InputError
@@ -65,7 +65,8 @@ def test(
             _test_run(opened, run or "latest", measures.programs(place.store), work.count(), meter)
         else:
             space, dataset = parse_task(task)
-            collection = Collection.of(space, dataset, images or dataset, statistics())
+            conditions = settled(statistics(), space, dataset)
+            collection = Collection.of(space, dataset, images or dataset, conditions)
             archs = networks.archs(
                 get_space(space),
                 "say which networks to test on: --sample N, --indices FIRST:END or --all, one of these",

@@ -30,7 +30,7 @@ import zcsr
 from zcsr.errors import InputError, StoreError
 from zcsr.language.tensors import BY_NAME, TENSOR_NAMES, TENSORS, with_references
 from zcsr.language.tensors import Tensor as TensorRow
-from zcsr.networks.config import StatisticsConfig
+from zcsr.networks.config import AUTO, StatisticsConfig
 from zcsr.networks.images import ImageSet, blank_images
 from zcsr.networks.instances import Differences, Instance, NetworkStatistics
 from zcsr.parameters import parameters_of
@@ -75,8 +75,10 @@ class Collection:
 
     @classmethod
     def of(cls, space: str, dataset: str, images: str, config: StatisticsConfig) -> Collection:
-        """The collection of a space as it is defined now; InputError for an unknown space."""
+        """The collection of a space as it is defined now; InputError for an unknown space, or an open pattern."""
         get_space(space)
+        if config.pattern == AUTO:
+            raise InputError(f"a collection is of one pattern, which must be found out before: it is {AUTO!r}")
         origin = space_origin(space)
         return cls(space, dataset, images, config, origin.definition if origin else "")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from zcsr.language.tensors import PLACES, TENSOR_NAMES, TENSORS
 from zcsr.language.text import parse
 from zcsr.networks.instances import draw_inputs, read_instances
 from zcsr.networks.patterns import PATTERNS, Pattern, Read
+from zcsr.networks.trace import FUNCTIONS
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
 from zcsr.spaces import get_space
 from zcsr.store import Store, load_images
@@ -171,10 +174,197 @@ def test_a_network_without_an_instance_names_the_patterns_it_has(row: Pattern) -
 def test_a_row_is_whole(pattern: Pattern) -> None:
     assert [read.place for read in pattern.reads] == [place.name for place in PLACES]
     assert {read.call for read in pattern.reads} <= set(pattern.calls)
-    assert set(pattern.calls) <= {"relu", "convolution", "norm"}
+    assert set(pattern.calls) <= FUNCTIONS.keys()
+    assert [read.call for read in pattern.reads if read.end == "weight"] == [pattern.weighted]
     assert len(set(pattern.calls)) == len(pattern.calls)
     assert pattern.order in pattern.calls
     given = {tensor for tensor, *_ in pattern.derived}
     sources = {source for _, _, *of in pattern.derived for source in of}
     assert given | sources <= {tensor.measured for tensor in TENSORS}
     assert not given & sources
+
+
+# Networks of other kinds ------------------------------------------------------------------------------------------
+
+
+class Attending(nn.Module):
+    """A block of a ViT: attention, then LayerNorm, Linear, GELU, Linear, both beside what passes by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cut, self.head = nn.Conv2d(3, 8, 3, 3), nn.Linear(8, 5)
+        self.before, self.norm = nn.LayerNorm(8), nn.LayerNorm(8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.fc, self.act, self.back = nn.Linear(8, 12), nn.GELU(), nn.Linear(12, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.cut(x).flatten(2).transpose(1, 2)
+        normed = self.before(tokens)
+        tokens = tokens + self.attention(normed, normed, normed, need_weights=False)[0]
+        tokens = tokens + self.back(self.act(self.fc(self.norm(tokens))))
+        logits: Tensor = self.head(tokens.mean(1))
+        return logits
+
+
+class Next(nn.Module):
+    """A block of ConvNeXt, whose norm and linear layers have channels last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.deep = nn.Conv2d(3, 6, 2, 2), nn.Conv2d(6, 6, 3, padding=1, groups=6)
+        self.norm, self.fc, self.act, self.back = nn.LayerNorm(6), nn.Linear(6, 10), nn.GELU(), nn.Linear(10, 6)
+        self.head = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = x + self.back(self.act(self.fc(self.norm(self.deep(x).permute(0, 2, 3, 1))))).permute(0, 3, 1, 2)
+        logits: Tensor = self.head(x.mean((2, 3)))
+        return logits
+
+
+def inverted_residual() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU6(inplace=True), nn.Conv2d(8, 8, 3, groups=8),
+        nn.BatchNorm2d(8), nn.Hardswish(inplace=True), nn.Conv2d(8, 4, 1), nn.BatchNorm2d(4), nn.Flatten(),
+        nn.LazyLinear(5),
+    )  # fmt: skip
+
+
+def group_normed() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.PReLU(), nn.Conv2d(8, 6, 3), nn.GroupNorm(2, 6), nn.SiLU(),
+        nn.ConvTranspose2d(6, 4, 2), nn.InstanceNorm2d(4), nn.Flatten(), nn.LazyLinear(5),
+    )  # fmt: skip
+
+
+def in_one_dimension() -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(2), nn.Conv1d(3, 6, 3), nn.BatchNorm1d(6), nn.LeakyReLU(0.2), nn.Conv1d(6, 4, 3),
+        nn.BatchNorm1d(4), nn.Flatten(), nn.LazyLinear(5),
+    )  # fmt: skip
+
+
+def in_three_dimensions() -> nn.Module:
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 3)), nn.Conv3d(1, 4, 2), nn.Mish(), nn.Conv3d(4, 4, 2), nn.BatchNorm3d(4), nn.Flatten(),
+        nn.LazyLinear(5),
+    )  # fmt: skip
+
+
+def perceptron() -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(), nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 6), nn.LayerNorm(6), nn.Tanh(), nn.Linear(6, 5)
+    )
+
+
+KINDS: list[tuple[str, Callable[[], nn.Module], list[tuple[str, str, str]]]] = [
+    # the pattern, the network, and the paths of the activation, the weights and the norm of each instance
+    ("norm-linear-act", Attending, [("act", "fc", "norm")]),
+    ("norm-linear-act", Next, [("act", "fc", "norm")]),
+    ("act-conv-norm", inverted_residual, [("2", "3", "4"), ("5", "6", "7")]),
+    ("conv-norm-act", inverted_residual, [("5", "3", "4")]),
+    ("act-conv-norm", group_normed, [("1", "2", "3"), ("4", "5", "6")]),
+    ("act-conv", group_normed, [("1", "2", "2"), ("4", "5", "5")]),
+    ("act-conv-norm", in_one_dimension, [("3", "4", "5")]),
+    ("act-conv-norm", in_three_dimensions, [("2", "3", "4")]),
+    ("act-linear-norm", perceptron, [("2", "3", "4")]),
+]
+
+
+def of_double(build: Callable[[], nn.Module]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        model = build().double()
+        with torch.no_grad():
+            model(images())
+    return model
+
+
+def by_hooks(
+    model: nn.Module, image: Tensor, paths: list[tuple[str, str, str]], pattern: str
+) -> list[dict[str, Tensor]]:
+    """What one pass gives, by plain autograd of a pass whose modules are hooked."""
+    model = copy.deepcopy(model).train()
+    for module in model.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    ends: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def keep(path: str) -> Callable[..., None]:
+        def hook(_: nn.Module, taken: tuple[Tensor, ...], given: Tensor) -> None:
+            taken[0].retain_grad()
+            given.retain_grad()
+            ends[path] = taken[0], given
+
+        return hook
+
+    modules = dict(model.named_modules())
+    for path in {path for of_instance in paths for path in of_instance}:
+        modules[path].register_forward_hook(keep(path))
+    model(image.clone().requires_grad_()).sum().backward()
+    found = []
+    for act, layer, norm in paths:
+        weight = modules[layer].weight
+        assert isinstance(weight, Tensor)
+        if pattern == "norm-linear-act":
+            places = (ends[norm][0], ends[layer][0], ends[act][1])
+            gradients = [tensor.grad for tensor in places]
+        else:
+            places = (ends[act][0], ends[layer][0], ends[norm][1])
+            start, slope = places[0].detach().requires_grad_(), ends[act][1].grad
+            (through,) = torch.autograd.grad(copy.deepcopy(modules[act])(start), start, slope)
+            gradients = [through, *(tensor.grad for tensor in places[1:])]
+        turned = PATTERNS[pattern].tokens
+        values = [_second(one) if turned else one for one in places]
+        slopes = [_second(one) if turned else one for one in gradients if one is not None]
+        names = ("T1", "T2", "T4")
+        found.append(
+            {name: one.detach() for name, one in zip(names, values, strict=True)}
+            | {f"{name}G": one for name, one in zip(names, slopes, strict=True)}
+            | {"T3": weight.detach(), "T3G": weight.grad}
+        )
+    return found
+
+
+def _second(tensor: Tensor) -> Tensor:
+    return tensor.movedim(-1, 1) if tensor.ndim > 2 else tensor
+
+
+@pytest.mark.parametrize(
+    ("pattern", "build", "paths"), KINDS, ids=[f"{pattern}-{build.__name__}" for pattern, build, _ in KINDS]
+)
+def test_networks_of_other_kinds_are_measured(
+    pattern: str, build: Callable[[], nn.Module], paths: list[tuple[str, str, str]]
+) -> None:
+    model, inputs = of_double(build), draw_inputs(images(), seed=2)
+    instances = read_instances(model, inputs, pattern=pattern)
+    assert [instance.module for instance in instances] == [layer for _, layer, _ in paths]
+    expected = {which: by_hooks(model, image, paths, pattern) for which, image in inputs.items()}
+    for number, instance in enumerate(instances):
+        for tensor in TENSORS:
+            plain = expected[tensor.input or "D"][number][tensor.measured]
+            torch.testing.assert_close(instance.raw[tensor.name], plain, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "build"),
+    [(pattern, build) for pattern, build, _ in KINDS],
+    ids=lambda one: getattr(one, "__name__", one),
+)
+def test_networks_of_other_kinds_are_scored_and_exported(
+    pattern: str, build: Callable[[], nn.Module], tmp_path: Path
+) -> None:
+    program, model = parse("sum(effective_rank(channels(T4_N))) + average(fro(T1G_D))"), of_double(build)
+    written = loaded(tmp_path / "proxy.py", to_python(program, PATTERNS[pattern]))
+    expected = zcsr.score(model, images(), program, seed=4, initialise=False, pattern=pattern)
+    assert written.score(model, images(), seed=4) == pytest.approx(expected.value, rel=1e-9)
+
+
+@pytest.mark.parametrize(("build", "pattern"), [(Attending, "norm-linear-act"), (perceptron, "act-linear-norm")])
+def test_the_pattern_of_a_network_is_found(build: Callable[[], nn.Module], pattern: str) -> None:
+    program, model = parse("sum(fro(T3))"), of_double(build)
+    found = zcsr.score(model, images(), program, seed=4, pattern="auto")
+    assert found.value == zcsr.score(model, images(), program, seed=4, pattern=pattern).value
+    assert found.instances == 1
+    with pytest.raises(InputError, match="'auto' must be found out before"):
+        read_instances(model, draw_inputs(images(), seed=2), pattern="auto")

@@ -104,3 +104,18 @@ def test_a_network_without_any_has_no_score(words: tuple[str, ...], normed: bool
 def test_counts_need_no_instances(words: tuple[str, ...]) -> None:
     code, _, err = zcsr("test", "--task", "gn:im", "-p", "params / flops", "--all", "--workers", "1", *words)
     assert (code, "no score" in err) == (0, False), err
+
+
+@pytest.mark.parametrize("command", ["evolve", "collect", "test"])
+def test_the_pattern_that_networks_have_is_found(words: tuple[str, ...], normed: bool, command: str) -> None:
+    given = {
+        "evolve": EVOLVE,
+        "collect": ("collect", "gn", "im", "--all", "--workers", "1"),
+        "test": ("test", "--task", "gn:im", "-p", "sum(fro(T3))", "--all", "--workers", "1"),
+    }[command]
+    code, _, err = zcsr(*given, "--pattern", "auto", *words)
+    assert code == 0, err
+    assert "pattern act-conv-norm: " in err
+    assert "no score" not in err
+    store = Store.open(Path(words[-1]))
+    assert set(query(store, "SELECT DISTINCT pattern FROM collections")["pattern"]) == {"act-conv-norm"}

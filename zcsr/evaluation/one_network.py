@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from zcsr.engine.threads import one_thread
 from zcsr.errors import EvaluationError, InputError, ProgramError, ZcsrError
+from zcsr.evaluation.auto_pattern import fitting
 from zcsr.evaluation.evaluate import ColumnEvaluator, Columns, columns_of
 from zcsr.language.named_programs import find_program
 from zcsr.language.program import Program
 from zcsr.networks import initialisation as weights
-from zcsr.networks.config import Loss, Separable
+from zcsr.networks.config import AUTO, Loss, Separable
 from zcsr.networks.instances import Instance, NetworkStatistics, draw_inputs, read_instances
 from zcsr.networks.outputs import no_instance, no_logits
 from zcsr.networks.patterns import PATTERNS
@@ -92,7 +93,8 @@ def score(
     name (`zcsr.language.named_programs.named_programs`), or a known proxy or its name (`zcsr.proxies.proxy_names`).
     `labels`, int64 [b], are needed for the loss "cross_entropy" and by the proxies that look at them.
 
-    Where the network returns several tensors, `output` says which of them are its logits: a place, or a key.
+    With the pattern "auto" it is the one that the network has most instances of. Where the network returns several
+    tensors, `output` says which of them are its logits: a place, or a key.
 
     The weights are drawn anew by `seed`, as EZNAS draws them, in a copy; with `initialise=False` they are taken as
     they are. `model` is left as it was either way. The other arguments are those of `read_instances` and
@@ -183,6 +185,9 @@ def attempts(
         with _giving(network, output):
             wanted = any(isinstance(program, Program) for program in chosen)
             inputs = draw_inputs(batch, seed, noise_variance) if wanted else {}
+            if wanted and pattern == AUTO:
+                pattern = fitting({name: len(read(network, inputs, pattern=name, tensors=())) for name in PATTERNS})
+                read = partial(read, pattern=pattern)
             seen = _instances(partial(read, network, inputs), network, pattern) if wanted else ()
             measured = _Measured(network, batch, labels, seen)
             return tuple(map(measured.attempt, chosen))

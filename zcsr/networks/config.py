@@ -18,6 +18,12 @@ _UNKNOWN = "unknown {name} {value!r}: the known ones are {choices}"
 _TOO_SHORT = "training takes epochs >= 1 and batch size >= 2, not {config.epochs} and {config.batch_size}"
 
 
+AUTO = "auto"
+"""Stands for the pattern that networks have most instances of, until that is found out."""
+
+_TITLES = ", ".join(f"{row.name} ({row.title})" for row in PATTERNS.values())
+
+
 @dataclass(frozen=True, slots=True)
 class StatisticsConfig:
     """All that statistics depend on besides the network and the images; InputError for values outside of the lists.
@@ -36,8 +42,8 @@ class StatisticsConfig:
     seed: int = parameter(0, "seed of the weights, the minibatch and the noise", flag="--network-seed")
     pattern: str = parameter(
         "rcb",
-        "instances: " + " or ".join(f"{row.name} ({row.title})" for row in PATTERNS.values()),
-        choices=lambda: tuple(PATTERNS),
+        f"instances: {_TITLES}; or {AUTO}, the one that networks have most of",
+        choices=lambda: (*PATTERNS, AUTO),
         refusal=_UNKNOWN,
     )
     loss: Loss = parameter(

@@ -168,6 +168,10 @@ def read_instances(
     value a channel, or a recorded tensor is overwritten in a way that cannot be followed (through a view).
     """
     StatisticsConfig(pattern=pattern, loss=loss, separable=separable)  # refuses what it does not know
+    if pattern not in PATTERNS:
+        raise InputError(
+            f"instances are of one pattern: {', '.join(PATTERNS)}; {pattern!r} must be found out before"
+        )
     _check_inputs(inputs)
     network, rules = Network(model), Rules(PATTERNS[pattern], separable)
     objective = partial(_objective, loss, labels)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zcsr.networks.initialisation import seeded
-from zcsr.networks.patterns import Read
+from zcsr.networks.patterns import Pattern, Read
 from zcsr.networks.trace import Call, Found, Rules, Trace, holders_of
 
 
@@ -85,14 +85,14 @@ def one_pass(
     with torch.inference_mode(False), torch.set_grad_enabled(taken is not None), network.left_as_it_was(), seeded():
         # A leaf would refuse operations in place, and the caller's tensor must not have them.
         image = batch.detach().clone().requires_grad_(taken is not None).clone()
-        trace = Trace(network.holders)
+        trace = Trace(network.holders, rules.pattern.calls)
         with trace:
             logits = trace.current(network.model(image))
         trace.check_recorded()
         found = rules.find(trace, image)
         reads = rules.pattern.reads
         graded_reads = _at(reads, gradients) if taken else ()
-        return _measure(_at(reads, values), graded_reads, found, taken(logits) if taken else None)
+        return _measure(rules.pattern, _at(reads, values), graded_reads, found, taken(logits) if taken else None)
 
 
 def _at(reads: Sequence[Read], places: frozenset[str] | None) -> Sequence[Read]:
@@ -100,23 +100,47 @@ def _at(reads: Sequence[Read], places: frozenset[str] | None) -> Sequence[Read]:
 
 
 def _measure(
-    reads: Sequence[Read], graded: Sequence[Read], found: Sequence[Found], objective: Tensor | None
+    pattern: Pattern,
+    reads: Sequence[Read],
+    graded: Sequence[Read],
+    found: Sequence[Found],
+    objective: Tensor | None,
 ) -> list[Measured]:
     wanted = [_graded_at(read, calls) for calls in found for read in graded]
     gradients, values = _gradients(objective, {id(tensor): tensor for tensor in wanted}), _Values(found)
+    shown = _ChannelsSecond() if pattern.tokens else None
+
+    def seen(read: Read, tensor: Tensor) -> Tensor:
+        return tensor if shown is None or read.end == "weight" else shown.of(tensor)
+
+    def value(read: Read, calls: Found) -> Tensor:
+        return seen(read, values.of(_tensor_at(read, calls), read.end == "weight"))
 
     def gradient(read: Read, calls: Found) -> Tensor:
         taken = gradients[id(_graded_at(read, calls))]
-        return values.through(calls[read.call], taken) if read.through else taken
+        return seen(read, values.through(calls[read.call], taken) if read.through else taken)
 
     return [
         Measured(
-            calls["convolution"].module,
-            {read.place: values.of(_tensor_at(read, calls), read.end == "weight") for read in reads},
+            calls[pattern.weighted].module,
+            {read.place: value(read, calls) for read in reads},
             {read.place: gradient(read, calls) for read in graded},
         )
         for calls in found
     ]
+
+
+class _ChannelsSecond:
+    """Tensors [b, ..., channels] as [b, channels, ...]; the same object for the same tensor."""
+
+    def __init__(self) -> None:
+        self._shown: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def of(self, tensor: Tensor) -> Tensor:
+        """The tensor with its channels second."""
+        if id(tensor) not in self._shown:
+            self._shown[id(tensor)] = (tensor, tensor.movedim(-1, 1).contiguous() if tensor.ndim > 2 else tensor)
+        return self._shown[id(tensor)][1]
 
 
 def _tensor_at(read: Read, calls: Found) -> Tensor:
@@ -148,11 +172,20 @@ class _Values:
             self._values[id(tensor)] = _owned(tensor, copied)
         return self._values[id(tensor)]
 
-    def through(self, relu: Call, gradient: Tensor) -> Tensor:
-        """The gradient at a ReLU's input from the one at its output, as torch's own backward pass has it."""
-        if id(relu.output) not in self._through:
-            self._through[id(relu.output)] = blocked(gradient, self.of(relu.input))
-        return self._through[id(relu.output)]
+    def through(self, call: Call, gradient: Tensor) -> Tensor:
+        """The gradient at an activation's input from the one at its output, as torch's own backward pass has it."""
+        if id(call.output) not in self._through:
+            self._through[id(call.output)] = _through(call, gradient, self.of(call.input))
+        return self._through[id(call.output)]
+
+
+def _through(call: Call, gradient: Tensor, taken: Tensor) -> Tensor:
+    if call.again is None:
+        return blocked(gradient, taken)
+    with torch.enable_grad():
+        start = taken.detach().requires_grad_()
+        (found,) = torch.autograd.grad(call.again(start), start, gradient)
+    return _owned(found)
 
 
 def blocked(gradient: Tensor, relu_input: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """What counts as an instance: one row a pattern, and the rows are all that is known of it.
 
-A network's calls are "relu", "convolution" and "norm" (a BatchNorm). A pattern says which of them follow each
-other, each taking the very tensor that the one before gave, and where in them the places of `zcsr.language.tensors`
-are.
+The calls of EZNAS's networks are "relu", "convolution" (a Conv2d) and "norm" (a BatchNorm). Wider ones are an
+"activation" of any kind, "any convolution" (of one to three dimensions, transposed or not), "any norm" (BatchNorm,
+GroupNorm, LayerNorm, InstanceNorm) and "linear". A pattern says which of them follow each other, each taking the
+very tensor that the one before gave, and where in them the places of `zcsr.language.tensors` are.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from zcsr.language.tensors import PLACES
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Where a place is: the tensor at one end of a call, or the weight of a convolution.
+    """Where a place is: the tensor at one end of a call, or the weight of a convolution or linear layer.
 
     Its gradient is total, over all the ways from the tensor to the output; but through the call alone, from its
-    output, where `through` is true, which is there for the input of a ReLU.
+    output, where `through` is true, which is there for the input of an activation.
     """
 
     place: str
@@ -33,12 +34,14 @@ class Pattern:
 
     title: what follows what, in short
     meaning: what an instance is, in words
-    calls: those of an instance, in the order in which one takes what another gave; at a "convolution" several may
-        follow each other
+    calls: those of an instance, in the order in which one takes what another gave; where one has weights, several
+        may follow each other
     order: the call by whose order instances are counted
     reads: where each place is
     derived: what a store need not keep where a rule of it gives every bit: what is measured, such as T1G, the rule,
         and of what; no rule takes what another gives
+    tokens: whether channels are last, as in what linear layers take: they are put second, [b, channels, tokens], so
+        that programs see tokens as pixels
     """
 
     name: str
@@ -48,6 +51,22 @@ class Pattern:
     order: str
     reads: tuple[Read, ...]
     derived: tuple[tuple[str, ...], ...] = ()
+    tokens: bool = False
+
+    @property
+    def weighted(self) -> str:
+        """The call that has weights."""
+        return next(read.call for read in self.reads if read.end == "weight")
+
+
+def _reads(activation: str, weighted: str, last: str) -> tuple[Read, ...]:
+    """The places of EZNAS where the calls are others: of the last, the output."""
+    return (
+        Read("T1", activation, "input", through=True),
+        Read("T2", weighted, "input"),
+        Read("T3", weighted, "weight"),
+        Read("T4", last, "output"),
+    )
 
 
 _READS = tuple(Read(place.name, place.call, place.end, place.through) for place in PLACES)
@@ -69,6 +88,54 @@ _ROWS = (
         calls=("convolution", "norm", "relu"),
         order="norm",
         reads=_READS,
+    ),
+    Pattern(
+        "act-conv-norm",
+        title="activation, convolution, norm",
+        meaning="an activation whose output a convolution takes, whose output a norm takes",
+        calls=("activation", "any convolution", "any norm"),
+        order="any norm",
+        reads=_reads("activation", "any convolution", "any norm"),
+    ),
+    Pattern(
+        "conv-norm-act",
+        title="convolution, norm, activation",
+        meaning="a convolution whose output a norm takes, whose output an activation takes",
+        calls=("any convolution", "any norm", "activation"),
+        order="any norm",
+        reads=_reads("activation", "any convolution", "any norm"),
+    ),
+    Pattern(
+        "act-conv",
+        title="activation, convolution",
+        meaning="an activation whose output a convolution takes; what that gives stands for a norm's output",
+        calls=("activation", "any convolution"),
+        order="any convolution",
+        reads=_reads("activation", "any convolution", "any convolution"),
+    ),
+    Pattern(
+        "norm-linear-act",
+        title="norm, linear, activation",
+        meaning="a norm whose output a linear layer takes, whose output an activation takes; what the norm takes "
+        "stands for an activation's input, and what the activation gives for a norm's output",
+        calls=("any norm", "linear", "activation"),
+        order="activation",
+        reads=(
+            Read("T1", "any norm", "input"),
+            Read("T2", "linear", "input"),
+            Read("T3", "linear", "weight"),
+            Read("T4", "activation", "output"),
+        ),
+        tokens=True,
+    ),
+    Pattern(
+        "act-linear-norm",
+        title="activation, linear, norm",
+        meaning="an activation whose output a linear layer takes, whose output a norm takes",
+        calls=("activation", "linear", "any norm"),
+        order="any norm",
+        reads=_reads("activation", "linear", "any norm"),
+        tokens=True,
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What a network did in one pass: which ReLU, convolution and BatchNorm took which tensor, and their instances.
+"""What a network did in one pass: which activation, convolution and norm took which tensor, and their instances.
 
 Calls are observed while the network runs, so it does not matter in which order, or whether at all, they come from
 modules. `zcsr.export.python_file` copies what follows the imports.
@@ -7,9 +7,9 @@ modules. `zcsr.export.python_file` copies what follows the imports.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -23,9 +23,10 @@ from zcsr.networks.patterns import Pattern
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """A call of a kind ("relu", "convolution", "norm") with the tensor that it took and the one that it gave.
+    """A call, as patterns name it, with the tensor that it took and the one that it gave.
 
-    A convolution has its weight, and the path of the module that holds it, "" where none does.
+    One with weights has its weight, and the path of the module that holds it, "" where none does. Of an activation
+    that is no ReLU `again` computes the output anew.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Call:
     output: Tensor
     weight: Tensor | None = None
     module: str = ""
+    again: Callable[[Tensor], Tensor] | None = None
 
 
 def holders_of(model: nn.Module) -> dict[int, str]:
@@ -84,11 +86,13 @@ def by_batch(
 class Trace(Watch):
     """Records the calls that instances consist of, by the identity of the tensors they give.
 
-    `holders` has, by the identity of a parameter, the path of the module that holds it: `holders_of` the network.
+    `holders` has, by the identity of a parameter, the path of the module that holds it: `holders_of` the network;
+    `names` are those of a pattern's calls.
     """
 
-    def __init__(self, holders: Mapping[int, str]) -> None:
+    def __init__(self, holders: Mapping[int, str], names: Sequence[str]) -> None:
         super().__init__()
+        self._handlers = {func: (name, HANDLERS[name]) for name in names for func in FUNCTIONS[name]}
         self.calls: dict[int, Call] = {}
         self._holders = holders
         self._stand_ins: dict[int, tuple[Tensor, Tensor]] = {}
@@ -100,8 +104,11 @@ class Trace(Watch):
         if self._overwritten:
             args = tuple(self.current(arg) for arg in args)
             options = {name: self.current(option) for name, option in options.items()}
-        if func in _HANDLERS:
-            return _HANDLERS[func](self, *args, **options)
+        if func in self._handlers:
+            name, handler = self._handlers[func]
+            return handler(self, name, func, *args, **options)
+        if func is F.batch_norm:
+            return by_batch(*args, **options)
         if args and self._is_recorded(args[0]) and _works_in_place(func, args, options):
             return self._apart(func, args, options)
         return func(*args, **options)
@@ -122,31 +129,32 @@ class Trace(Watch):
                 "(through a view, or a function with inplace=True): build it without"
             )
 
-    def relu(self, input: Tensor, inplace: bool = False) -> Tensor:
-        """Stand in for `F.relu`, `torch.relu` and `Tensor.relu`."""
-        output = F.relu(input)
-        self.calls[id(output)] = Call("relu", self._record(input), self._record(output))
+    def activation(self, name: str, func: Callable[..., Any], input: Tensor, *rest: Any, **options: Any) -> Tensor:
+        """Stand in for an activation, in place or not."""
+        inplace = _works_in_place(func, (input, *rest), options)
+        again = None if func in RELUS else partial(_activated, func, inplace, rest, options)
+        output = again(input) if again else F.relu(input)
+        self.calls[id(output)] = Call(name, self._record(input), self._record(output), again=again)
         if inplace:
             self._replace(input, output)
         return output
 
-    def relu_in_place(self, input: Tensor) -> Tensor:
-        """Stand in for `relu_`."""
-        return self.relu(input, inplace=True)
-
-    def convolution(self, input: Tensor, weight: Tensor, *rest: Any, **options: Any) -> Tensor:
-        """Stand in for `F.conv2d`."""
+    def weighted(
+        self, name: str, func: Callable[..., Any], input: Tensor, weight: Tensor, *rest: Any, **options: Any
+    ) -> Tensor:
+        """Stand in for a convolution or a linear layer."""
         stand_in = self._stand_in(weight)
-        output = F.conv2d(input, stand_in, *rest, **options)
+        output: Tensor = func(input, stand_in, *rest, **options)
         holder = self._holders.get(id(weight), "")
-        call = Call("convolution", self._record(input), self._record(output), stand_in, holder)
-        self.calls[id(output)] = call
+        self.calls[id(output)] = Call(name, self._record(input), self._record(output), stand_in, holder)
         return output
 
-    def norm(self, input: Tensor, *rest: Any, **options: Any) -> Tensor:
-        """Stand in for `F.batch_norm`, always in training and without running statistics."""
-        output = by_batch(input, *rest, **options)
-        self.calls[id(output)] = Call("norm", input, self._record(output))
+    def norm(self, name: str, func: Callable[..., Any], input: Tensor, *rest: Any, **options: Any) -> Tensor:
+        """Stand in for a norm; a BatchNorm is always in training and without running statistics."""
+        output: Tensor = (by_batch if func is F.batch_norm else func)(input, *rest, **options)
+        # Of a BatchNorm alone nothing reads the input.
+        taken = input if name == "norm" else self._record(input)
+        self.calls[id(output)] = Call(name, taken, self._record(output))
         return output
 
     def _stand_in(self, weight: Tensor) -> Tensor:
@@ -184,15 +192,48 @@ class Trace(Watch):
             self._overwritten[id(base)] = (base, whole)
 
 
-_HANDLERS: Mapping[Callable[..., Any], Callable[..., Tensor]] = {
-    F.relu: Trace.relu,
-    torch.relu: Trace.relu,
-    Tensor.relu: Trace.relu,
-    torch.relu_: Trace.relu_in_place,
-    Tensor.relu_: Trace.relu_in_place,
-    F.conv2d: Trace.convolution,
-    F.batch_norm: Trace.norm,
+def _activated(
+    func: Callable[..., Any], inplace: bool, rest: tuple[Any, ...], options: Mapping[str, Any], taken: Tensor
+) -> Tensor:
+    output: Tensor = func(taken.clone() if inplace else taken, *rest, **options)
+    return output
+
+
+RELUS: frozenset[Callable[..., Any]] = frozenset(
+    {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
+)
+RECTIFIERS: frozenset[Callable[..., Any]] = RELUS | {
+    *(F.relu6, F.leaky_relu, F.leaky_relu_, F.rrelu, F.rrelu_),
+    *(torch.prelu, Tensor.prelu),
 }
+SMOOTH: frozenset[Callable[..., Any]] = frozenset(
+    {
+        *(F.silu, F.gelu, F.mish, F.hardswish, F.elu, F.selu, F.celu, F.softplus, F.hardsigmoid, F.softsign),
+        *(F.tanh, F.sigmoid, F.logsigmoid, torch.tanh, torch.sigmoid, Tensor.tanh, Tensor.sigmoid),
+    }
+)
+FUNCTIONS: Mapping[str, frozenset[Callable[..., Any]]] = {
+    "relu": RELUS,
+    "activation": RECTIFIERS | SMOOTH | {F.hardtanh},
+    "convolution": frozenset({F.conv2d}),
+    "any convolution": frozenset(
+        {F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d}
+    ),
+    "linear": frozenset({F.linear}),
+    "norm": frozenset({F.batch_norm}),
+    "any norm": frozenset({F.batch_norm, F.group_norm, F.layer_norm, F.instance_norm}),
+}
+"""The functions of torch that are a call of that name."""
+HANDLERS: Mapping[str, Callable[..., Tensor]] = {
+    "relu": Trace.activation,
+    "activation": Trace.activation,
+    "convolution": Trace.weighted,
+    "any convolution": Trace.weighted,
+    "linear": Trace.weighted,
+    "norm": Trace.norm,
+    "any norm": Trace.norm,
+}
+"""What stands in for them."""
 _IN_PLACE_OPERATORS = {f"__i{name}__" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")}
 
 
@@ -233,10 +274,11 @@ class Rules:
 
     def find(self, trace: Trace, image: Tensor) -> list[Found]:
         """The instances in the order of the calls that the pattern counts by."""
-        fed = {id(call.input) for call in trace.calls.values() if call.kind == "convolution"}
+        weighted = self.pattern.weighted
+        fed = {id(call.input) for call in trace.calls.values() if call.kind == weighted}
         found: list[Found] = []
         for call in trace.calls.values():
-            if call.kind != "convolution" or id(call.output) not in fed:  # else the chain goes on
+            if call.kind != weighted or id(call.output) not in fed:  # else the chain goes on
                 found += self._ending_in(call, trace, image)
         ran = {key: number for number, key in enumerate(trace.calls)}
         return sorted(found, key=lambda calls: ran[id(calls[self.pattern.order].output)])
@@ -246,24 +288,25 @@ class Rules:
         calls: dict[str, Call] = {}
         chain: list[Call] = []
         tensor = call.output
+        weighted = self.pattern.weighted
         for kind in reversed(self.pattern.calls):
-            given = _given_by(kind, tensor, trace)
+            given = _given_by(kind, tensor, trace, kind == weighted)
             if not given:
                 return []
             calls[kind], tensor = given[0], given[0].input
-            if kind == "convolution":
+            if kind == weighted:
                 chain = given
-        if calls["convolution"].input is image:
+        if calls[weighted].input is image:
             return []
-        return [calls | {"convolution": convolution} for convolution in self._chosen(chain)]
+        return [calls | {weighted: layer} for layer in self._chosen(chain)]
 
     def _chosen(self, chain: list[Call]) -> list[Call]:
         return {"first": chain[:1], "second": chain[-1:], "both": chain}[self.separable]
 
 
-def _given_by(kind: str, tensor: Tensor, trace: Trace) -> list[Call]:
-    """The call that gave a tensor, after the convolutions that fed it if it is one; empty for another kind."""
+def _given_by(kind: str, tensor: Tensor, trace: Trace, weighted: bool) -> list[Call]:
+    """The call that gave a tensor, after those that fed it if it has weights; empty for another kind."""
     call = trace.calls.get(id(tensor))
     if call is None or call.kind != kind:
         return []
-    return [*_given_by(kind, call.input, trace), call] if kind == "convolution" else [call]
+    return [*_given_by(kind, call.input, trace, weighted), call] if weighted else [call]

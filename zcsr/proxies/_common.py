@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zcsr.errors import InputError
 from zcsr.networks.initialisation import fill
-from zcsr.networks.trace import Watch
+from zcsr.networks.trace import RECTIFIERS, SMOOTH, Watch
 
 _Norm = nn.modules.batchnorm._BatchNorm | nn.GroupNorm
 
@@ -100,26 +100,11 @@ def redraw(network: nn.Module, draw: Callable[[Tensor], Tensor]) -> None:
             fill(module.bias, 0.0)
 
 
-_RECTIFIERS: frozenset[Callable[..., Any]] = frozenset(
-    {
-        *(F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_),
-        *(F.relu6, F.leaky_relu, F.leaky_relu_, F.rrelu, F.rrelu_),
-        *(torch.prelu, Tensor.prelu),
-    }
-)
-_OTHERS: frozenset[Callable[..., Any]] = frozenset(
-    {
-        *(F.silu, F.gelu, F.mish, F.hardswish, F.elu, F.selu, F.celu, F.softplus, F.hardsigmoid, F.softsign),
-        *(F.tanh, F.sigmoid, F.logsigmoid, torch.tanh, torch.sigmoid, Tensor.tanh, Tensor.sigmoid),
-    }
-)
-
-
 def rectifies(func: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> bool:
     """Return whether a call is one of a rectifier: what is below 0 becomes 0, or smaller."""
     if func is F.hardtanh:  # what an nn.ReLU6 calls
         return bool((args[1] if len(args) > 1 else options.get("min_val", -1.0)) == 0)
-    return func in _RECTIFIERS
+    return func in RECTIFIERS
 
 
 class UnitsOn(Watch):
@@ -142,7 +127,7 @@ class UnitsOn(Watch):
             taken = first_input(args, options)
             if len(taken) == self._count:
                 self._take(taken.flatten(1) > 0)
-        elif func in _OTHERS:
+        elif func in SMOOTH:
             self._others.setdefault(func.__name__)
         return func(*args, **options)
 
