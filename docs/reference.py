@@ -14,7 +14,8 @@ from zcsr.language.instance_operations import INSTANCE_OPERATIONS
 from zcsr.language.named_programs import named_programs
 from zcsr.language.network_operations import COUNTS, NETWORK_AGGREGATIONS, SCORE_OPERATIONS
 from zcsr.language.operations import OPERATIONS, Operation
-from zcsr.language.tensors import TENSORS
+from zcsr.language.tensors import PLACES, TENSORS
+from zcsr.networks.patterns import PATTERNS
 from zcsr.proxies import get_proxy, proxy_names
 from zcsr.store.sql.functions import documented
 from zcsr.store.tables.declarations import SEEN
@@ -37,6 +38,19 @@ def _operations(of: Sequence[Operation]) -> Iterable[str]:
 
 def _meaning(operation: Operation) -> str:
     return f"of {operation.of}: {operation.meaning}" if operation.of else operation.meaning
+
+
+def _patterns() -> Iterable[str]:
+    titles = ("pattern", "an instance", *(place.name for place in PLACES))
+    rows = (
+        (f"`{row.name}`", row.meaning, *(f"{read.end} of the {_call(read.call)}" for read in row.reads))
+        for row in PATTERNS.values()
+    )
+    return _table(titles, rows)
+
+
+def _call(name: str) -> str:
+    return {"relu": "ReLU", "norm": "BatchNorm", "linear": "linear layer"}.get(name, name.removeprefix("any "))
 
 
 def _known() -> Iterable[str]:
@@ -93,6 +107,7 @@ PARTS: Mapping[str, Callable[[], Iterable[str]]] = {
     "aggregations": partial(_operations, NETWORK_AGGREGATIONS),
     "score_operations": partial(_operations, SCORE_OPERATIONS),
     "known": _known,
+    "patterns": _patterns,
     "tensors": _tensors,
     "proxies": _proxies,
     "programs": _programs,

@@ -26,6 +26,7 @@ from zcsr.cli.app import app
 from zcsr.language.named_programs import named_programs
 from zcsr.language.operations import OPERATIONS
 from zcsr.language.tensors import TENSOR_NAMES
+from zcsr.networks.patterns import PATTERNS
 from zcsr.proxies import proxy_names
 from zcsr.spaces import use_space_files
 from zcsr.store import Store, connect
@@ -221,7 +222,7 @@ def test_the_reference_has_every_operation_with_its_arguments() -> None:
 
 
 def test_the_reference_has_every_tensor() -> None:
-    assert names("Tensors") == list(TENSOR_NAMES)
+    assert names("Tensors") == [*PATTERNS, *TENSOR_NAMES]
     assert len(TENSOR_NAMES) == 22
 
 
