@@ -7,20 +7,40 @@ that cannot be used, 3 a store that cannot be used, 130 interrupted (what was do
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from types import FrameType
 
 INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the `zcsr` command; the entry point of the installed script."""
+    mine = _take_one_interrupt()
     try:
         code = _run()
     except BrokenPipeError:
         code = _quiet_pipe()
     except KeyboardInterrupt:
         code = INTERRUPTED
+    if mine and signal.getsignal(signal.SIGINT) is _interrupt:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(code)
+
+
+def _take_one_interrupt() -> bool:
+    """Let one Ctrl-C end the command; any more would cut off what it puts in order. Not where it is ignored."""
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    mine = usual and threading.current_thread() is threading.main_thread()
+    if mine:
+        signal.signal(signal.SIGINT, _interrupt)
+    return mine
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _run() -> int:

@@ -46,7 +46,15 @@ from zcsr.store.kept.atomic import (
     temporary_path,
     write_json,
 )
-from zcsr.store.kept.encoding import Encoded, broken_pieces, decode, encode, kept_tensors, write_values
+from zcsr.store.kept.encoding import (
+    Encoded,
+    broken_pieces,
+    check_pieces,
+    decode,
+    encode,
+    kept_tensors,
+    write_values,
+)
 from zcsr.store.kept.images import image_names, load_images, stored_images_hash
 from zcsr.store.kept.store import SCHEMA_VERSION, Store
 from zcsr.store.kept.summaries import SUMMARY_SCHEMA, difference, summaries
@@ -171,6 +179,7 @@ class CollectionStore:
     collection: Collection
     _places: dict[str, tuple[_Place, ...]] = field(default_factory=dict, repr=False)
     _shards: set[str] = field(default_factory=set, repr=False)
+    _checked: set[_Place] = field(default_factory=set, repr=False)
 
     def archs(self, tensors: Iterable[TensorRow] = ()) -> set[str]:
         """The architectures of which these tensors are there now, or any; StoreError when a shard is damaged."""
@@ -234,11 +243,15 @@ class CollectionStore:
         return NetworkStatistics(arch, self._together(arch, parts))
 
     def _part(self, arch: str, place: _Place, names: frozenset[str]) -> tuple[Instance, ...]:
-        """The instances with these of a shard's tensors."""
+        """The instances with these of a shard's tensors, whose checksums are checked when they are first read."""
         path = self.values_path(place.shard)
         try:
-            rows = pl.scan_parquet(path, glob=False).slice(place.row, place.rows).select("layout", "data").collect()
-            network = decode(arch, rows, place.names)
+            rows = pl.scan_parquet(path, glob=False).slice(place.row, place.rows)
+            pieces = rows.select("piece", "layout", "crc32", "data").collect()
+            if place not in self._checked:
+                check_pieces(arch, pieces)
+                self._checked.add(place)
+            network = decode(arch, pieces, place.names)
         except _UNREADABLE as error:
             raise self._damaged(place.shard, error) from error
         return tuple(instance.only(names) for instance in network.instances)

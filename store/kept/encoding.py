@@ -292,6 +292,13 @@ def kept_tensors(path: Path) -> Iterator[tuple[str, int, int, tuple[str, ...]]]:
         yield archs[start], start, end - start, names
 
 
+def check_pieces(arch: str, rows: pl.DataFrame) -> None:
+    """Raise ValueError for a piece of a network whose checksum is wrong; columns piece, crc32, data."""
+    for piece, crc32, data in rows.select("piece", "crc32", "data").iter_rows():
+        if zlib.crc32(data) != crc32:
+            raise ValueError(f"the checksum of {arch} piece {piece} is wrong")
+
+
 def broken_pieces(path: Path) -> list[tuple[str, int]]:
     """The pieces of a values file whose checksum is wrong: (architecture, number of the piece)."""
     broken = []

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from commands import Result, done, zcsr
 
 from zcsr.cli.app import app
 from zcsr.spaces import get_space
+from zcsr.store import Store, query
 
 TASK = "nasbench201-mini:fashion-mnist"
 SEARCH = (
@@ -271,6 +273,32 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     assert stopped_at(stage, signal.SIGKILL, store).code == -signal.SIGKILL
     assert rows(store, STATUS, "stopped") == "status\nrunning\n"
     assert_resumes_to(evolved[0], store)
+
+
+@pytest.mark.parametrize("apart", [0.001, 0.01, 0.04])
+def test_interrupts_in_any_number_keep_what_was_computed(apart: float, tmp_path: Path) -> None:
+    words = ("test", "--task", TASK, "-p", "fro(T4_N)", "--sample", "4000", "--workers", "1")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *words, "--store", str(tmp_path / "store")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    computed = 0
+    for line in process.stderr:
+        if line.startswith("testing: ") and (computed := int(line.split()[1])) > 20:
+            break
+    for _ in range(4):
+        process.send_signal(signal.SIGINT)
+        time.sleep(apart)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("zcsr: interrupted; scores are kept")
+    stored = query(Store.open(tmp_path / "store"), "SELECT count(*) FROM network_scores").item()
+    assert computed <= stored < 4000
 
 
 def test_a_closed_pipe_is_no_error(evolved: tuple[Path, Result]) -> None:

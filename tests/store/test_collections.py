@@ -734,6 +734,12 @@ def test_a_changed_bit_is_found(store: Store) -> None:
     changed = frame.with_columns(pl.Series("data", [bytes(content) for content in data], dtype=pl.Binary))
     changed.write_parquet(path, row_group_size=1)
     assert [problem for problem in opened.verify() if "checksum of b piece 0 is wrong" in problem]
+    fresh = open_collection(store, collection())
+    assert_same_bits(fresh.load("a"), synthetic("a"))
+    with pytest.raises(
+        StoreError, match=rf"cannot read .*{path.name}: the checksum of b piece 0 is wrong; delete it"
+    ):
+        fresh.load("b")
     assert [problem for problem in opened.verify(sample=1) if "checksum of b piece 0 is wrong" in problem]
 
 

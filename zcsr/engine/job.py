@@ -54,8 +54,8 @@ def run_job(
             for result in results:
                 held.append(result)
                 if len(held) >= together:
-                    full, held = held, []
-                    write(full)
+                    write(held)  # which after Ctrl-C in the midst of it is done again, with the same outcome
+                    held = []
                 done += size(result)
                 progress(done, len(wanted))
         finally:
