@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -782,7 +783,10 @@ def test_a_layout_of_something_else(store: Store) -> None:
         frame.with_columns(layout=pl.lit(layout)).write_parquet(path)
         with pytest.raises(StoreError, match=r"cannot read .*values-"):
             open_collection(store, collection()).load("a")
-    longer = frame.with_columns(pl.Series("data", [frame["data"][0] + b"more"], dtype=pl.Binary))
+    more = frame["data"][0] + b"more"
+    longer = frame.with_columns(
+        pl.Series("data", [more], dtype=pl.Binary), pl.Series("crc32", [zlib.crc32(more)], dtype=pl.UInt32)
+    )
     longer.write_parquet(path)
     with pytest.raises(StoreError, match="more bytes than the layout says"):
         open_collection(store, collection()).load("a")
