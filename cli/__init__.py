@@ -47,6 +47,7 @@ def _run() -> int:
     """Run the application and return the exit code, after one line on stderr where something went wrong."""
     from zcsr.cli.app import app
     from zcsr.cli.failures import failure_of
+    from zcsr.cli.visible import visible
 
     try:
         failure = ("interrupted", INTERRUPTED) if app(standalone_mode=False) == INTERRUPTED else None
@@ -58,7 +59,7 @@ def _run() -> int:
     if failure is None:
         return 0
     line, code = failure
-    print(f"zcsr: {line}", file=sys.stderr)
+    print(f"zcsr: {visible(line)}", file=sys.stderr)
     return code
 
 

@@ -10,6 +10,7 @@ from rich import progress as rich_progress
 from rich.console import Console
 from rich.text import Text
 
+from zcsr.cli.visible import visible
 from zcsr.engine.job import Progress
 
 PLAIN_EVERY_SECONDS = 5.0
@@ -29,7 +30,7 @@ def talk() -> Console:
 
 def say(text: str) -> None:
     """Print a line about results."""
-    talk().print(Text(text))
+    talk().print(Text(visible(text)))
 
 
 def is_live(console: Console) -> bool:

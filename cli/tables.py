@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zcsr.cli.console import data
+from zcsr.cli.visible import visible
 
 if TYPE_CHECKING:
     import polars
@@ -67,7 +68,7 @@ def cell(value: object) -> str:
         return f"{value:.4g}" if math.isfinite(value) else str(value)
     if isinstance(value, datetime):
         return value.isoformat(" ", timespec="seconds")
-    return " ".join(str(value).split())
+    return visible(" ".join(str(value).split()))
 
 
 def layout(columns: Sequence[Column], width: int) -> RenderableType:
@@ -88,7 +89,7 @@ def print_rows(frame: polars.DataFrame) -> None:
     """Print a data frame's rows."""
     print_columns(
         [
-            Column(name, tuple(map(cell, frame[name].to_list())), kind.is_numeric())
+            Column(visible(name), tuple(map(cell, frame[name].to_list())), kind.is_numeric())
             for name, kind in frame.schema.items()
         ]
     )

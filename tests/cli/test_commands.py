@@ -321,6 +321,16 @@ def test_a_closed_pipe_is_no_error(evolved: tuple[Path, Result]) -> None:
 # Queries ---------------------------------------------------------------------------------------------------------
 
 
+def test_what_a_terminal_would_obey_is_written_out(evolved: tuple[Path, Result]) -> None:
+    sql = "SELECT chr(27) || '[2Jgone' AS \"a\x1bb\", 'plain' AS other"
+    assert "\x1b" not in (shown := done("query", sql, store=evolved[0]).out)
+    assert r"\x1b[2Jgone" in shown
+    refused = zcsr("query", "\x1b[2J", store=evolved[0])
+    assert refused.code == 2
+    assert "\x1b" not in refused.err
+    assert r"\x1b[2J" in refused.err
+
+
 def test_formats_hold_the_same_rows(evolved: tuple[Path, Result], tmp_path: Path) -> None:
     store = evolved[0]
     sql = "SELECT slot, fitness, text FROM individuals WHERE generation = 0 ORDER BY slot"

@@ -132,6 +132,9 @@ def test_no_rows_make_a_heading_and_no_columns_nothing() -> None:
         (-math.inf, "-inf"),
         (12, "12"),
         ("two\nlines", "two lines"),
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+        ("\x9b2J \x7f", "\\x9b2J \\x7f"),
+        ("a\u202eb", "a\\u202eb"),
         (datetime(2024, 5, 6, 7, 8, 9, 123456), "2024-05-06 07:08:09"),
     ],
 )
