@@ -9,7 +9,7 @@ _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def visible(text: str) -> str:
-    r"""Return the text with control characters written out, such as `\x1b`, with which commands to terminals begin."""
+    r"""Return the text with control characters, such as what begins commands to terminals, written out: `\x1b`."""
     return _OBEYED.sub(_written_out, text)
 
 

@@ -316,3 +316,14 @@ def test_shapes_that_do_not_fit_say_so() -> None:
         infer_shape(parse("fro(add(T1_D, T3))").expression, shapes)
     with pytest.raises(ProgramError, match=r"no tensor named T3 is given"):
         infer_shape(parse("fro(T3)").expression, {"T1_D": (1,)})
+
+
+@pytest.mark.parametrize("blanks", [" " * 200_000, "\n\t " * 100_000])
+def test_blanks_cost_no_more_than_they_are_long(blanks: str) -> None:
+    assert parse(f"{blanks}fro({blanks}T1_D{blanks}){blanks}") == parse("fro(T1_D)")
+
+
+def test_an_unknown_name_is_not_repeated_at_length() -> None:
+    with pytest.raises(ProgramError) as raised:
+        parse("x" * 1_000_000)
+    assert len(str(raised.value)) < 300

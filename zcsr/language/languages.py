@@ -19,6 +19,9 @@ from zcsr.language.operations import AGGREGATIONS, OPERATIONS, READOUTS, Of, Ope
 from zcsr.language.program import Node, Program, Word
 from zcsr.language.tensors import TENSORS, Tensor
 
+_LONGEST = 60
+"""Characters of an unknown name that a message shows."""
+
 
 @dataclass(frozen=True, eq=False)
 class Language:
@@ -61,7 +64,9 @@ class Language:
         """
         if name not in self.words:
             listed = "; `zcsr operations` lists the operations and tensors"
-            raise ProgramError(f"unknown name '{name}'{nearest(name, self.words, otherwise=listed, quoted=False)}")
+            near = nearest(name[:_LONGEST], self.words, otherwise=listed, quoted=False)
+            shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
+            raise ProgramError(f"unknown name '{shown}'{near}")
         return Node(_meant(self.meanings[name], args), args)
 
     def constant(self, value: float) -> Node:

@@ -60,7 +60,7 @@ class _Parser:
         self._language = language
         self._tokens = [
             _Token(str(match.lastgroup), match[str(match.lastgroup)], match.start(str(match.lastgroup)))
-            for match in _TOKEN.finditer(text)
+            for match in _TOKEN.finditer(text.rstrip())  # blanks that no token follows would be looked at again
         ]
         self._next = 0
         self._open: list[_Open] = []
