@@ -160,11 +160,19 @@ def _write(store: Store, block: pl.DataFrame, source: str) -> None:
 
 def _read_stored(file: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(file, glob=False).select(list(SCHEMA))
+        frame = pl.read_parquet(file, glob=False).select(list(SCHEMA))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise StoreError(
             f"cannot read {file}: {first_line(error)}; delete it and import the table again"
         ) from error
+    wrong = frame.filter(~pl.col("accuracy").is_between(0, 100).fill_null(False))
+    if not wrong.is_empty():
+        arch, value = wrong.select("arch", "accuracy").row(0)
+        raise StoreError(
+            f"{file} is damaged: the accuracy of {arch} is {value}, no percentage; restore it, or delete it "
+            "and import the table again"
+        )
+    return frame
 
 
 def _none_message(store: Store, space: str, dataset: str, metric: str) -> str:

@@ -257,3 +257,13 @@ def test_a_packed_table_is_not_unpacked_without_end(
     (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(bytes(1000)))
     with pytest.raises(InputError, match="it unpacks to more than 20 bytes"):
         take(store, tmp_path / "bomb.csv.gz")
+
+
+@pytest.mark.parametrize("value", [300.0, -1e-9, float("nan"), float("inf"), None])
+def test_an_accuracy_that_is_no_percentage_is_damage(store: Store, tmp_path: Path, value: float | None) -> None:
+    take(store, table(tmp_path, {"arch": [A, B], "accuracy": [50.0, 60.0]}))
+    (path,) = store.accuracies_dir.rglob("*.parquet")
+    changed = pl.Series("accuracy", [50.0, value], dtype=pl.Float64)
+    pl.read_parquet(path).with_columns(changed).write_parquet(path)
+    with pytest.raises(StoreError, match=rf"{path.name} is damaged: the accuracy of .* is .*, no percentage"):
+        accuracies(store, "nasbench201", "cifar10")
