@@ -201,7 +201,7 @@ def _seeds(store: Store, texts: Sequence[str], run: str | None) -> list[Program]
 def _run(experiment: Experiment, meter: Meter | None, limits: Limits) -> None:
     """Do what the run still lacks; on Ctrl-C, mark it and say how to go on with it."""
     try:
-        with measured_run(experiment, "evolve", meter):
+        with experiment.run.worked_on(), measured_run(experiment, "evolve", meter):
             _announce(experiment)
             with progress("collecting", "networks") as tell:
                 experiment.collect(tell)

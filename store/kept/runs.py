@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import platform
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,6 +22,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast, get_args
 
 import polars as pl
+from filelock import FileLock, Timeout
 
 from zcsr.errors import InputError, StoreError, nearest
 from zcsr.evolve.config import EvolveConfig
@@ -53,6 +56,7 @@ LATEST = "latest"
 RESERVED_NAMES = (LATEST, "all")
 _SPLIT, _TESTS, _FINALISTS = map(schema_of, (SPLIT, TESTS, FINALISTS))
 
+_WORK = ".work"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _GENERATION_NAME = re.compile(r"[0-9]{4,}")
 
@@ -226,6 +230,31 @@ class RunStore:
         record["status"] = _checked_status(status)
         record["seconds"] = float(record["seconds"]) + session_seconds
         write_json(record, self._folder / "run.json")
+
+    @contextmanager
+    def worked_on(self) -> Iterator[None]:
+        """Let no other process go on with the run meanwhile; StoreError at once where one does.
+
+        Where the platform or the file system has no locks, nothing is held.
+        """
+        lock = FileLock(self._folder / f"{_WORK}.lock", fallback_to_soft=False, timeout=0)
+        note = self._folder / f"{_WORK}.json"
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StoreError(
+                f"run {self.name} is being worked on by {_worker_of(note)}: wait for its end, or end it"
+            ) from None
+        except (OSError, NotImplementedError):
+            yield
+            return
+        try:
+            now = datetime.now(UTC).isoformat(" ", timespec="seconds")
+            write_json({"process": os.getpid(), "since": now}, note)
+            yield
+        finally:
+            note.unlink(missing_ok=True)
+            lock.release()
 
     def extend(self, generations: int) -> None:
         """Ask for so many generations in all. InputError where there are more by now."""
@@ -412,6 +441,14 @@ class _ScoreFolder:
         if self._keys is None:
             self._keys = set(self.read().select("program", "task", "arch").iter_rows())
         return self._keys
+
+
+def _worker_of(note: Path) -> str:
+    try:
+        record = read_json_object(note)
+        return f"process {int(record['process'])} since {record['since']}"
+    except (StoreError, KeyError, TypeError, ValueError):  # not written yet, or gone by now
+        return "another process"
 
 
 def fresh_name(store: Store, started: datetime | None = None) -> str:

@@ -23,7 +23,7 @@ from commands import Result, done, zcsr
 
 from zcsr.cli.app import app
 from zcsr.spaces import get_space
-from zcsr.store import Store, query
+from zcsr.store import Store, open_run, query
 
 TASK = "nasbench201-mini:fashion-mnist"
 SEARCH = (
@@ -299,6 +299,18 @@ def test_interrupts_in_any_number_keep_what_was_computed(apart: float, tmp_path:
     assert err.splitlines()[-1].startswith("zcsr: interrupted; scores are kept")
     stored = query(Store.open(tmp_path / "store"), "SELECT count(*) FROM network_scores").item()
     assert computed <= stored < 4000
+
+
+def test_of_two_that_go_on_with_a_run_one_is_told(imported: Path, tmp_path: Path) -> None:
+    store = shutil.copytree(imported, tmp_path / "store")
+    stopped_at("evolving", signal.SIGINT, store)
+    with open_run(Store.open(store), "stopped").worked_on():
+        refused = zcsr("evolve", "--resume", "--run", "stopped", store=store)
+        assert refused.code == 3
+        assert f"run stopped is being worked on by process {os.getpid()} since " in refused.lines[-1]
+        assert zcsr("store", "verify", store=store).code == 0
+    assert done("evolve", "--resume", "--run", "stopped", store=store).code == 0
+    assert not list((store / "runs" / "stopped").glob(".work.json"))
 
 
 def test_a_closed_pipe_is_no_error(evolved: tuple[Path, Result]) -> None:
