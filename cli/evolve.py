@@ -25,7 +25,6 @@ from zcsr.cost.meter import Meter
 from zcsr.errors import InputError, nearest
 from zcsr.evolve.config import PRESETS, EvolveConfig
 from zcsr.store import Store
-from zcsr.store.kept.runs import fresh_name
 
 if TYPE_CHECKING:
     from zcsr.language.program import Program
@@ -112,6 +111,8 @@ def evolve(
             experiment = planned(run, config(**_preset(context, preset)))
         _complete(experiment, meter, Limits(time_limit, stop_at))
         return
+    from zcsr.store.kept.runs import fresh_name
+
     if resume and run is None:
         raise InputError("to go on with several seeds, say what the names of their runs begin with: --run NAME")
     first, base = config(**_preset(context, preset)), run or fresh_name(opened)

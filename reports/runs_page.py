@@ -16,7 +16,7 @@ from zcsr.evolve.config import in_short
 from zcsr.insight.outcomes import Difference, Outcome, Spread, differences, spreads
 from zcsr.reports.toolkit.figures import Panel, Series, bands_figure, spread
 from zcsr.reports.toolkit.footprint import cost_table, cost_words, read_cost
-from zcsr.reports.toolkit.markdown import MISSING, bullets, code, decimals, listed, number
+from zcsr.reports.toolkit.markdown import MISSING, bullets, code, decimals, listed, number, shortened_code
 from zcsr.reports.toolkit.page import StorePage, named_path
 from zcsr.reports.toolkit.phrases import one_line, phrase
 from zcsr.store import RunInfo, RunTask, Store, open_run
@@ -42,7 +42,7 @@ class RunsPage(StorePage):
             "title": self.title(NAME),
             "summary": summary(self),
             "caveats": bullets(caveats(self)),
-            "runs": self.table("outcomes", {"seconds": decimals(1)}, drop=("text",)),
+            "runs": self.table("outcomes", {"seconds": decimals(1), "text": shortened_code}, drop=("program",)),
             "fitness": fitness(self),
             "reaching": reaching(self),
             "cost": cost(self),
@@ -271,7 +271,7 @@ def cost(page: RunsPage) -> str:
 def reproduce(page: RunsPage) -> str:
     """The commands that started the runs, as far as they are known."""
     commands = [without_store(info.command) for info in page.infos]
-    lines = [shlex.join(command) for command in commands if command]
+    lines = list(dict.fromkeys(shlex.join(command) for command in commands if command))
     if not lines:
         return phrase("runs_unknown")
     return phrase("runs_commands", commands="\n".join(lines))

@@ -216,11 +216,11 @@ def test_without_an_instance_it_says_what_one_is() -> None:
     message = str(caught.value)
     assert "no instance of the pattern 'rcb'" in message
     assert "a ReLU whose output a Conv2d takes, whose output a BatchNorm takes" in message
-    assert message.endswith("1 fit the other pattern, 'cbr'")
+    assert "; by other patterns it has 1 of 'cbr', 1 of 'conv-norm-act', of which 'auto'" in message
 
 
 def test_without_any_instance_it_says_what_there_is() -> None:
-    smooth = nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.Conv2d(4, 4, 3), nn.GroupNorm(2, 4), nn.Flatten(1))
+    smooth = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.SiLU(), nn.GroupNorm(2, 4), nn.Flatten(1))
     with pytest.raises(InputError) as caught:
         zcsr.score(smooth, batch(), "fro(T1_D)", pattern="cbr")
     assert "a Conv2d whose output a BatchNorm takes, whose output a ReLU takes" in str(caught.value)
@@ -382,7 +382,10 @@ def test_what_is_not_finite_is_said(module: Path, tmp_path: Path) -> None:
         (["{0}:concrete", "--images", "mine", "-p", "nasnet"], "no image set 'mine'"),
         (["{0}:concrete", *IMAGES, "-p", "nasnet", "--height", "99"], "cannot be brought to 99x16"),
         (["{0}:concrete", *IMAGES, "-p", "matmul(T1_D, T3)"], "matmul(T1_D, T3), layer 0 (2): matmul"),
-        (["{0}:concrete", *IMAGES, "-p", "nasnet", "--pattern", "cbr"], "1 fit the other pattern, 'rcb'"),
+        (
+            ["{0}:concrete", *IMAGES, "-p", "nasnet", "--pattern", "cbr"],
+            "by other patterns it has 1 of 'rcb', 1 of 'act-conv-norm'",
+        ),
         (["{0}", *IMAGES, "-p", "nasnet"], "as in net.py:build"),
         (["{0}:no", *IMAGES, "-p", "nasnet"], "has no function 'no': it has build, concrete, number"),
         (["{0}x.py:no", *IMAGES, "-p", "nasnet"], "cannot read"),

@@ -361,5 +361,6 @@ _NOT_LOOKED_AT = frozenset(
 
 def _no_instance(network: nn.Module, pattern: str, collected: Callable[[str], tuple[Instance, ...]]) -> str:
     there = {other: len(collected(other)) for other in PATTERNS if other != pattern}
-    fitting = "; ".join(f"{count} fit the other pattern, {other!r}" for other, count in there.items() if count)
+    found = ", ".join(f"{count} of {other!r}" for other, count in there.items() if count)
+    fitting = f"by other patterns it has {found}, of which {AUTO!r} takes the most frequent" if found else ""
     return no_instance(network, pattern, fitting)
