@@ -34,6 +34,7 @@ from zcsr.networks.config import StatisticsConfig
 from zcsr.proxies import language
 from zcsr.spaces import Origin, space_origin
 from zcsr.store.kept.atomic import (
+    LOCK_NAME,
     is_temporary,
     read_json_object,
     replace_directory,
@@ -56,7 +57,7 @@ LATEST = "latest"
 RESERVED_NAMES = (LATEST, "all")
 _SPLIT, _TESTS, _FINALISTS = map(schema_of, (SPLIT, TESTS, FINALISTS))
 
-_WORK = ".work"
+_WORK = "work"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _GENERATION_NAME = re.compile(r"[0-9]{4,}")
 
@@ -237,8 +238,10 @@ class RunStore:
 
         Where the platform or the file system has no locks, nothing is held.
         """
-        lock = FileLock(self._folder / f"{_WORK}.lock", fallback_to_soft=False, timeout=0)
-        note = self._folder / f"{_WORK}.json"
+        folder = self._folder / _WORK
+        folder.mkdir(exist_ok=True)
+        lock = FileLock(folder / LOCK_NAME, fallback_to_soft=False, timeout=0)
+        note = folder / "process.json"
         try:
             lock.acquire()
         except Timeout:

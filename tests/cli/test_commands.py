@@ -310,7 +310,7 @@ def test_of_two_that_go_on_with_a_run_one_is_told(imported: Path, tmp_path: Path
         assert f"run stopped is being worked on by process {os.getpid()} since " in refused.lines[-1]
         assert zcsr("store", "verify", store=store).code == 0
     assert done("evolve", "--resume", "--run", "stopped", store=store).code == 0
-    assert not list((store / "runs" / "stopped").glob(".work.json"))
+    assert not list((store / "runs" / "stopped").glob("work/*.json"))
 
 
 def test_a_closed_pipe_is_no_error(evolved: tuple[Path, Result]) -> None:
