@@ -389,7 +389,8 @@ def _score_untrained(work: _Untrained, arch: str) -> tuple[str, NDArray[np.float
         if not statistics.instances:
             reason = no_instance(network.model, work.config.pattern)
             errors = {str(program): reason for program in programs if program.columns}
-            by_program = np.where([bool(program.columns) for program in programs], math.nan, by_program)
+            scores = zip(programs, by_program, strict=True)
+            by_program = [math.nan if program.columns else value for program, value in scores]
     by_proxy = [_by_proxy(known, name, errors) for name in proxies]
     return arch, np.array([*by_program, *by_proxy], dtype=np.float64), time.perf_counter() - start, errors
 
