@@ -23,6 +23,21 @@ from zcsr.evolve.tasks import TaskData
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.networks.instances import Instance, NetworkStatistics
 
+SEQUENTIAL = EvolveConfig(
+    language="eznas",
+    representation="sequential",
+    max_length=12,
+    population=12,
+    generations=4,
+    mu=8,
+    lambda_=12,
+    networks_per_task=30,
+    draw=8,
+    tasks_per_generation=2,
+    probe_networks=1,
+)
+"""A search on these tasks for sequential programs."""
+
 
 def load(task: str, arch: str) -> NetworkStatistics:
     """Return one to three instances; in every fifth network all gradients are zero, so some programs fail there."""

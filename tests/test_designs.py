@@ -8,6 +8,7 @@ import designs
 import pytest
 
 from zcsr.store.jobs.experiment import Experiment, TaskRequest
+from zcsr.store.kept.images import install_missing
 from zcsr.store.kept.store import Store
 
 
@@ -23,8 +24,6 @@ def test_runs_are_made_once_and_compared(
         lambda store: [TaskRequest("nasbench201-mini", "fashion-mnist", "fashion-mnist")],
     )
     store = Store.open(tmp_path / "store", create=True)
-    from zcsr.store.kept.images import install_missing
-
     install_missing(store, [("nasbench201-mini", "fashion-mnist")])
     words = ["--store", str(store.root), "--seeds", "3", "--generations", "2", "--workers", "1"]
     words += ["--rows", "default", "design lexicase"]

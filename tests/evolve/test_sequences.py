@@ -51,19 +51,7 @@ from zcsr.store import Store, create_run, open_run, query
 from zcsr.store.kept.runs import TestScore
 from zcsr.store.sql.index import verify
 
-CONFIG = EvolveConfig(
-    language="eznas",
-    representation="sequential",
-    max_length=12,
-    population=12,
-    generations=4,
-    mu=8,
-    lambda_=12,
-    networks_per_task=30,
-    draw=8,
-    tasks_per_generation=2,
-    probe_networks=1,
-)
+CONFIG = synthetic.SEQUENTIAL
 GIVES_A_NUMBER = {"fro", "eig_ratio_sym", "eig_ratio", "mean", "l1", "hamming", "kl", "cosine", "numel"}
 
 

@@ -26,19 +26,7 @@ from zcsr.proxies import language
 from zcsr.reports import render_runs
 from zcsr.store import Store, TestScore, create_run, named, open_run, query
 
-CONFIG = EvolveConfig(
-    language="eznas",
-    representation="sequential",
-    max_length=12,
-    population=12,
-    generations=4,
-    mu=8,
-    lambda_=12,
-    networks_per_task=30,
-    draw=8,
-    tasks_per_generation=2,
-    probe_networks=1,
-)
+CONFIG = synthetic.SEQUENTIAL
 RUNS = {"tree-0": ("tree", 0), "tree-1": ("tree", 1), "rows-0": ("sequential", 0), "rows-1": ("sequential", 1)}
 PARAMS = Program(Node(language().words["params"]))
 
