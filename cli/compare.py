@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zcsr.cli.console import data, say
+from zcsr.cli.console import show_report
 from zcsr.cli.failures import writing
 from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import FootprintOption, StoreOption, open_store
@@ -56,5 +56,4 @@ def compare_runs(
         print_rows(pl.DataFrame(found))
     with writing():
         path = page.write()
-    say("report:")
-    data().print(str(path), highlight=False, markup=False, soft_wrap=True)
+    show_report(path)

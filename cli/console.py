@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich import progress as rich_progress
 from rich.console import Console
@@ -31,6 +32,12 @@ def talk() -> Console:
 def say(text: str) -> None:
     """Print a line about results."""
     talk().print(Text(visible(text)))
+
+
+def show_report(path: Path) -> None:
+    """Print where a report is."""
+    say("report:")
+    data().print(str(path), highlight=False, markup=False, soft_wrap=True)
 
 
 def is_live(console: Console) -> bool:

@@ -13,7 +13,7 @@ import typer
 
 from zcsr import proxies
 from zcsr.cli.compare import compare_runs
-from zcsr.cli.console import data, progress, say, talk
+from zcsr.cli.console import progress, say, show_report, talk
 from zcsr.cli.costs import measured_run
 from zcsr.cli.failures import Interrupted
 from zcsr.cli.given import read_program
@@ -263,8 +263,7 @@ def _show(experiment: Experiment, written: bool) -> None:
     path = folder / f"{experiment.run.name}.md"
     if not (written and path.is_file()):
         path = render_run(experiment.store, experiment.run.name, folder)
-    say("report:")
-    data().print(str(path), highlight=False, markup=False, soft_wrap=True)
+    show_report(path)
 
 
 # To go on with a run ------------------------------------------------------------------------------------------

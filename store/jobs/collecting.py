@@ -95,9 +95,9 @@ def collect_networks(
 
 
 def _check_instances(store: Store, collection: Collection, archs: Sequence[str]) -> None:
-    """Raise InputError where none of the networks has an instance."""
-    without = open_collection(store, collection).without_instances(archs)
-    if archs and len(without) == len(archs):
+    """Raise InputError where none of the networks has an instance; mostly the first one has."""
+    opened = open_collection(store, collection)
+    if opened.without_instances(archs[:1]) and len(opened.without_instances(archs)) == len(archs):
         config = collection.config
         images = images_of(store, collection, False)
         network = untrained(get_space(collection.space), archs[0], collection.classes, images, config)

@@ -198,7 +198,7 @@ def _instances(
 ) -> tuple[Instance, ...] | ZcsrError:
     """The instances of a network, or why no program can be told of it."""
     try:
-        return read() or InputError(_no_instance(network, pattern, lambda other: read(pattern=other)))
+        return read() or InputError(_no_instance(network, pattern, lambda other: read(pattern=other, tensors=())))
     except InputError as error:
         return error
 
