@@ -22,7 +22,7 @@ _MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "snip": ("snip",),
         "grasp": ("grasp",),
         "fisher": ("fisher",),
-        "synflow": ("synflow",),
+        "synflow": ("synflow", "logsynflow"),
         "jacob_cov": ("jacob_cov",),
         "naswot": ("naswot",),
         "swap": ("swap", "swap_regularised"),

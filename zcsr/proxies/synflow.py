@@ -28,6 +28,26 @@ def synflow(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noq
     is inf, or NaN where an edge multiplies by 0, for networks so deep that float64 overflows. A ReLU6, or another
     rectifier with an upper end, passes on what is above that: it would cut off the flow that is measured.
     """
+    return saliency(*_flow(network, images))
+
+
+@proxy(
+    measures="synflow with the logarithm of each gradient, plus 1, in the gradient's place",
+    source="Cavagnero et al., FreeREA, WACV 2023, LogSynflow; without BatchNorm",
+)
+def logsynflow(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001
+    """Return the sum of |w * log(dR/dw + 1)| over the weights of all Conv2d and Linear layers; never negative.
+
+    R and the weights are those of `synflow`. No gradient is negative there, but they span tens of powers of ten, so
+    that synflow's sum is that of a few weights; with the logarithm every weight counts. It is inf or NaN where
+    synflow is.
+    """
+    weights, slopes = _flow(network, images)
+    return saliency(weights, [slope.log1p() for slope in slopes])
+
+
+def _flow(network: nn.Module, images: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Make every parameter absolute; return the layers' weights and their gradients of the flow of ones."""
     network.double()
     with torch.no_grad():
         for parameter in network.parameters():
@@ -35,7 +55,7 @@ def synflow(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noq
     weights = layer_weights(network)
     with _Linear():
         flow: Tensor = network(torch.ones_like(images[:1], dtype=torch.float64)).sum()
-    return saliency(weights, gradients(flow, weights))
+    return weights, gradients(flow, weights)
 
 
 class _Linear(Watch):
