@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from zcsr.cli.compare import compare
 from zcsr.cli.evolve import evolve
 from zcsr.cli.explain import explain
 from zcsr.cli.export import export
+from zcsr.cli.options import STORE, keep_store
 from zcsr.cli.query import query
 from zcsr.cli.report import report
 from zcsr.cli.score import score
@@ -37,9 +39,11 @@ app.add_typer(store.app, name="store")
 @app.callback()
 def _options(
     context: typer.Context,
+    store: Annotated[Path | None, typer.Option("--store", **STORE)] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Discover zero-cost proxies: formulas that rank untrained networks by how accurate they will be."""
+    keep_store(context, store)
     if version:
         import zcsr
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from zcsr.cli.console import data, progress, say
 from zcsr.cli.costs import measured
@@ -52,22 +53,24 @@ def collect(
     """
     from zcsr.store import Collection
     from zcsr.store.jobs.collecting import collect_networks
+    from zcsr.store.kept.accuracies import accuracies
 
     place.use_spaces()
+    opened = cache(lambda: place.open_for([(space, dataset)], create=True))
     archs = networks.archs(
         get_space(space),
-        "say which architectures to collect: --arch (repeatable), --sample N, --indices FIRST:END or --all, one of "
-        "these",
+        "say which architectures to collect: --arch (repeatable), --sample N, --indices FIRST:END, --all or "
+        "--trained, one of these",
+        lambda: accuracies(opened(), space, dataset).archs,
         arch,
     )
     tensors = _tensors(tensor or (), input_ or ())
     collection = Collection.of(space, dataset, images or dataset, settled(statistics, space, dataset, archs))
-    opened = place.open_for([(space, dataset)], create=True)
     count = workers or available_workers()
     kept = interruptible("what is collected is kept, and the same command goes on with it")
-    cost = measured(opened, "collect", tasks=[f"{space}:{dataset}"], collections=[collection.id], workers=count)
+    cost = measured(opened(), "collect", tasks=[f"{space}:{dataset}"], collections=[collection.id], workers=count)
     with kept, cost, progress(f"collecting {space}:{dataset}", "networks") as tell:
-        report = collect_networks(opened, collection, archs, tensors=tensors, workers=count, progress=tell)
+        report = collect_networks(opened(), collection, archs, tensors=tensors, workers=count, progress=tell)
     each = max(report.done, 1)
     say(
         f"{report.done} networks collected, {report.already} were there already; "

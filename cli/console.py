@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from rich import progress as rich_progress
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from zcsr.cli.visible import visible
 from zcsr.engine.job import Progress
 
 PLAIN_EVERY_SECONDS = 5.0
+PLAIN_AT_LEAST_SECONDS = 30.0
+"""After so long without a line, one says that the work goes on."""
+
+LEAST_BAR = 10
+"""Terminal columns of a bar beside its words; they get a line of their own where there is less room."""
+
 NEVER_WRAP = 100_000
 """Columns of an output that nobody looks at in a terminal: lines there are as long as they are."""
 
@@ -58,11 +71,42 @@ def progress(what: str, unit: str) -> Iterator[Progress]:
     """Give a function to report progress to: a bar with the time remaining, or a plain line now and then."""
     console = talk()
     pace = Pace(unit)
-    if is_live(console):
-        with _bar(console, what, pace) as tell:
-            yield tell
-    else:
-        yield _lines(console, what, pace)
+    with (_bar if is_live(console) else _lines)(console, what, pace) as tell:
+        yield tell
+
+
+@contextmanager
+def unechoed() -> Iterator[None]:
+    """Keep the terminal from writing `^C` where Ctrl-C is pressed: it would shift what is drawn over."""
+    before = _terminal_modes()
+    if before is None:
+        yield
+        return
+    import termios
+
+    quiet = [*before]
+    quiet[_LOCAL_MODES] = before[_LOCAL_MODES] & ~termios.ECHOCTL
+    termios.tcsetattr(sys.stdin, termios.TCSANOW, quiet)
+    try:
+        yield
+    finally:
+        if _terminal_modes() is not None:
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+
+
+_LOCAL_MODES = 3
+
+
+def _terminal_modes() -> list[Any] | None:
+    """The modes of the terminal that types into this process; None without one, and in the background."""
+    try:
+        import termios
+
+        if os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp():
+            return termios.tcgetattr(sys.stdin)
+    except (ImportError, OSError, ValueError):
+        pass
+    return None
 
 
 class Pace:
@@ -103,35 +147,58 @@ def _console(stderr: bool) -> Console:
 
 @contextmanager
 def _bar(console: Console, what: str, pace: Pace) -> Iterator[Progress]:
-    columns = (
-        rich_progress.TextColumn("{task.description}"),
-        rich_progress.BarColumn(bar_width=None),
-        _PaceColumn(pace),
-    )
-    with rich_progress.Progress(*columns, console=console, expand=True) as bars:
-        bar = bars.add_task(what, total=None)
-        yield lambda done, total: bars.update(bar, completed=done, total=total)
+    done, total = 0, None
+
+    def tell(now: int, of: int) -> None:
+        nonlocal done, total
+        done, total = now, of
+
+    with unechoed(), Live(console=console, get_renderable=lambda: bar(console.width, what, pace, done, total)):
+        yield tell
 
 
-class _PaceColumn(rich_progress.ProgressColumn):
-    def __init__(self, pace: Pace) -> None:
-        super().__init__()
-        self._pace = pace
+def bar(width: int, what: str, pace: Pace, done: int, total: int | None) -> RenderableType:
+    """What is done as a bar, with all its words beside it, or below where there is no room for them."""
+    words = pace.words(done, total)
+    beside = cell_len(what) + cell_len(words) + LEAST_BAR + 2 <= width
+    grid = Table.grid(padding=(0, 1), expand=True)
+    grid.add_column(overflow="fold", no_wrap=beside)
+    grid.add_column(ratio=1, min_width=LEAST_BAR)
+    grid.add_column(no_wrap=True)
+    drawn = ProgressBar(total=max(total or 1, 1), completed=done, pulse=total is None)
+    grid.add_row(Text(what), drawn, Text(words if beside else ""))
+    return grid if beside else Group(grid, Text(words, style="dim"))
 
-    def render(self, task: rich_progress.Task) -> Text:
-        total = None if task.total is None else int(task.total)
-        return Text(self._pace.words(int(task.completed), total), no_wrap=True)
 
+@contextmanager
+def _lines(console: Console, what: str, pace: Pace) -> Iterator[Progress]:
+    """Print the first, the last, and between them a line every few seconds, also where nothing is reported."""
+    said = -PLAIN_EVERY_SECONDS
+    at: tuple[int, int | None] = (0, None)
+    ended, one_at_a_time = threading.Event(), threading.Lock()
 
-def _lines(console: Console, what: str, pace: Pace) -> Progress:
-    """What prints the first, the last, and between them one line every few seconds."""
-    last = -PLAIN_EVERY_SECONDS
+    def say_so(done: int, total: int | None) -> None:
+        nonlocal said
+        said = pace.elapsed
+        console.print(Text(f"{what}: {pace.words(done, total)}"))
 
     def tell(done: int, total: int) -> None:
-        nonlocal last
-        words = pace.words(done, total)
-        if done >= total or pace.elapsed - last >= PLAIN_EVERY_SECONDS:
-            last = pace.elapsed
-            console.print(Text(f"{what}: {words}"))
+        nonlocal at
+        with one_at_a_time:
+            at = (done, total)
+            if done >= total or pace.elapsed - said >= PLAIN_EVERY_SECONDS:
+                say_so(done, total)
 
-    return tell
+    def watch() -> None:
+        while not ended.wait(1.0):
+            with one_at_a_time:
+                if pace.elapsed - max(said, 0) >= PLAIN_AT_LEAST_SECONDS:
+                    say_so(*at)
+
+    watcher = threading.Thread(target=watch, name="progress", daemon=True)
+    watcher.start()
+    try:
+        yield tell
+    finally:
+        ended.set()
+        watcher.join()

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -17,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from zcsr.cli.console import duration, is_live
+from zcsr.cli.console import duration, is_live, unechoed
 from zcsr.evolve.config import EvolveConfig
 from zcsr.evolve.ledger import GenerationProgress
 from zcsr.evolve.records import Evaluated, Generation, Individual
@@ -38,7 +39,10 @@ HEAD_WIDTH = 36
 """Terminal columns before the bars, so that they do not jump as the words change."""
 
 SHOWN_OF_FRONT = 8
-"""Programs of a front that the panel lists."""
+"""Programs of a front that the panel lists, where there is room."""
+
+BESIDE_FRONT = 22
+"""Lines of the panel without them."""
 
 RECENT = 5
 """Generations whose mean time tells how long the rest will take."""
@@ -142,16 +146,17 @@ class EvolveDisplay:
         self._started = self._ended = self._said = time.monotonic()
         live = Live(console=console, get_renderable=self.render, refresh_per_second=4)
         self._live = live if is_live(console) else None
+        self._open = ExitStack()
 
     def __enter__(self) -> EvolveDisplay:
         self._started = self._ended = self._said = time.monotonic()
         if self._live:
-            self._live.start()
+            self._open.enter_context(unechoed())
+            self._open.enter_context(self._live)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.stop()
+        self._open.close()
 
     def update(self, generation: Generation) -> None:
         """Take in a finished generation and show it."""
@@ -169,14 +174,15 @@ class EvolveDisplay:
     def render(self) -> RenderableType:
         """Return the panel."""
         standing, now = self.standing, self._now
-        parts: list[RenderableType] = [_heads(standing, now), ""]
+        # What a low terminal cuts off is at the bottom, so the time left stands at the top.
+        parts: list[RenderableType] = [_heads(standing, now), Text(self._pace(), style="dim"), ""]
         if standing.generation is not None:
             if standing.of_fronts:
-                parts += [_taus(standing), "", _front(standing), ""]
+                parts += [_taus(standing), "", _front(standing, _rows_of_front(self._console.height)), ""]
             else:
                 parts += [_fitnesses(standing, standing.generation), ""]
                 parts += [*_formulas(standing, standing.generation), ""]
-        parts += [_counts(standing), "", Text(self._pace(), style="dim")]
+        parts.append(_counts(standing))
         return Panel(Group(*parts), title=Text(f"zcsr evolve · run {standing.run}"), border_style="blue")
 
     def _say(self, line: str) -> None:
@@ -329,13 +335,18 @@ def _taus(standing: Standing) -> Table:
     return table
 
 
-def _front(standing: Standing) -> Table:
+def _rows_of_front(height: int) -> int:
+    """How many programs a terminal of that many lines has room for, each of two, beside all else."""
+    return max(2, min(SHOWN_OF_FRONT, (height - BESIDE_FRONT) // 2))
+
+
+def _front(standing: Standing, rows: int) -> Table:
     """The largest programs of the front by size, each better than all smaller ones."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, expand=True)
     for name, justify in (("size", "right"), ("least", "right"), ("mean", "right"), ("program", "left")):
         ratio = 1 if name == "program" else None
         table.add_column(Text(name, style="bold"), justify=justify, overflow="fold", ratio=ratio)  # type: ignore[arg-type]
-    for one in standing.stairs[-SHOWN_OF_FRONT:]:
+    for one in standing.stairs[-rows:]:
         size = str(one.program.root.size)
         table.add_row(size, _number(one.least), _number(one.mean), Text(simplified(one.program)))
     return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
@@ -34,12 +34,12 @@ def failure_of(error: Exception) -> tuple[str, int] | None:
 
 
 @contextmanager
-def interruptible(words: str) -> Iterator[None]:
-    """On Ctrl-C, end with these words about what is kept."""
+def interruptible(words: str | Callable[[], str]) -> Iterator[None]:
+    """On Ctrl-C, end with these words about what is kept, or those that a function knows then."""
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted; {words}") from None
+        raise Interrupted(f"interrupted; {words if isinstance(words, str) else words()}") from None
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,25 +31,40 @@ ProgramArgument = Annotated[str, typer.Argument(help=f"{_GIVEN}.")]
 class Networks:
     """Networks of a space, by one of the ways to choose them."""
 
-    sample: int | None = option(None, "so many networks of the space, drawn at random", least=1)
+    sample: int | None = option(None, "so many networks of the space, or of the --trained ones, at random", least=1)
     sample_seed: int = option(0, "seed of that draw")
     indices: str | None = option(None, "networks FIRST:END in the space's order, END left out; may go down")
     every: bool = option(False, "every network of the space", flag="--all")
+    trained: bool = option(False, "every network with an accuracy of the task in the store", flag="--trained")
 
     @property
     def asked(self) -> int:
-        """In how many of the ways networks are chosen."""
-        return sum((self.sample is not None, self.indices is not None, self.every))
+        """In how many of the ways networks are chosen; a sample of the trained ones is one."""
+        return sum((self.sample is not None or self.trained, self.indices is not None, self.every))
 
-    def archs(self, space: SearchSpace, ask: str, named: Sequence[str] | None = None) -> list[str]:
-        """Return the architectures chosen, or those `named`; InputError with `ask` unless it is just one way."""
+    def archs(
+        self, space: SearchSpace, ask: str, known: Callable[[], Sequence[str]], named: Sequence[str] | None = None
+    ) -> list[str]:
+        """Return the architectures chosen, or those `named`; InputError with `ask` unless it is just one way.
+
+        `known` gives those that have an accuracy.
+        """
         if self.asked + (named is not None) != 1:
             raise InputError(ask)
         if named is not None:
             return [_arch(space, one) for one in named]
+        if self.trained:
+            return self._of_trained(known())
         if self.sample is not None:
             return space.sample(self.sample, random.Random(self.sample_seed))
         return [space.arch(index) for index in (_all(space) if self.indices is None else _range(self.indices))]
+
+    def _of_trained(self, archs: Sequence[str]) -> list[str]:
+        if self.sample is None:
+            return list(archs)
+        if self.sample > len(archs):
+            raise InputError(f"--sample {self.sample} is more than the {len(archs):,} networks with an accuracy")
+        return random.Random(self.sample_seed).sample(archs, self.sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +123,7 @@ def _all(space: SearchSpace) -> range:
     if size > MOST:
         raise InputError(
             f"--all takes spaces of at most {MOST:,} architectures, and {space.name} has {size:.1e}; --sample N "
-            "draws some at random"
+            "draws some at random, and --trained takes those that have an accuracy"
         )
     return range(size)
 

@@ -14,6 +14,8 @@ from zcsr.cli.options import Place, StoreOption, open_store
 if TYPE_CHECKING:
     from zcsr.store import ImportReport
 
+SAME_TRAINING = "take them beside accuracies from elsewhere, whose networks were trained in the same way"
+
 app = typer.Typer(
     help="Import accuracies, scores of proxies, published benchmarks and images into the store.",
     pretty_exceptions_enable=False,
@@ -32,6 +34,9 @@ def accuracies(
     metric: str = option("test", "what was measured, such as test or validation"),
     seed: int = option(0, "training seed of the accuracies"),
     seed_column: str | None = option(None, "column of training seeds"),
+    width: int | None = option(None, "channels of networks given as DARTS genotypes", least=1, unset="in the text"),
+    depth: int | None = option(None, "cells of networks given as DARTS genotypes", least=1, unset="in the text"),
+    same_training: bool = option(False, SAME_TRAINING),
     skip_bad: bool = option(False, "leave out rows that cannot be used and count them"),
     place: Place,
 ) -> None:
@@ -49,6 +54,9 @@ def accuracies(
         metric=metric,
         seed=seed,
         seed_column=seed_column,
+        width=width,
+        depth=depth,
+        same_training=same_training,
         skip_bad=skip_bad,
     )
     say(_taken(report))
@@ -103,6 +111,7 @@ def benchmark(
     space: str | None = option(None, "search space of a file of NDS", unset="from its name"),
     dataset: str | None = option(None, "dataset of a file of NDS", unset="from its name"),
     epochs: int | None = option(None, "take the training of this length", least=1, unset="the longest"),
+    same_training: bool = option(False, SAME_TRAINING),
     store: StoreOption = None,
 ) -> None:
     """Import a published benchmark, read as plain data; importing the same one again changes nothing."""
@@ -111,7 +120,14 @@ def benchmark(
     opened = open_store(store, create=True)
     with progress("importing", "read") as tell:
         taken = import_benchmark(
-            opened, path, kind=kind, space=space, dataset=dataset, epochs=epochs, progress=tell
+            opened,
+            path,
+            kind=kind,
+            space=space,
+            dataset=dataset,
+            epochs=epochs,
+            same_training=same_training,
+            progress=tell,
         )
     say(_taken(taken))
 

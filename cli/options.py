@@ -17,15 +17,25 @@ from zcsr.errors import InputError
 from zcsr.networks.config import StatisticsConfig
 from zcsr.store import Store, default_root
 
-StoreOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--store",
-        envvar="ZCSR_STORE",
-        help="Folder of the store.",
-        show_default="~/.local/share/zcsr",
-    ),
-]
+_BEFORE = "zcsr.store"
+
+
+def keep_store(context: typer.Context, store: Path | None) -> None:
+    """Keep the store that is named before the command, for the option of the command to find."""
+    context.meta[_BEFORE] = store
+
+
+def _found_store(context: typer.Context, parameter: typer.CallbackParam, store: Path | None) -> Path | None:
+    """The store that stands behind the command, or else before it, or else in the environment."""
+    source = context.get_parameter_source(parameter.name or "")
+    behind = source is not None and source.name == "COMMANDLINE"
+    return store if behind else context.meta.get(_BEFORE) or store
+
+
+STORE = {"help": "Folder of the store.", "show_default": "~/.local/share/zcsr"}
+"""What the option says, which may stand before the command as well as behind it."""
+
+StoreOption = Annotated[Path | None, typer.Option("--store", envvar="ZCSR_STORE", callback=_found_store, **STORE)]
 WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", "-w", min=1, help="Processes to compute with.", show_default="one a core"),
@@ -96,12 +106,22 @@ class Place:
         A task of the benchmark that comes with zcsr makes the store where there is none, and has its accuracies put
         in where the store has none.
         """
+        from zcsr.store.kept.accuracies import sources
         from zcsr.store.kept.images import embedded_tasks, install_missing
 
         opened = self.open(create=create or not embedded_tasks().isdisjoint(tasks))
         for space, dataset in install_missing(opened, tasks):
             say(f"accuracies of {space}:{dataset} put into the store: they come with zcsr")
+        for space, dataset in tasks:
+            _say_of_sources(space, dataset, sources(opened, space, dataset))
         return opened
+
+
+def _say_of_sources(space: str, dataset: str, counts: Mapping[str, int]) -> None:
+    """Say where accuracies come from, if from several places."""
+    if len(counts) > 1:
+        there = ", ".join(f"{name} ({count:,} networks)" for name, count in counts.items())
+        say(f"test accuracies of {space}:{dataset} are from {there}: of several of one network the mean is taken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +156,17 @@ def parse_task(task: str) -> tuple[str, str]:
 def chosen_format(
     given: str | None, out: Path | None, formats: Collection[str], endings: Mapping[str, str], usual: str
 ) -> str:
-    """Return the format that an option names, or else the ending of the file to write, or else the usual one."""
-    chosen = given or (endings.get(out.suffix.lower(), usual) if out else usual)
-    if chosen not in formats:
-        raise InputError(f"--format is one of {', '.join(formats)}, not '{chosen}'")
-    return chosen
+    """Return the format that an option names, or else the ending of the file; the usual one without a file.
+
+    Raises InputError for a format or an ending that there is not.
+    """
+    if given is not None and given not in formats:
+        raise InputError(f"--format is one of {', '.join(formats)}, not '{given}'")
+    if given is not None or out is None:
+        return given or usual
+    if (ending := out.suffix.lower()) not in endings:
+        seen = f"the ending {ending}" if ending else "a name without an ending"
+        raise InputError(
+            f"--out {out}: {seen} says no format; the endings {', '.join(endings)} do, and for any other --format"
+        )
+    return endings[ending]

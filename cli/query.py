@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 FORMATS = ("table", "csv", "json", "markdown", "parquet")
 SUFFIXES = {".csv": "csv", ".json": "json", ".md": "markdown", ".parquet": "parquet"}
 SHOWN = 50
-BRIEF = 115
 
 
 @with_options
@@ -76,20 +74,17 @@ def _rows(store: Store, query: str, parameters: dict[str, str]) -> polars.DataFr
 
 
 def _list_queries() -> None:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
-    for name in queries.names():
-        entry = queries.load(name)
-        parameters = " ".join(f"{p.name}={p.default}" for p in entry.parameters)
-        table.add_row(name, Text.assemble(_in_brief(entry, BRIEF - len(parameters)), (f"  {parameters}", "dim")))
-    data().print(table)
+    entries = [queries.load(name) for name in queries.names()]
+    console = data()
+    for number, (group, title) in enumerate(queries.GROUPS.items()):
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold", no_wrap=True, width=max(len(entry.name) for entry in entries))
+        table.add_column()
+        for entry in (one for one in entries if one.group == group):
+            parameters = "".join(f"  {one.name}={one.default}" for one in entry.parameters)
+            table.add_row(entry.name, Text.assemble(entry.brief, (parameters, "dim")))
+        console.print(*([""] if number else []), Text(f"{title}:", style="italic"), table, sep="\n")
     say("\nzcsr query NAME runs one, -p NAME=VALUE sets a parameter, --describe says all about it")
-
-
-def _in_brief(entry: queries.Query, width: int) -> str:
-    """The first sentence of what a row means, or as much of it as two lines take."""
-    return textwrap.shorten(entry.doc.partition(". ")[0], width, placeholder=" …")
 
 
 def _describe(name: str | None) -> None:
@@ -124,6 +119,8 @@ def print_as(output_format: str, frame: polars.DataFrame, limit: int) -> None:
         sys.stdout.write(_text(frame, output_format))
         return
     print_rows(frame.head(limit))
+    if frame.is_empty():
+        say("no rows")
     if frame.height > limit:
         say(f"{limit} of {frame.height:,} rows shown; --limit shows more, --format csv all")
 

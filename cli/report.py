@@ -9,7 +9,7 @@ import typer
 
 from zcsr.cli.failures import writing
 from zcsr.cli.groups import option, with_options
-from zcsr.cli.options import FootprintOption, StoreOption, open_store
+from zcsr.cli.options import FootprintOption, Place
 from zcsr.cost.footprint import Footprint
 from zcsr.errors import InputError
 
@@ -32,7 +32,7 @@ def report(
     search: str | None = option(None, "report on this search (`zcsr search`), or latest", unset="none"),
     footprint: FootprintOption = None,
     out: Path | None = option(None, "folder to write to", flag="--out -o", unset="reports in the store"),
-    store: StoreOption = None,
+    place: Place,
 ) -> None:
     """Write a report of a run, of several, of scores apart from runs, or of a search, and print the path.
 
@@ -53,7 +53,8 @@ def report(
             "has the run's name"
         )
     reckoned = Footprint.of(footprint or ())
-    opened = open_store(store)
+    place.use_spaces()
+    opened = place.open()
     folder = out or opened.root / "reports"
     with writing():
         if scores:

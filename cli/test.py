@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,35 +47,36 @@ def test(
     """Score programs on a run's test networks, or on any networks of a --task, and print how they rank them.
 
     Without --task, a run's test networks are scored by the programs, or by its finalists where none are given.
-    With --task, a run's finalists, programs and known proxies are scored together, on the networks that --sample,
-    --indices or --all choose: a network is built once for all of them. Scores are kept as they come: after Ctrl-C
-    the same command goes on where it stopped.
+    With --task, a run's finalists, programs and known proxies are scored together, on the networks that --trained,
+    --sample, --indices or --all choose: a network is built once for all of them. Scores are kept as they come:
+    after Ctrl-C the same command goes on where it stopped.
     """
     from zcsr.store import Collection
+    from zcsr.store.kept.accuracies import accuracies
 
     place.use_spaces()
     if task is None and (measures.proxy or networks.asked):
         raise InputError(
-            "--proxy, --sample, --indices and --all take a --task as well; without one, programs are tested on the "
-            "test networks of a run"
+            "--proxy, --trained, --sample, --indices and --all take a --task as well; without one, programs are "
+            "tested on the test networks of a run"
         )
     meter = work.opened_meter()
     with interruptible("scores are kept, and the same command goes on with them"):
         if task is None:
-            opened = place.open()
-            _test_run(opened, run or "latest", measures.programs(place.store), work.count(), meter)
+            _test_run(place.open(), run or "latest", measures.programs(place.store), work.count(), meter)
         else:
             space, dataset = parse_task(task)
+            opened = cache(lambda: place.open_for([(space, dataset)]))
             conditions = settled(statistics(), space, dataset)
             collection = Collection.of(space, dataset, images or dataset, conditions)
             archs = networks.archs(
                 get_space(space),
-                "say which networks to test on: --sample N, --indices FIRST:END or --all, one of these",
+                "say which networks to test on: --trained, --sample N, --indices FIRST:END or --all, one of these",
+                lambda: accuracies(opened(), space, dataset).archs,
             )
             programs = measures.programs(place.store)
-            opened = place.open_for([(space, dataset)])
-            chosen = _measures(opened, run, programs, measures.proxies())
-            _test_task(opened, collection, chosen, archs, work.count(), meter)
+            chosen = _measures(opened(), run, programs, measures.proxies())
+            _test_task(opened(), collection, chosen, archs, work.count(), meter)
 
 
 def _test_run(store: Store, name: str, programs: Sequence[Program], workers: int, meter: Meter | None) -> None:
@@ -120,7 +122,19 @@ def _test_task(
     refusals.check(measures, report.done)
     per_network = f"; {report.seconds / report.done:.2f} s a network" if report.done else ""
     say(f"{report.done} networks scored, {report.already} were already{per_network}")
+    _say_of_untrained(store, collection, archs)
     print_named(store, "network_correlations", {"collection": collection.id})
+
+
+def _say_of_untrained(store: Store, collection: Collection, archs: Sequence[str]) -> None:
+    """Say of how many of the networks there is no accuracy to rank by."""
+    from zcsr.store.kept.accuracies import measurements
+
+    trained = set(measurements(store, collection.space, collection.dataset)["arch"])
+    ranked = len(trained.intersection(archs))
+    if ranked < len(archs):
+        others = f"; --trained scores the {len(trained):,} that have one" if trained else " in this store"
+        say(f"{ranked:,} of the {len(archs):,} networks have a test accuracy to be ranked by{others}")
 
 
 @dataclass(slots=True)

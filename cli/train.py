@@ -51,13 +51,32 @@ def train(
     meter = work.opened_meter()
     opened = place.open(create=True)
     count = work.count()
-    kept = interruptible("accuracies are kept, and the same command goes on with it")
-    cost = measured(opened, "train", tasks=[f"{space}:{dataset}"], workers=count, meter=meter)
-    with kept, cost, progress(f"training {space}:{dataset}", "trainings") as tell:
-        report = train_networks(opened, request, archs, range(seeds), workers=count, device=device, progress=tell)
+    task = f"{space}:{dataset}"
+    say(
+        f"{len(archs)} networks of {task}, {_times(seeds)} each: {config.epochs} passes over {train_images} "
+        f"images, then a test on {test_images}; {count} at a time"
+    )
+    done = 0
+
+    def kept() -> str:
+        return f"{done} accuracies are kept, and the same command goes on with it"
+
+    cost = measured(opened, "train", tasks=[task], workers=count, meter=meter)
+    with interruptible(kept), cost, progress(f"training {task}", "trainings") as tell:
+
+        def told(now: int, of: int) -> None:
+            nonlocal done
+            done = now
+            tell(now, of)
+
+        report = train_networks(opened, request, archs, range(seeds), workers=count, device=device, progress=told)
     say(f"{report.done} trainings in {report.seconds:.0f} s, {report.already} were there already")
     if seeds > 1:
-        print_named(opened, "reliability", {"task": f"{space}:{dataset}"})
+        print_named(opened, "reliability", {"task": task})
+
+
+def _times(seeds: int) -> str:
+    return "once" if seeds == 1 else f"{seeds} times"
 
 
 def _count(space: SearchSpace, networks: int | None) -> int:

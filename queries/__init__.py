@@ -1,7 +1,9 @@
 """Named SQL queries over a store, one `.sql` file a table.
 
-A file begins with comments: what a row means, with units, and one line for each parameter,
+A file begins with comments: one line for lists, what a row means, with units, and a line for each parameter,
 
+    -- brief: run: the finalists, and how they rank
+    -- A finalist of a run: its role, ...
     -- parameter: run TEXT 'latest' the run, or the one started last
 
 which is `$run` in the SQL. A parameter that is used and not declared, or declared and not used, is refused when
@@ -17,13 +19,23 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["Parameter", "Query", "QueryError", "load", "names", "read"]
+__all__ = ["GROUPS", "Parameter", "Query", "QueryError", "load", "names", "read"]
 
 Value = str | int | float
 
 TYPES: Mapping[str, Callable[[str], Value]] = {"TEXT": str, "INTEGER": int, "DOUBLE": float}
 """The types that a parameter may have, and how one is read from text."""
 
+GROUPS: Mapping[str, str] = {
+    "run": "Of one run",
+    "runs": "Of all runs",
+    "scores": "Of scores apart from runs",
+    "searches": "Of searches",
+    "store": "Of all else in the store",
+}
+"""What a query may be about, with the words for it, in the order of lists."""
+
+_BRIEF = re.compile(r"brief: (?P<group>\w+): (?P<brief>\S.*)")
 _KINDS = {"TEXT": "a text", "INTEGER": "a whole number", "DOUBLE": "a number"}
 _PARAMETER = re.compile(r"parameter: (?P<name>\w+) (?P<type>\w+) (?P<default>'[^']*'|\S+) (?P<doc>\S.*)")
 _NOT_SQL = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -50,9 +62,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A named query: what a row of it means, its SQL, and its parameters."""
+    """A named query: its group and what it shows in brief, what a row of it means, its SQL, its parameters."""
 
     name: str
+    group: str
+    brief: str
     doc: str
     sql: str
     parameters: tuple[Parameter, ...]
@@ -90,12 +104,23 @@ def load(name: str) -> Query:
 def read(name: str, text: str) -> Query:
     """The query that a file's text stands for. Raises QueryError where its comments and its SQL do not fit."""
     comments, sql = _parted(text)
+    group, brief = _brief(name, comments.pop(0) if comments else "")
     doc = " ".join(line for line in comments if not line.startswith("parameter:"))
     if not doc:
         raise QueryError(f"query {name} does not say what a row means; begin the file with a comment")
     parameters = tuple(_parameter(name, line) for line in comments if line.startswith("parameter:"))
     _check_parameters(name, [parameter.name for parameter in parameters], _used(sql))
-    return Query(name, doc, sql, parameters)
+    return Query(name, group, brief, doc, sql, parameters)
+
+
+def _brief(query: str, line: str) -> tuple[str, str]:
+    match = _BRIEF.fullmatch(line)
+    if match is None or match["group"] not in GROUPS:
+        raise QueryError(
+            f"query {query} begins with '-- {line}'; write '-- brief: GROUP: what it shows', with a group of "
+            f"{', '.join(GROUPS)}"
+        )
+    return match["group"], match["brief"]
 
 
 def _parted(text: str) -> tuple[list[str], str]:

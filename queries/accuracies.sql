@@ -1,3 +1,4 @@
+-- brief: store: which tasks have accuracies, and of what range
 -- A task and metric: how many networks it has accuracies for, how many rows (networks and seeds), the number of
 -- seeds, and the lowest, median and highest accuracy (percent, the mean over seeds).
 -- parameter: task TEXT 'all' the task, such as nasbench201:cifar10, or 'all'

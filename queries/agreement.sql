@@ -1,3 +1,4 @@
+-- brief: scores: scores of a proxy beside those of others
 -- A known proxy in a collection beside the scores that others publish of it (`zcsr import benchmark`): whose, by which
 -- name, and Spearman's rho and Kendall's tau-b (-1..1) between the two over the count of networks with both.
 -- parameter: task TEXT 'all' the task, or 'all'

@@ -1,3 +1,4 @@
+-- brief: scores: tau at several batch sizes (EZNAS, Figure 7)
 -- A program or known proxy at one of several batch sizes (EZNAS, Figure 7): Kendall's tau-b (-1..1) with the accuracies
 -- in a collection, beside collections that differ from it in the batch size (images) only. Over the networks that were
 -- scored at every batch size; `networks` says how many of them have a finite score at this one.

@@ -1,3 +1,4 @@
+-- brief: scores: programs and proxies, beside the paper's figures
 -- A program or known proxy on the networks of a collection (`zcsr test --task`), with what the EZNAS paper reports of it
 -- for the task: Kendall's tau-b with the ends of its 95% bootstrap interval, Kendall's tau-b among the tenth of the
 -- networks with the highest accuracies, Spearman's rho, and the rho that is left once the ranks of the number of
@@ -7,6 +8,7 @@
 -- parameter: collection TEXT 'all' the collection, or 'all'
 -- parameter: task TEXT 'all' the task, such as nasbench201:cifar10, or 'all'
 -- parameter: metric TEXT 'test' the accuracies to rank by
+-- parameter: networks INTEGER 30 leave out collections of fewer networks, where the task has a larger one and none is named
 WITH sizes AS (
     SELECT task, arch, max(score) AS parameters FROM network_scores WHERE program = 'params' GROUP BY task, arch
 ),
@@ -29,6 +31,11 @@ gathered AS (
     WHERE s.metric = $metric AND $collection IN ('all', s.collection) AND $task IN ('all', s.task)
     GROUP BY s.collection, s.task, s.program, s.name, s.batch_size, s.seed, s.pattern
 ),
+sized AS (
+    SELECT collection, task, max(networks) AS networks, max(max(networks)) OVER (PARTITION BY task) AS most
+    FROM gathered
+    GROUP BY collection, task
+),
 ranked AS MATERIALIZED (
     SELECT
         * EXCLUDE (scores, accuracies, parameters),
@@ -38,6 +45,7 @@ ranked AS MATERIALIZED (
         spearman(scores, accuracies) AS spearman,
         partial_spearman(scores, accuracies, parameters) AS partial_spearman
     FROM gathered
+    WHERE $collection <> 'all' OR collection IN (SELECT collection FROM sized WHERE networks >= least($networks, most))
 ),
 reported AS (
     SELECT

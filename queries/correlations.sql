@@ -1,3 +1,4 @@
+-- brief: run: every tested program's tau and rho, by task
 -- A program of a run on a task: Kendall's tau-b and Spearman's rho (-1..1) between its scores and the accuracies, over
 -- the count of networks with both, on the networks of evolution (role evolve) or of the test (role test). Scores that
 -- are not finite are left out; where seeds differ the mean accuracy counts.

@@ -1,3 +1,4 @@
+-- brief: run: what was evolved on some tasks and tested on others
 -- A program tested by a run on a task: the tasks that it was evolved on, the task that it was tested on, and
 -- Kendall's tau-b and Spearman's rho (-1..1) with the accuracies over the count of test networks.
 -- parameter: run TEXT 'all' the run, 'latest' for the one started last, or 'all'

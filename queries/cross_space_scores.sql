@@ -1,3 +1,4 @@
+-- brief: scores: the same programs and proxies on several tasks
 -- A program or known proxy at a batch size (images) on a task (EZNAS, Figure 11): Kendall's tau-b and Spearman's rho
 -- (-1..1) with the accuracies over the count of networks with a finite score. Where there are several such collections,
 -- this is the one in which the program has the most of these networks, and of equal ones that of the pattern rcb, the

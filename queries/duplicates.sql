@@ -1,3 +1,4 @@
+-- brief: run: how programs were recognised as seen before
 -- A stage of recognition in a run (new: not recognised; then text, normal_form, sympy, fingerprint, and
 -- same_order for programs of another value that rank alike): how many individuals it decided, their share of the run's individuals (0..1), and how many distinct programs they are.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last

@@ -1,3 +1,4 @@
+-- brief: run: programs of a search over fronts, the best first
 -- A program that a search over fronts scored, the best first: least and mean tau over the tasks (-1..1), size (nodes),
 -- cost of a score (passes: 1 for a forward pass, 2 for a backward one, 3 for a known proxy), whether it looks at sizes
 -- alone, how it came about, and the generation.

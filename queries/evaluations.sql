@@ -1,3 +1,4 @@
+-- brief: run: evaluations made and avoided (--preset paper)
 -- A cause for which evaluations were or were not made in a run: of candidates, those decided by their text alone
 -- (known) or run on the probe networks (probed); of individuals, those recognised by each stage; of program-network
 -- pairs, those scored anew and those remembered. Each with its count and its share of its kind (0..1), and whether

@@ -1,3 +1,4 @@
+-- brief: run: the programs chosen and tested, and how they rank
 -- A tested program of a run on one of its tasks: its role (last: the fittest of the last generation; seen: one of the
 -- two fittest others of any generation; chosen, highest, simplest: of a search over fronts, see the table finalists;
 -- other: tested by request), the fitness for which it was chosen and its

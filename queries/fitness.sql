@@ -1,3 +1,4 @@
+-- brief: run: best, quartiles and median of fitness by generation
 -- A generation of a run: the best, the upper quartile, the median and the lower quartile of the fitness (-1..1) of its
 -- individuals, over those whose fitness is finite.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last

@@ -1,3 +1,4 @@
+-- brief: store: what commands took, in energy and CO2e
 -- A command (kind: evolve, test, ...) with what it cost on behalf of a run, a search or a program, or on tasks apart from
 -- these, over all its sessions: their number, the hours by the clock, the CPU hours of all processes, the memory (GB of
 -- 10^9 bytes, the peak of the largest session), the energy (kWh) and the CO2e (grams) of these by the method of Green

@@ -1,3 +1,4 @@
+-- brief: run: what a generation did: valid, refused, seconds
 -- A generation of a run: the best and median fitness of its valid individuals (-1..1), how many individuals are
 -- valid (finite fitness) and how many are not, how many candidates were proposed and rejected for them, how many
 -- program-network pairs were scored anew and how many were avoided because they were known, and seconds in all.

@@ -1,3 +1,4 @@
+-- brief: scores: tau and rho on the networks of a collection
 -- A program tested apart from any run on the networks of a collection: Kendall's tau-b and Spearman's rho (-1..1) between
 -- its scores and the accuracies over the count of networks with both (scores that are not finite are left out), and
 -- how many of the networks scored have a score that is not finite.

@@ -1,3 +1,4 @@
+-- brief: runs: best fitness of each run by generation
 -- A generation of a run: the best fitness in it (-1..1), the share of the instructions of its population that reach the
 -- output (0..1; NULL for trees, every node of which does), and the wall-clock seconds that making the generations took
 -- up to its end.

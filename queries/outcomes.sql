@@ -1,3 +1,4 @@
+-- brief: runs: what came of each run on its test networks
 -- A run, with what came of it: how it searched (algorithm, language, representation), its seed, the generations stored,
 -- the program that it chose (by Algorithm 1 the fittest that was tested) with its size in nodes, the least and the mean
 -- over the tasks of that program's Kendall tau-b on the test networks (-1..1, 0 where all scores are equal), both for

@@ -1,3 +1,4 @@
+-- brief: run: the parameters of the search
 -- A parameter of a run's search with its value, in the order of EZNAS, 8.7; those that its representation (tree or
 -- sequential) has no use for are left out.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last

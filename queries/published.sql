@@ -1,3 +1,4 @@
+-- brief: scores: rank correlations that others report
 -- A rank correlation between a proxy's scores and accuracies that others report: the paper or work, where in it, the
 -- proxy by the name that it has here, the space and dataset, the statistic (kendall or spearman) and its value (-1..1).
 -- parameter: space TEXT 'all' the search space, such as nasbench201, or 'all'

@@ -1,3 +1,4 @@
+-- brief: run: what the race for columns spared
 -- A count of a search over fronts, over the whole run: of new columns, how many it asked for; of pairs of one and a
 -- network, those computed and those spared by the race; of programs and formulas of known columns, those scored,
 -- those that rank as a smaller one does, and those that look at sizes alone.

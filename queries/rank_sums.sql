@@ -1,3 +1,4 @@
+-- brief: scores: several proxies put together by ranks (AZ-NAS)
 -- A collection's networks by several known proxies put together, as AZ-NAS does its four: a network's score is the sum
 -- over the proxies of log(rank / networks), where the best has the highest rank, ties share their mean rank and what is
 -- not finite ranks lowest. Kendall's tau-b with the ends of its 95% bootstrap interval and Spearman's rho (-1..1) with

@@ -1,3 +1,4 @@
+-- brief: scores: ways to read an expression out (EZNAS, Figure 10)
 -- A way of reading an expression out (EZNAS, Figure 10): the pattern of the instances (rcb or cbr), how the expression's
 -- value becomes a number (to_scalar: mean or l2), and how the instances' numbers become the network's score
 -- (aggregation: mean or sum), with Kendall's tau-b and Spearman's rho (-1..1) with the accuracies. Each expression is

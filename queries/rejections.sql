@@ -1,3 +1,4 @@
+-- brief: run: why programs were refused
 -- A reason for which a run refused programs: how many distinct texts, how many proposals of them, their share of all
 -- refused proposals (0..1), and one of the texts with its detail.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last

@@ -1,3 +1,4 @@
+-- brief: store: how far accuracies of several seeds can be trusted
 -- A task and metric whose networks were trained with several seeds: how well its accuracies can be trusted to rank. Over
 -- the networks that were trained with every seed and learned at least something (mean accuracy of `least` percent or
 -- more): Kendall's tau-b between two seeds (the mean over all pairs of seeds), between two disjoint halves of the seeds

@@ -1,3 +1,4 @@
+-- brief: run: the chosen one beside known proxies, paired
 -- A program or known proxy beside a run's finalist, on the same test networks of a task: the
 -- finalist's Kendall tau (-1..1), the rival's, the difference and its paired bootstrap interval (95%), and the count of
 -- networks with finite scores of both. The finalist is the one chosen, or the fittest of the last generation.

@@ -1,3 +1,4 @@
+-- brief: runs: every run: state, tasks, generations, best fitness
 -- A run: how it stands, when it started (UTC), how long it took (seconds, all sessions), the generations stored,
 -- the distinct programs found, its tasks, the best fitness (-1..1) and the seed.
 SELECT

@@ -1,3 +1,4 @@
+-- brief: runs: programs that several runs found
 -- A distinct program of the store's runs that has one of the given keys: its id, text, size and height, how many runs
 -- have it, its highest fitness in any of them (-1..1, each over the run's own tasks), and its keys. With the defaults
 -- every program is one.

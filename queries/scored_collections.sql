@@ -1,3 +1,4 @@
+-- brief: scores: where networks were scored, and how many
 -- A collection in which networks were scored (`zcsr test --task`): its task, the image set that the minibatch is from
 -- (NULL where no record says), the batch size in images, the seed of weights, minibatch and noise, the pattern of the
 -- instances, the loss, by whose rules the weights were drawn (NULL where no record says), how many programs and known

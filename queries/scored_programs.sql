@@ -1,3 +1,4 @@
+-- brief: scores: what was scored in a collection
 -- A program or known proxy that was scored in a collection (`zcsr test --task`), by its name where it has one and its
 -- text otherwise, with its id, how many networks were scored, and how many scores are not finite.
 -- parameter: collection TEXT 'all' the collection, or 'all'

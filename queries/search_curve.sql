@@ -1,3 +1,4 @@
+-- brief: searches: best accuracy by the number of trained networks
 -- A strategy of a search after it has trained a number of networks: the mean over its repeats, with the ends of the 95%
 -- interval of Student's t (NULL for one repeat), of the test accuracy (percent) of the network that has the highest
 -- guiding accuracy so far. The proxy is NULL for strategies without one.

@@ -1,3 +1,4 @@
+-- brief: searches: the proxies that guided a search
 -- A proxy of a search: its kind (a known proxy, a program, or imported scores of others), the collection or the source
 -- that its scores are from, how many of them are not finite (these rank last), and Kendall's tau-b (-1..1) between the
 -- others and the test accuracies of the architectures searched among.

@@ -1,3 +1,4 @@
+-- brief: searches: how soon each strategy reaches the target
 -- A strategy of a search: how many of its repeats reach the target within the budget, how many networks it trains for
 -- that (the mean over the repeats that reach it; the median over all, where one that does not reach it counts as more
 -- than the budget, and NULL if that is where the median lies), and the mean of the test accuracy (percent) at the end

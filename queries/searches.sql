@@ -1,3 +1,4 @@
+-- brief: searches: every search: task, budget, target
 -- A search with a proxy (`zcsr search`): when it started (UTC), its task, the metric of the accuracies that guide it, how
 -- many architectures it searches among, the networks that a search may train (budget), how many searches each strategy
 -- makes (repeats), the parameters of aging evolution, the untrained networks scored for a warm-up, the neighbours scored

@@ -1,3 +1,4 @@
+-- brief: scores: tau over seeds (EZNAS, Figure 9)
 -- A program or known proxy over collections that differ in the seed only (EZNAS, Figure 9): the number of seeds, and
 -- over them the mean, standard deviation, lowest and highest of Kendall's tau-b (-1..1) with the accuracies. Of the kind
 -- common, every tau is over the networks that were scored with all the seeds, so that only weights, minibatch and noise

@@ -1,3 +1,4 @@
+-- brief: run: networks that evolve and that test, by task
 -- A task of a run and a role (evolve or test): how many networks it has, and of their accuracies (percent) how many
 -- are known and the lowest, median and highest.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last

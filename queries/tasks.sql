@@ -1,3 +1,4 @@
+-- brief: run: tasks, accuracies, images and seeds
 -- A task of a run: the accuracies that it ranks by, the image set that its minibatch is drawn from, how its statistics
 -- were collected (batch size in images, seed, pattern, loss, collection), and how many networks evolve and test.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last

@@ -1,3 +1,4 @@
+-- brief: store: sizes and zeros of tensors along the depth
 -- A tensor in one tenth of the depth of the networks of a collection (0: the first layers, 9: the last): over how
 -- many layers of how many networks, and the means over them of its mean, standard deviation, L2 norm, and fractions
 -- of positive and of zero elements (0..1); `non_finite` is the share of its elements that are not finite.

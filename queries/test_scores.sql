@@ -1,3 +1,4 @@
+-- brief: run: the test networks with score and accuracy
 -- A test network of a run with the score that a program gives it (NaN where it gives none) and its accuracy (percent,
 -- the mean over seeds).
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last

@@ -1,3 +1,4 @@
+-- brief: run: where the seconds went
 -- A part of making the generations of a run: its wall-clock seconds in all, its share of the whole (0..1), its mean a
 -- generation, and for `score` the milliseconds for each pair of a program and a network that was scored.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last

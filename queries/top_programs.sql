@@ -1,3 +1,4 @@
+-- brief: run: the best programs by their fitness
 -- A distinct program of a run, the best first: its highest fitness in any generation (-1..1), the highest mean of
 -- its taus over the drawn tasks, the generation in which it first had that fitness, in how many generations it
 -- lived, its size (nodes) and height (edges), its normal form and sympy form, and how it was recognised there.

@@ -1,3 +1,4 @@
+-- brief: run: the versions of software
 -- A piece of software that decides a run's numbers, with the version that the run was started with.
 -- parameter: run TEXT 'latest' the run, or 'latest' for the one started last
 WITH chosen AS (

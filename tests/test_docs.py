@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 import pytest
 import typer
-from commands import zcsr
+from commands import forked
 
 from zcsr import queries
 from zcsr.cli.app import app
@@ -28,7 +28,7 @@ from zcsr.language.operations import OPERATIONS
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.networks.patterns import PATTERNS
 from zcsr.proxies import proxy_names
-from zcsr.spaces import use_space_files
+from zcsr.spaces import get_space, space_names
 from zcsr.store import Store, connect
 from zcsr.store.sql.functions import AGGREGATES, CHOICES, FUNCTIONS
 from zcsr.store.tables.declarations import SEEN
@@ -268,13 +268,18 @@ def test_the_reference_has_every_exit_code() -> None:
 
 
 class Shell:
-    """Runs the lines of a script as bash does; `zcsr` runs in this process, with one worker, to save its start."""
+    """Runs the lines of a script as a user's shell does: each is a process, which knows the environment alone.
+
+    Those of `zcsr` are forked from one that has imported what is heavy and has run nothing, to save doing it again;
+    they have one worker.
+    """
 
     def __init__(self, folder: Path, store: Path) -> None:
         self.folder = folder
         self.store = store
         self.ran: list[Ran] = []
-        self._python = Path(sys.executable).parent
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self._environment = {**os.environ, "PATH": path, "ZCSR_STORE": str(store)}
 
     def run(self, line: str) -> None:
         if match := _ZCSR.match(line):
@@ -282,30 +287,24 @@ class Shell:
         elif line.startswith("cd "):
             self.folder = self.folder / shlex.split(line)[1]
         else:
-            self._bash(line)
+            self.ran.append(Ran(line, *self._bash(line)))
 
     def _zcsr(self, line: str, match: re.Match[str]) -> None:
-        words = self._bash(f"printf '%s\\0' {match['command']}").split("\0")[:-1]
+        words = self._bash(f"printf '%s\\0' {match['command']}")[0].split("\0")[:-1]
         settings = dict(setting.split("=", 1) for setting in match["settings"].split())
         if words[1] in WITH_WORKERS:
             words += ["--workers", "1"]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(self.folder)
-            for name, value in ({"ZCSR_STORE": str(self.store)} | settings).items():
-                patch.setenv(name, value)
-            result = zcsr(*words[1:])
-        assert result.code == 0, f"{line}: {result.err}"
-        self.ran.append(Ran(line, result.out, result.err))
+        done = forked(words, self.folder, self._environment | settings)
+        assert done.code == 0, f"{line}: {done.err}"
+        self.ran.append(Ran(line, done.out, done.err))
         if match["rest"]:
-            self._bash(f"cat {match['rest']}", result.out)
+            self._bash(f"cat {match['rest']}", done.out)
 
-    def _bash(self, line: str, given: str = "") -> str:
-        path = f"{self._python}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path, "ZCSR_STORE": str(self.store)}
+    def _bash(self, line: str, given: str = "") -> tuple[str, str]:
         done = subprocess.run(
             ["bash", "-c", f"set -eu -o pipefail\n{line}"],
             cwd=self.folder,
-            env=environment,
+            env=self._environment,
             input=given,
             capture_output=True,
             text=True,
@@ -313,9 +312,7 @@ class Shell:
             check=False,
         )
         assert done.returncode == 0, f"{line}: {done.stderr}"
-        if not line.startswith("printf"):
-            self.ran.append(Ran(line, done.stdout, done.stderr))
-        return done.stdout
+        return done.stdout, done.stderr
 
     def said(self, start: str) -> str:
         """What the first command that begins so printed."""
@@ -323,7 +320,7 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """The shell after the tested blocks of the tutorial, in order, in a folder with a copy of `docs`."""
     folder = tmp_path_factory.mktemp("tutorial")
     shutil.copytree(DOCS, folder / "docs")
@@ -332,8 +329,7 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         if block.language == "sh" and block.tested:
             for line in statements(block.text):
                 shell.run(line)
-    yield shell
-    use_space_files([])
+    return shell
 
 
 @pytest.mark.slow
@@ -352,6 +348,24 @@ def test_the_tutorial_runs_and_each_step_leaves_what_it_says(tutorial: Shell) ->
     assert (store / "searches" / "first" / "steps.parquet").is_file()
     assert len(pl.read_csv(folder.parent / "gradients.csv")) > 10
     float(tutorial.said("python -c"))  # the exported proxy, without zcsr
+
+
+def test_the_architectures_shown_are_those_of_every_space() -> None:
+    text = (DOCS / "spaces.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^## (.*?)\n\n```text\n(.*?)\n```", text, re.MULTILINE | re.DOTALL))
+    named = {heading: re.findall(r"`([\w-]+)`", heading) for heading in shown}
+    for heading, arch in shown.items():
+        space = get_space(named[heading][0])
+        assert space.arch(space.index(arch)) == arch
+    families = {f"{name.removeprefix('nds-')}-mini" for name in space_names() if name.startswith("nds-")}
+    named_outright = {name for names in named.values() for name in names}
+    assert set(space_names()) <= named_outright | families
+
+
+def test_the_example_of_one_network_with_two_strings_prints_what_is_said() -> None:
+    (example,) = [one.text for one in blocks(DOCS / "own_space.md") if one.language == "python" and one.tested]
+    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, timeout=120, check=True)
+    assert f"prints `{done.stdout.strip()}`" in (DOCS / "own_space.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

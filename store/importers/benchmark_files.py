@@ -29,6 +29,8 @@ from zcsr.store.tables.frames import frame_of, schema_of
 Kind = Literal["auto", "nats", "nasbench201", "nds", "suite-zero"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
+ELSEWHERE = "validation accuracy, which the store has from elsewhere"
+
 _NATS_SPACES = ("nasbench201", "nats-sss")
 
 
@@ -40,6 +42,7 @@ def import_benchmark(
     space: str | None = None,
     dataset: str | None = None,
     epochs: int | None = None,
+    same_training: bool = False,
     progress: Progress = silent,
 ) -> ImportReport:
     """Import a published file or folder; `kind` auto tells by its form and name what it is.
@@ -48,19 +51,21 @@ def import_benchmark(
     lengths of training of NATS-Bench and NAS-Bench-201, the longest when None; the metrics of another one than the
     longest end in its number, such as `test_12`. Trainings without an accuracy, of unknown architectures or outside
     of 0..100 percent are left out and counted. `progress` is told how many files or bytes are done, of how many.
-    Raises InputError when the file is of another form, asks for anything
-    but plain data, or holds nothing to take; nothing is written then.
+    Raises InputError when the file is of another form, asks for anything but plain data, or holds nothing to take,
+    and where the store has accuracies of a task and metric from elsewhere, unless `same_training` says that those
+    networks were trained in the same way; nothing is written then. Of a file of scores, validation accuracies are
+    left out instead, and counted.
     """
     chosen = _kind(path, kind)
     _check_options(chosen, space, dataset, epochs)
     if chosen == "suite-zero":
-        return _import_suite_zero(store, path)
+        return _import_suite_zero(store, path, same_training)
     if chosen == "nds":
         known, trials = _nds(path, space, dataset)
     else:
         read = nats_files.read_folder if chosen == "nats" else nats_files.read_pth
         known, trials = "", read(path, epochs, progress)
-    return _import_trials(store, path, known, trials)
+    return _import_trials(store, path, known, trials, same_training)
 
 
 def _kind(path: Path, kind: str) -> str:
@@ -109,7 +114,9 @@ def _nds(path: Path, space: str | None, dataset: str | None) -> tuple[str, Itera
     return known, (Trial(arch, on, "test", seed, accuracy, problem) for arch, accuracy, seed, problem in rows)
 
 
-def _import_trials(store: Store, path: Path, space: str, trials: Iterable[Trial]) -> ImportReport:
+def _import_trials(
+    store: Store, path: Path, space: str, trials: Iterable[Trial], same_training: bool
+) -> ImportReport:
     """Take what can be taken, and write it when all has been read; `space` is found from the first when empty."""
     taken: dict[tuple[str, str, str, int], float] = {}
     skipped: Counter[str] = Counter()
@@ -127,6 +134,8 @@ def _import_trials(store: Store, path: Path, space: str, trials: Iterable[Trial]
     if not taken:
         raise InputError(f"{path} has no accuracy to import{_reasons(skipped)}")
     source = _source(path)
+    for on, metric in () if same_training else sorted({key[:2] for key in taken}):
+        accuracies.check_alone(store, space, on, metric, source)
     rows = [(space, *key, accuracy, source) for key, accuracy in taken.items()]
     install_accuracies(store, frame_of(accuracies.SCHEMA, rows), source)
     return ImportReport(len(taken), dict(skipped))
@@ -162,7 +171,7 @@ def _reasons(skipped: Counter[str]) -> str:
     return "".join(f"; {count} skipped: {reason}" for reason, count in skipped.most_common(3))
 
 
-def _import_suite_zero(store: Store, path: Path) -> ImportReport:
+def _import_suite_zero(store: Store, path: Path, same_training: bool) -> ImportReport:
     """Take scores of proxies, and validation accuracies where the file has some."""
     source = _source(path)
     taken = []
@@ -181,10 +190,18 @@ def _import_suite_zero(store: Store, path: Path) -> ImportReport:
     for (dataset,), block in frame.group_by(["dataset"], maintain_order=True):
         folder = store.proxy_scores_dir / suitezero_files.SPACE / str(dataset)
         write_parquet(block, folder / f"{source}.parquet")
-    if not trials:
-        return ImportReport(len(taken), dict(skipped))
-    report = _import_trials(store, path, suitezero_files.SPACE, trials)
+    alone = {one: same_training or _alone(store, one, source) for one in {trial.dataset for trial in trials}}
+    kept = [trial for trial in trials if alone[trial.dataset]]
+    skipped[ELSEWHERE] += len(trials) - len(kept)
+    if not kept:
+        return ImportReport(len(taken), dict(+skipped))
+    report = _import_trials(store, path, suitezero_files.SPACE, kept, same_training=True)
     return ImportReport(len(taken) + report.taken, dict(skipped + Counter(report.skipped)))
+
+
+def _alone(store: Store, dataset: str, source: str) -> bool:
+    """Whether the store has validation accuracies of a dataset from no other source."""
+    return set(accuracies.sources(store, suitezero_files.SPACE, dataset, "validation")) <= {source}
 
 
 def _source(path: Path) -> str:

@@ -264,7 +264,7 @@ def _too_few(store: Store, task: str, found: _Found, source: str, count: int, ne
 
 
 def _command(task: str, found: _Found, collection: Iterable[str] = ()) -> str:
-    return shlex.join(("zcsr", "test", "--task", task, *found.flags, "--all", *collection))
+    return shlex.join(("zcsr", "test", "--task", task, *found.flags, "--trained", *collection))
 
 
 def _collection_flags(store: Store, task: str, collection: str) -> Iterator[str]:

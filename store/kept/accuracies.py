@@ -93,6 +93,24 @@ def accuracy_tables(store: Store) -> list[tuple[str, str, str]]:
     return sorted(found)
 
 
+def sources(store: Store, space: str, dataset: str, metric: str = "test") -> dict[str, int]:
+    """Where the accuracies of a task come from: the number of networks by source, sorted by its name."""
+    frame = measurements(store, space, dataset, metric)
+    return dict(frame.group_by("source").agg(pl.col("arch").n_unique()).sort("source").rows())
+
+
+def check_alone(store: Store, space: str, dataset: str, metric: str, source: str) -> None:
+    """Raise InputError where the store has accuracies of a task and metric from another source."""
+    others = {name: count for name, count in sources(store, space, dataset, metric).items() if name != source}
+    if others:
+        there = ", ".join(f"{name} ({count:,} networks)" for name, count in others.items())
+        raise InputError(
+            f"the store has {metric} accuracies of {space}:{dataset} from {there}, and where a network has several "
+            "their mean is taken: --same-training says that all were trained alike, another --store or --metric "
+            "keeps them apart"
+        )
+
+
 def install_accuracies(store: Store, frame: pl.DataFrame, source: str) -> None:
     """Put a ready table with the columns of `SCHEMA` into the store, unless it is there already."""
     for block in _checked_blocks(frame.select(list(SCHEMA)).cast(SCHEMA)):

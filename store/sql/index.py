@@ -23,7 +23,7 @@ import duckdb
 import polars as pl
 
 from zcsr import queries
-from zcsr.errors import InputError, StoreError
+from zcsr.errors import InputError, StoreError, nearest
 from zcsr.store.kept.atomic import read_json_object, sweep_temporary, temporary_path
 from zcsr.store.kept.scan import File, Found, scan
 from zcsr.store.kept.store import Store
@@ -77,14 +77,48 @@ def query(store: Store, sql: str, parameters: Parameters = None) -> pl.DataFrame
 def named(store: Store, name: str, given: Mapping[str, object] | None = None) -> pl.DataFrame:
     """The rows of a named query of `zcsr.queries`; parameters that are not given have their defaults.
 
-    Raises InputError for a query or parameter that there is not, and for a value of another type.
+    Raises InputError for a query or parameter that there is not, for a value of another type, and for the name of a
+    run, search, collection or task that the store has nothing of.
     """
     try:
         entry = queries.load(name)
         values = entry.values(given)
     except queries.QueryError as error:
         raise InputError(str(error)) from None
-    return query(store, entry.sql, values)
+    rows = query(store, entry.sql, values)
+    if rows.is_empty() or "runs" in values:
+        _check_known(store, {key: str(values[key]) for key in given or () if key in _NAMES_OF})
+    return rows
+
+
+_NAMES_OF: Mapping[str, str] = {
+    "run": "FROM runs SELECT run",
+    "runs": "FROM runs SELECT run",
+    "search": "FROM searches SELECT search",
+    "collection": "FROM collections SELECT collection UNION FROM network_scores SELECT collection",
+    "task": (
+        "FROM accuracies SELECT task UNION FROM network_scores SELECT task UNION FROM proxy_scores SELECT task "
+        "UNION FROM tasks SELECT task"
+    ),
+}
+"""By parameter of a query, what there is that it can name."""
+
+_NO_NAMES = ("", "all", "latest")
+_TOLD = 20
+"""So many names a message tells."""
+
+
+def _check_known(store: Store, given: Mapping[str, str]) -> None:
+    """Raise InputError where a parameter names what the store does not have."""
+    for parameter, value in given.items():
+        names = value.split(",") if parameter == "runs" else [value]
+        known = [name for (name,) in query(store, f"FROM ({_NAMES_OF[parameter]}) AS t(name) ORDER BY name").rows()]
+        for name in (one.strip() for one in names):
+            if name not in (*_NO_NAMES, *known):
+                what = parameter.removesuffix("s")
+                more = f" and {len(known) - _TOLD} more" if len(known) > _TOLD else ""
+                there = f"there are {', '.join(known[:_TOLD])}{more}" if known else f"the store has no {what} yet"
+                raise InputError(f"there is no {what} {name!r}: {there}{nearest(name, known)}")
 
 
 def rebuild(store: Store) -> None:

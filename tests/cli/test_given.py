@@ -151,8 +151,11 @@ def test_all_stands_for_every_known_proxy() -> None:
 SPACE = ListedSpace("listed", [f"net-{number}" for number in range(7)], lambda *_: None, SHAPES)  # type: ignore[arg-type, return-value]
 
 
+TRAINED = ["net-5", "net-1", "net-2"]
+
+
 def chosen_archs(space: SearchSpace, ask: str, *, named: Sequence[str] | None = None, **given: Any) -> list[str]:
-    return Networks(**given).archs(space, ask, named)
+    return Networks(**given).archs(space, ask, lambda: TRAINED, named)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +165,7 @@ def chosen_archs(space: SearchSpace, ask: str, *, named: Sequence[str] | None = 
         ({"indices": "2:5"}, [2, 3, 4]),
         ({"indices": "6:3"}, [6, 5, 4]),
         ({"named": ["net-3", "0"]}, [3, 0]),
+        ({"trained": True}, [5, 1, 2]),
     ],
 )
 def test_networks_are_chosen_by_one_option(given: dict[str, Any], expected: list[int]) -> None:
@@ -174,6 +178,14 @@ def test_a_sample_is_the_space_s() -> None:
     assert chosen == SPACE.sample(4, random.Random(3))
 
 
+def test_a_sample_of_the_trained_ones_is_of_these() -> None:
+    chosen = chosen_archs(SPACE, "say which", sample=2, trained=True)
+    assert len(set(chosen)) == 2
+    assert set(chosen) < set(TRAINED)
+    with pytest.raises(InputError, match="--sample 4 is more than the 3 networks with an accuracy"):
+        chosen_archs(SPACE, "say which", sample=4, trained=True)
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -182,6 +194,8 @@ def test_a_sample_is_the_space_s() -> None:
         {"every": True, "indices": "0:2"},
         {"sample": 2, "indices": "0:2"},
         {"every": True, "named": ["net-1"]},
+        {"trained": True, "every": True},
+        {"trained": True, "indices": "0:2"},
     ],
 )
 def test_it_is_one_option_and_no_more(given: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ import store_samples as samples
 from scipy import stats
 
 from zcsr import queries
+from zcsr.errors import InputError
 from zcsr.evolve.finalists import finalists
 from zcsr.queries import QueryError, load, names, read
 from zcsr.spaces import get_space
@@ -152,7 +153,8 @@ def test_an_unknown_name_gets_a_suggestion() -> None:
         load("zzzz")
 
 
-GOOD = """-- A row is a thing, in percent,
+GOOD = """-- brief: runs: a thing
+-- A row is a thing, in percent,
 -- one a line.
 -- parameter: run TEXT 'the latest' the run; may hold 'quotes'
 -- parameter: least DOUBLE -0.5 the least
@@ -166,6 +168,7 @@ LIMIT $count
 
 def test_a_file_is_read() -> None:
     query = read("good", GOOD)
+    assert (query.group, query.brief) == ("runs", "a thing")
     assert query.doc == "A row is a thing, in percent, one a line."
     assert [(p.name, p.type, p.default) for p in query.parameters] == [
         ("run", "TEXT", "the latest"),
@@ -187,6 +190,8 @@ def test_a_file_is_read() -> None:
         ("INTEGER 3 how many", "INTEGER 3", "cannot read '-- parameter: count"),
         ("parameter: count", "parameter: least", "declares parameter least twice"),
         ("-- A row is a thing, in percent,\n-- one a line.\n", "", "does not say what a row means"),
+        ("brief: runs:", "brief: anything:", "with a group of run, runs, scores, searches, store"),
+        ("-- brief: runs: a thing\n", "", "begins with '-- A row is a thing, in percent,'"),
     ],
 )
 def test_comments_and_sql_must_fit(old: str, new: str, message: str) -> None:
@@ -224,7 +229,8 @@ def test_latest_is_the_run_started_last(store: Store) -> None:
                 "generations",
                 "top_programs",
             )
-            assert rows(store, name, run="unknown") == []
+            with pytest.raises(InputError, match="there is no run 'unknown': there are first, second"):
+                rows(store, name, run="unknown")
 
 
 def test_correlations(store: Store, accuracies: dict[tuple[str, str], float]) -> None:
@@ -385,7 +391,8 @@ def test_tensors_by_depth(store: Store) -> None:
     assert {(row["networks"], row["instances"], row["mean"], row["non_finite"]) for row in found} == {
         (4, 4, 0.5, 0.0)
     }
-    assert rows(store, "tensors_by_depth", collection="unknown") == []
+    with pytest.raises(InputError, match="there is no collection 'unknown': there are nasbench201-cifar10"):
+        rows(store, "tensors_by_depth", collection="unknown")
 
 
 def test_reliability_is_that_of_a_naive_computation(tmp_path: Path) -> None:

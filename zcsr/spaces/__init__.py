@@ -63,9 +63,10 @@ def get_space(name: str) -> SearchSpace:
     found = own.find(name)
     if found is None:
         known = space_names()
-        own_file = "; a space of your own is known once its file is named with --space-file or ZCSR_SPACES"
-        suggestion = nearest(name, known, otherwise=own_file)
-        raise InputError(f"unknown search space {name!r}: the known ones are {', '.join(known)}{suggestion}")
+        raise InputError(
+            f"unknown search space {name!r}: the known ones are {', '.join(known)}{nearest(name, known)}; a space "
+            "of your own is known once its file is named with --space-file or ZCSR_SPACES"
+        )
     return found.space
 
 
