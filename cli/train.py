@@ -52,20 +52,22 @@ def train(
     opened = place.open(create=True)
     count = work.count()
     task = f"{space}:{dataset}"
-    say(
+    begun = (
         f"{len(archs)} networks of {task}, {_times(seeds)} each: {config.epochs} passes over {train_images} "
         f"images, then a test on {test_images}; {count} at a time"
     )
-    done = 0
+    done: int | None = None
 
     def kept() -> str:
-        return f"{done} accuracies are kept, and the same command goes on with it"
+        return f"{done or 0} accuracies are kept, and the same command goes on with it"
 
     cost = measured(opened, "train", tasks=[task], workers=count, meter=meter)
     with interruptible(kept), cost, progress(f"training {task}", "trainings") as tell:
 
         def told(now: int, of: int) -> None:
             nonlocal done
+            if done is None:
+                say(begun)
             done = now
             tell(now, of)
 

@@ -62,9 +62,6 @@ def import_accuracies(
     known = get_space(space)
     dataset_shape(known, dataset)
     check_name("metric", metric)
-    source = source_name(table.stem, otherwise="table")
-    if not same_training:
-        check_alone(store, space, dataset, metric, source)
     frame = read_table(table)
     columns = [arch_column, accuracy_column, *([seed_column] if seed_column else [])]
     for column in columns:
@@ -76,6 +73,9 @@ def import_accuracies(
     good, skipped = taken_cells(table, cells, "rows", EMPTY, skip_bad)
     if not good:
         raise InputError(f"{table} has no accuracy to import in column {accuracy_column!r} ({len(cells)} rows)")
+    source = source_name(table.stem, otherwise="table")
+    if not same_training:
+        check_alone(store, space, dataset, metric, source)
     rows = [(space, dataset, metric, cell.arch, cell.key, cell.value, source) for cell in good]
     replace_accuracies(store, rows, source)
     return ImportReport(len(good), skipped)
