@@ -39,6 +39,11 @@ def test(
     measures: MeasureOptions,
     task: str | None = option(None, "test on SPACE:DATASET instead, apart from any run", flag="--task -t"),
     networks: Networks,
+    without: list[str] | None = option(
+        None,
+        "run whose evolution networks are left out, and what is isomorphic to them; may be repeated",
+        unset="none",
+    ),
     images: ImagesOption = None,
     statistics: Later[StatisticsConfig],
     work: Work,
@@ -55,10 +60,10 @@ def test(
     from zcsr.store.kept.accuracies import accuracies
 
     place.use_spaces()
-    if task is None and (measures.proxy or networks.asked):
+    if task is None and (measures.proxy or networks.asked or without):
         raise InputError(
-            "--proxy, --trained, --sample, --indices and --all take a --task as well; without one, programs are "
-            "tested on the test networks of a run"
+            "--proxy, --trained, --sample, --indices, --all and --without take a --task as well; without one, programs "
+            "are tested on the test networks of a run"
         )
     meter = work.opened_meter()
     with interruptible("scores are kept, and the same command goes on with them"):
@@ -75,6 +80,7 @@ def test(
                 lambda: accuracies(opened(), space, dataset).archs,
             )
             programs = measures.programs(place.store)
+            archs = _never_evolved_on(opened(), without or (), space, archs)
             chosen = _measures(opened(), run, programs, measures.proxies())
             _test_task(opened(), collection, chosen, archs, work.count(), meter)
 
@@ -86,6 +92,16 @@ def _test_run(store: Store, name: str, programs: Sequence[Program], workers: int
     with measured_run(experiment, "test", meter), progress("testing", "networks") as tell:
         experiment.test(programs or [finalist.program for finalist in experiment.finalists()], tell)
     print_named(store, "correlations", {"run": experiment.run.name, "role": "test"})
+
+
+def _never_evolved_on(store: Store, runs: Sequence[str], space: str, archs: list[str]) -> list[str]:
+    if not runs:
+        return archs
+    from zcsr.store.jobs.testing import never_evolved_on
+
+    kept = never_evolved_on(store, runs, space, archs)
+    say(f"{len(archs) - len(kept)} of {len(archs)} networks left out: {', '.join(runs)} evolved on them")
+    return kept
 
 
 def _measures(store: Store, run: str | None, programs: Sequence[Program], proxies: Sequence[str]) -> Measures:

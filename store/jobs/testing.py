@@ -17,10 +17,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from zcsr.engine.job import JobReport, Progress, run_job, silent
+from zcsr.errors import InputError
 from zcsr.evaluation.many_networks import Measures, Refused, score_networks
 from zcsr.spaces import get_space
 from zcsr.store.kept.atomic import is_temporary, write_parquet
 from zcsr.store.kept.collections import Collection, describe_collection, images_of
+from zcsr.store.kept.runs import open_run
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import NETWORK_SCORES
 from zcsr.store.tables.frames import frame_of, schema_of
@@ -105,3 +107,25 @@ def _write(
     frame = frame_of(SCHEMA, rows)
     name = hashlib.sha256("\n".join(f"{row[3]} {row[5]}" for row in rows).encode()).hexdigest()[:16]
     write_parquet(frame, store.scores_dir / collection.id / f"{name}.parquet")
+
+
+def never_evolved_on(store: Store, runs: Sequence[str], space: str, archs: Sequence[str]) -> list[str]:
+    """Return those of a space's architectures on whose networks none of the runs evolved, on whatever data set.
+
+    Isomorphic ones count as one network. Raises InputError for a run that is not there, and where none
+    is left.
+    """
+    canonical = get_space(space).canonical
+    drawn = {
+        canonical(arch)
+        for run in runs
+        for task in open_run(store, run).tasks()
+        if task.space == space
+        for arch in task.evolve
+    }
+    kept = [arch for arch in archs if canonical(arch) not in drawn]
+    if archs and not kept:
+        raise InputError(
+            f"{' and '.join(runs)} evolved on all of the {len(archs)} networks of {space} that were chosen"
+        )
+    return kept

@@ -80,6 +80,24 @@ def evolved(imported: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 TABLE = ("--space", "nasbench201-mini", "--dataset", "fashion-mnist", "--accuracy-column", "accuracy")
 
 
+def test_networks_that_a_run_evolved_on_can_be_left_out(evolved: tuple[Path, Result], tmp_path: Path) -> None:
+    store = shutil.copytree(evolved[0], tmp_path / "store")
+    space = get_space("nasbench201-mini")
+    split = pl.read_parquet(store / "runs" / "whole" / "split.parquet").filter(pl.col("role") == "evolve")
+    evolved_on = {space.canonical(arch) for arch in split["arch"]}
+    expected = [arch for arch in space.sample(300, random.Random(0)) if space.canonical(arch) not in evolved_on]
+    words = ("test", "--task", TASK, "-p", "sum(numel(T3))", "--sample", "300", "--without", "whole")
+    result = done(*words, store=store)
+    assert f"{300 - len(expected)} of 300 networks left out: whole evolved on them" in result.err
+    scored = rows(store, "SELECT DISTINCT arch FROM network_scores WHERE $run <> '' ORDER BY arch", "whole")
+    assert scored.splitlines()[1:] == sorted(expected)
+    assert 0 < len(expected) < 300
+    refused = zcsr(*words[:-1], "nope", store=store)
+    assert refused.code == 2
+    assert "nope" in refused.lines[-1]
+    assert zcsr("test", "whole", "--without", "whole", store=store).code == 2
+
+
 # Help ------------------------------------------------------------------------------------------------------------
 
 
