@@ -29,6 +29,10 @@ from zcsr.store.sql.index import named
 
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
 COLUMNS: Mapping[str, str] = {
+    "against": (
+        "task name batch_size tau low high kendall_of_top partial_spearman difference difference_low "
+        "difference_high networks"
+    ),
     "accuracies": "task metric networks rows seeds lowest median highest",
     "agreement": "task collection name batch_size seed source their_name spearman kendall networks",
     "batch_sizes": "task name images seed pattern loss batch_size kendall networks",
@@ -73,7 +77,7 @@ COLUMNS: Mapping[str, str] = {
 }
 GIVEN = {"rank_sums": {"proxies": "naswot,params"}}  # nothing in these stores is of AZ-NAS
 OF_SCORES = {
-    *("agreement", "batch_sizes", "comparison", "cross_space_scores"),
+    *("agreement", "batch_sizes", "comparison", "cross_space_scores", "against"),
     *("rank_sums", "readouts", "scored_collections", "seeds"),
 }
 
@@ -491,6 +495,53 @@ def test_comparison_has_what_the_paper_reports(compared: Store) -> None:
     assert reported[invented.CELLS, invented.PLAIN] == (None, None)
     assert reported[invented.SIZES, "eznas-a"] == (None, 0.89)
     assert reported[invented.SIZES, "flops"] == (None, None)
+
+
+def most_in_common(program: str, task: str, least: int) -> dict[str, dict[str, float]]:
+    """By measure the finite scores in the collection that has the most of those that the program has anywhere."""
+    by_collection = [
+        (one.config.batch_size, one.id, {text: dict(known(values)) for text, values in scores.items()})
+        for one, scores in invented.collections().items()
+        if f"{one.space}:{one.dataset}" == task
+    ]
+    own = {arch for _, _, scores in by_collection for arch in scores.get(program, {})}
+    best: dict[str, tuple[int, int, str]] = {}
+    found: dict[str, dict[str, float]] = {}
+    for size, id_, scores in sorted(by_collection, key=lambda one: one[:2]):
+        for text, values in scores.items():
+            key = (-len(own & set(values)), size, id_)
+            if -key[0] >= least and key < best.get(text, (1, 0, "")):
+                best[text], found[text] = key, values
+    return found
+
+
+def known(values: Mapping[str, float]) -> Iterable[tuple[str, float]]:
+    return ((arch, value) for arch, value in values.items() if not np.isnan(value))
+
+
+def test_against_one_program_on_the_networks_of_all(compared: Store) -> None:
+    found = rows(compared, "against", program="eznas-a", least=30)
+    assert {row["task"] for row in found} == set(invented.TASKS)
+    for task in invented.TASKS:
+        measures = most_in_common(invented.EZNAS_A, task, 30)
+        shared = sorted(set.intersection(*map(set, measures.values())))
+        accuracies = [invented.mean_accuracies(task)[arch] for arch in shared]
+        taus = {
+            text: stats.kendalltau([values[arch] for arch in shared], accuracies).statistic
+            for text, values in measures.items()
+        }
+        of_task = {row["name"].replace("eznas-a", invented.EZNAS_A, 1): row for row in found if row["task"] == task}
+        assert next(row["name"] for row in found if row["task"] == task) == "eznas-a"
+        assert {name: row["tau"] for name, row in of_task.items()} == pytest.approx(taus, abs=1e-12)
+        for name, row in of_task.items():
+            assert row["networks"] == len(shared) >= 30
+            assert row["low"] < row["tau"] < row["high"]
+            if name == invented.EZNAS_A:
+                assert (row["difference"], row["difference_low"], row["difference_high"]) == (None, None, None)
+            else:
+                assert row["difference"] == pytest.approx(taus[invented.EZNAS_A] - taus[name], abs=1e-12)
+                assert row["difference_low"] <= row["difference"] <= row["difference_high"]
+    assert rows(compared, "against", program="nope") == []
 
 
 def test_comparison_of_one_collection_or_task(compared: Store) -> None:
