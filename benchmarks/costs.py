@@ -1,9 +1,9 @@
-"""What a score of one network costs, measure by measure: CPU time and passes, on networks of a space, with one thread.
+"""What a score of one network costs by each measure: CPU time with one thread, and passes.
 
     python benchmarks/costs.py -p 'sum(effective_rank(channels(T3G_N)))' --proxy params --out costs.csv
 
 Each measure runs by itself on a network that is there already, so what several could share counts for each. The
-median over the networks is told, after one run that is not counted. A pass is a call of the network, or of autograd.
+median over the networks is told, after one run that is not counted. A pass calls the network, or autograd.
 """
 
 from __future__ import annotations
@@ -86,9 +86,7 @@ def main() -> None:
     space = get_space(given.space)
     shape = dataset_shape(space, given.dataset)
     with seeded(0):
-        networks = [
-            space.build(arch, shape.classes) for arch in space.sample(given.networks + 1, random.Random(0))
-        ]
+        networks = [space.build(arch, shape.classes) for arch in space.sample(given.networks + 1, random.Random(0))]
         images = torch.randn(16, shape.channels, shape.height, shape.width)
         labels = torch.arange(16) % shape.classes
     rows = []

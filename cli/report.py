@@ -25,39 +25,57 @@ def report(
         ),
     ] = None,
     scores: bool = option(False, "report on what `zcsr test --task` scored, beside published figures"),
-    name: str | None = option(None, "with --scores or several runs: name of the report", unset="scores or runs"),
+    name: str | None = option(
+        None, "with --scores, --against or several runs: name of the report", unset="scores, against or runs"
+    ),
     notes: Path | None = option(
-        None, "with --scores: markdown file of your own, to stand after the summary", unset="none"
+        None, "with --scores or --against: markdown file of your own, to stand after the summary", unset="none"
     ),
     search: str | None = option(None, "report on this search (`zcsr search`), or latest", unset="none"),
+    against: str | None = option(
+        None, "report on this program (name, text or id) against all that scored the same networks", unset="none"
+    ),
+    costs: Path | None = option(
+        None, "with --against: CSV of what measures cost, as benchmarks/costs.py writes it", unset="none"
+    ),
     footprint: FootprintOption = None,
     out: Path | None = option(None, "folder to write to", flag="--out -o", unset="reports in the store"),
     place: Place,
 ) -> None:
-    """Write a report of a run, of several, of scores apart from runs, or of a search, and print the path.
+    """Write a report of a run, of several, of scores apart from runs, of a program, or of a search; print the path.
 
     Its pictures lie beside it. Several runs are compared, those together that differ in the seed alone.
     """
-    from zcsr.reports import render_run, render_runs, render_scores, render_search
+    from zcsr.reports import render_against, render_run, render_runs, render_scores, render_search
 
     runs = run or []
+    if against is not None and (scores or runs or search is not None):
+        raise InputError(f"--against {against} is a report of its own; leave out runs, --scores and --search")
+    if costs is not None and against is None:
+        raise InputError("--costs is for a report on a program: --against PROGRAM")
     if scores and runs:
         raise InputError(
             f"--scores reports on all scores apart from runs; leave out the run '{runs[0]}' or --scores"
         )
     if search is not None and (scores or runs):
         raise InputError(f"--search {search} is a report of its own; leave out {'--scores' if scores else runs[0]}")
-    if not scores and (notes is not None or (name is not None and len(runs) < 2)):
+    apart = scores or against is not None
+    if not apart and (notes is not None or (name is not None and len(runs) < 2)):
         raise InputError(
-            "--name and --notes are for a report on --scores, and --name for one on several runs; a run's report "
-            "has the run's name"
+            "--name and --notes are for a report on --scores or --against, and --name for one on several runs; a "
+            "run's report has the run's name"
         )
     reckoned = Footprint.of(footprint or ())
     place.use_spaces()
     opened = place.open()
     folder = out or opened.root / "reports"
     with writing():
-        if scores:
+        if against is not None:
+            words = _read(notes) if notes else ""
+            path = render_against(
+                opened, against, name or "against", folder, costs=costs, notes=words, footprint=reckoned
+            )
+        elif scores:
             path = render_scores(opened, name or "scores", folder, _read(notes) if notes else "", reckoned)
         elif search is not None:
             path = render_search(opened, search, folder, reckoned)

@@ -33,6 +33,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 LINES = ("-", "--", ":")
 LABEL_WIDTH = 30
 LEGEND_COLUMNS = 3
+LABEL_STEP, LABEL_POINTS = 9.5, 4.6
+"""Points between two labels that would lie on each other, and the width of one of their letters."""
+
 COLOUR_TICKS = (-1, -0.5, 0, 0.5, 1)
 
 STYLE: dict[str, Any] = {
@@ -228,6 +231,45 @@ def scatter_figure(path: Path, panels: Sequence[Panel]) -> None:
     several orders of magnitude is logarithmic, and where a few lie far from the rest it shows their ranks.
     """
     _panels(path, panels, _scatter, height=3.8 * _rows(panels) if len(panels) > 1 else 4.8)
+
+
+def trade_figure(
+    path: Path, names: Sequence[str], costs: Vector, values: Vector, cost_label: str, value_label: str
+) -> None:
+    """Draws what is had (`values`) against what it costs, on a logarithmic axis, a dot a name.
+
+    The first name stands out. Labels that would lie on each other are moved up or down.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.scatter(costs[1:], values[1:], color=BLUE, s=22)
+        axes.scatter(costs[:1], values[:1], color=VERMILION, s=60, marker="D", zorder=3)
+        axes.set_xlabel(cost_label)
+        axes.set_ylabel(value_label)
+        axes.margins(x=0.2, y=0.08)
+        figure.canvas.draw()  # places are known only once the layout is
+        taken: list[tuple[float, float, float]] = []
+        for place in np.argsort(-values):
+            label = short(names[place], 26)
+            at = axes.transData.transform((costs[place], values[place])) * 72 / figure.dpi
+            left, right, level = at[0] + 6, at[0] + 6 + LABEL_POINTS * len(label), at[1]
+            while any(abs(level - y) < LABEL_STEP and left < end and begin < right for begin, end, y in taken):
+                level -= LABEL_STEP
+            taken.append((left, right, level))
+            axes.annotate(
+                label,
+                (costs[place], values[place]),
+                (6, level - at[1]),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+                arrowprops={"arrowstyle": "-", "color": "0.7", "lw": 0.5} if level < at[1] else None,
+            )
+
+    save(path, draw, 5.2)
 
 
 def matrix_figure(
