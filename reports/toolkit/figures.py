@@ -245,6 +245,7 @@ def trade_figure(
         axes = figure.subplots()
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
         axes.scatter(costs[1:], values[1:], color=BLUE, s=22)
         axes.scatter(costs[:1], values[:1], color=VERMILION, s=60, marker="D", zorder=3)
         axes.set_xlabel(cost_label)
