@@ -198,14 +198,14 @@ def caveats(page: ScoresPage) -> Iterator[str]:
         yield phrase("caveat_trained")
 
 
-def commands(page: ScoresPage) -> str:
+def commands(page: StorePage) -> str:
     """The commands that make the scores of each collection, as far as they are known."""
     rows = page.ask("scored_collections").frame.to_dicts()
     lines = "\n".join(shlex.join(_command(page, row)) for row in rows)
     return f"{phrase('scored_commands', count=len(rows))}\n\n```sh\n{lines}\n```"
 
 
-def _command(page: ScoresPage, row: Row) -> Iterator[str]:
+def _command(page: StorePage, row: Row) -> Iterator[str]:
     yield from ("zcsr", "test", "--task", row["task"])
     if row["images"] not in (None, row["task"].partition(":")[2]):
         yield from ("--images", row["images"])
