@@ -62,8 +62,8 @@ def test(
     place.use_spaces()
     if task is None and (measures.proxy or networks.asked or without):
         raise InputError(
-            "--proxy, --trained, --sample, --indices, --all and --without take a --task as well; without one, programs "
-            "are tested on the test networks of a run"
+            "--proxy, --trained, --sample, --indices, --all and --without take a --task as well; without one, "
+            "programs are tested on the test networks of a run"
         )
     meter = work.opened_meter()
     with interruptible("scores are kept, and the same command goes on with them"):

@@ -1,3 +1,4 @@
+-- brief: scores: every measure beside one program, on the networks that all of them scored
 -- A program or known proxy against one program on a task: Kendall's tau-b (-1..1) with the ends of its 95% bootstrap
 -- interval, and among the tenth of the networks with the highest accuracies; Spearman's rho that is left once the ranks
 -- of the number of parameters are regressed out; and how much higher the program's tau is, with the paired interval of
