@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,15 +15,20 @@ import polars as pl
 from zcsr.cost.footprint import GREEN_ALGORITHMS, Footprint
 from zcsr.evolve.config import FITNESSES
 from zcsr.evolve.finalists import PRICE
+from zcsr.insight.formula import Formula, read_formula
+from zcsr.language.network_operations import Known
+from zcsr.language.tensors import Tensor
 from zcsr.language.text import parse
-from zcsr.proxies import language
+from zcsr.proxies import language, proxy_names
 from zcsr.ranking import BOOTSTRAP_REPEATS, BOOTSTRAP_SEED, chance_deviation, kendall_interval
-from zcsr.reports.toolkit.figures import Panel, Series, Vector, fitness_figure, scatter_figure
+from zcsr.reports.program_page import inputs_line
+from zcsr.reports.toolkit.figures import Panel, Series, Vector, fitness_figure, front_figure, scatter_figure
 from zcsr.reports.toolkit.markdown import (
     Formatter,
     bullets,
     code,
     decimals,
+    escape,
     interval,
     listed,
     number,
@@ -67,6 +72,10 @@ class RunPage(StorePage):
         return {
             "run": self.info.name,
             "summary": summary(self),
+            "formula": formula(self),
+            "looks_at": looks_at(self),
+            "front": front(self),
+            "searched": searched(self),
             "caveats": bullets(caveats(self)),
             **{name: self.table(name) for name in WHOLE},
             "split": self.table("split", dict.fromkeys(("lowest", "median", "highest"), decimals(2))),
@@ -85,7 +94,13 @@ class RunPage(StorePage):
             "evolve_correlations": evolve_correlations(self),
             "cross_space": cross_space(self),
             "fitness": self.picture_of(
-                fitness, "fitness", phrase("picture_fitness"), fitness_figure, fitness.frame, label
+                fitness,
+                "fitness",
+                phrase("picture_best_so_far" if way == "front" else "picture_fitness"),
+                fitness_figure,
+                fitness.frame,
+                label,
+                way == "front",
             ),
             "generations": self.table("generations", drop=("run",)),
             "rejections": self.table("rejections", SHORT),
@@ -142,39 +157,62 @@ def page_of_run(store: Store, run: str, out_dir: Path, footprint: Footprint = GR
 
 
 def summary(page: RunPage) -> str:
-    """What was searched, and the best program with its fitness and, a line a task, its tau on test networks."""
+    """The best program with its fitness and, a line a task, its tau on test networks."""
     said = " ".join(_summary(page))
     return said if page.best is None else "\n\n".join([said, "\n".join(_tested(page, page.best["program"]))])
 
 
-def _summary(page: RunPage) -> Iterator[str]:
-    generations = page.ask("generations").frame.height
+def searched(page: RunPage) -> str:
+    """What was searched, on what, and how much of it."""
     stage_new = page.ask("duplicates").frame.filter(pl.col("stage") == "new")
-    yield one_line(
+    return phrase(
         "searched",
         tasks=listed(map(code, page.tasks)),
-        generations=generations,
+        generations=page.ask("generations").frame.height,
         population=page.info.config.population,
         programs=stage_new["programs"].sum(),
     )
+
+
+def _summary(page: RunPage) -> Iterator[str]:
+    generations = page.ask("generations").frame.height
+    best = page.best
+    if best is None:
+        yield one_line("none_fit")
+    else:
+        yield one_line(
+            "best",
+            program=code(best["text"]),
+            fitness=number(best["fitness"], 3),
+            generation=best["generation"],
+        )
     if page.info.status != "finished" or generations < page.info.config.generations:
         yield one_line(
             "unfinished", status=page.info.status, done=generations, planned=page.info.config.generations
         )
-    best = page.best
-    if best is None:
-        yield one_line("none_fit")
-        return
-    yield one_line(
-        "best",
-        program=code(best["text"]),
-        fitness=number(best["fitness"], 3),
-        generation=best["generation"],
-    )
-    if page.tested(best["program"]):
+    if best is not None and page.tested(best["program"]):
         yield one_line("tested")
-    else:
+    elif best is not None:
         yield one_line("untested", command=shlex.join(("zcsr", "test", page.info.name)))
+
+
+def formula(page: RunPage) -> str:
+    """The best program in LaTeX; empty where there is none."""
+    return "" if page.best is None else f"```math\n{_read(page.best['text']).latex}\n```"
+
+
+def looks_at(page: RunPage) -> str:
+    """What the best program takes, a line a tensor or known number, and the passes for it; empty without one."""
+    if page.best is None:
+        return ""
+    known = _read(page.best["text"])
+    leaves = dict.fromkeys(node.word for node in known.program.root.walk() if isinstance(node.word, Tensor | Known))
+    lines = [phrase("looks_at_line", name=code(one.name), meaning=escape(one.meaning)) for one in leaves]
+    return phrase("looks_at", lines=bullets(lines), inputs=inputs_line(known)) if lines else inputs_line(known)
+
+
+def _read(text: str) -> Formula:
+    return read_formula(parse(text, language()))
 
 
 def _tested(page: RunPage, program: str) -> Iterator[str]:
@@ -211,25 +249,77 @@ def caveats(page: RunPage) -> Iterator[str]:
 
 
 def verdict(page: RunPage) -> Iterator[str]:
-    """How the finalist stands to each rival over all tasks, a sentence each; whether it looks at sizes alone."""
+    """How the finalist stands to what else was scored, the best of it first; whether it looks at sizes alone."""
     answer = page.ask("rivals").frame
-    if page.best is not None and not page.ask("evaluated", program=page.best["program"]).frame.is_empty():
-        (shape_only,) = page.ask("evaluated", program=page.best["program"]).frame["shape_only"].unique()
-        if shape_only:
+    if page.best is not None:
+        shape_only = page.ask("evaluated", program=page.best["program"]).frame["shape_only"]
+        if shape_only.any():
             yield phrase("sizes_only")
-    for (rival,), rows in answer.group_by("rival", maintain_order=True):
-        own, others = (rows[name].to_numpy() for name in ("tau", "rival_tau"))
-        taus = {"least": own.min(), "mean": own.mean(), "rival_least": others.min(), "rival_mean": others.mean()}
-        beaten = taus["least"] > taus["rival_least"] and taus["mean"] > taus["rival_mean"]
-        yield phrase(
-            "beats_by_task" if beaten else "nothing_beats",
-            rival=code(str(rival)),
-            better=rows.filter(pl.col("difference") > 0).height,
-            surely=rows.filter(pl.col("low") > 0).height,
-            worse=rows.filter(pl.col("high") < 0).height,
-            tasks=rows.height,
-            **{name: number(value, 3) for name, value in taus.items()},
-        )
+    if answer.is_empty():
+        yield phrase("no_rivals")
+        return
+    standings = [_standing(str(rival), rows) for (rival,), rows in answer.group_by("rival", maintain_order=True)]
+    proxies = set(proxy_names())
+    for key, group in (
+        ("best_proxy", [one for one in standings if one.rival in proxies]),
+        ("best_program", [one for one in standings if one.rival not in proxies]),
+    ):
+        if group:
+            yield _best_of(key, group)
+    for key, which in (("beaten", True), ("not_beaten", False)):
+        names = [code(one.rival) for one in standings if one.beaten == which]
+        if names:
+            yield phrase(key, names=listed(names))
+
+
+def _best_of(key: str, group: Sequence[Standing]) -> str:
+    best = max(group, key=lambda one: (one.rival_mean, one.rival_least))
+    counts = {"count": len(group), "surely": best.surely, "worse": best.worse, "tasks": best.tasks}
+    numbers = {name: number(getattr(best, name), 3) for name in ("least", "mean", "rival_least", "rival_mean")}
+    return phrase(key, rival=code(best.rival), **counts, **numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The finalist beside a rival over the tasks: least and mean tau of both, and on how many it surely differs."""
+
+    rival: str
+    least: float
+    mean: float
+    rival_least: float
+    rival_mean: float
+    surely: int
+    worse: int
+    tasks: int
+
+    @property
+    def beaten(self) -> bool:
+        """Whether the finalist ranks better by least and by mean tau."""
+        return self.least > self.rival_least and self.mean > self.rival_mean
+
+
+def _standing(rival: str, rows: pl.DataFrame) -> Standing:
+    own, others = (rows[name].to_numpy() for name in ("tau", "rival_tau"))
+    return Standing(
+        rival=rival,
+        least=float(own.min()),
+        mean=float(own.mean()),
+        rival_least=float(others.min()),
+        rival_mean=float(others.mean()),
+        surely=rows.filter(pl.col("low") > 0).height,
+        worse=rows.filter(pl.col("high") < 0).height,
+        tasks=rows.height,
+    )
+
+
+def front(page: RunPage) -> str:
+    """The programs of a search over fronts by size and by cost; empty for any other search."""
+    answer = page.ask("evaluated")
+    if answer.frame.is_empty():
+        return ""
+    marked = {program: f"{role} {program[:4]}" for program, _, role in _named_programs(page) if role != "other"}
+    shown = page.picture_of(answer, "front", phrase("picture_front"), front_figure, answer.frame, marked)
+    return "\n\n".join([f"## {phrase('title_front')}", phrase("front_words"), shown])
 
 
 def rivals(page: RunPage) -> str:

@@ -65,6 +65,7 @@ class ScoresPage(StorePage):
         return {
             "title": self.title(NAME),
             "summary": " ".join(summary(self)),
+            "beside_published": beside_published(self),
             "caveats": bullets(caveats(self)),
             "notes": self.notes,
             "collections": self.table("scored_collections"),
@@ -228,6 +229,25 @@ def _size(space: str) -> int | None:
         return len(get_space(space))
     except (InputError, OverflowError):
         return None
+
+
+def beside_published(page: ScoresPage) -> str:
+    """Ours and the paper's figures on the common networks of each task's largest collection; empty without any."""
+    answer = page.ask("beside_published")
+    largest = answer.frame.group_by("task", maintain_order=True).agg(pl.col("collection").first())
+    shown = answer.frame.join(largest, on=["task", "collection"], maintain_order="left")
+    intervals = [interval(*ends) for ends in shown.select("kendall_low", "kendall_high").iter_rows()]
+    frame = shown.select(
+        "task",
+        "name",
+        "kendall",
+        pl.Series("95% interval", intervals, dtype=pl.String),
+        pl.col("published_kendall").alias("paper's kendall"),
+        pl.col("difference").alias("ours less published"),
+        "networks",
+    )
+    formats = _COMPARED | {"ours less published": decimals(3)}
+    return _section(page, "beside_published", answer.showing(frame), formats=formats)
 
 
 # Tables beside published figures -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The pictures of a report: PNG, 800 pixels wide, the same bytes for the same numbers.
+"""The pictures of a report: PNG, 800 pixels wide, and SVG, the same bytes for the same numbers.
 
 `label` names the axis of the values throughout.
 """
@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,6 +35,9 @@ LABEL_WIDTH = 30
 LEGEND_COLUMNS = 3
 LABEL_STEP, LABEL_POINTS = 9.5, 4.6
 """Points between two labels that would lie on each other, and the width of one of their letters."""
+
+SPREAD = 100
+"""How many times the least the largest place may be before an axis is logarithmic."""
 
 COLOUR_TICKS = (-1, -0.5, 0, 0.5, 1)
 
@@ -169,6 +172,7 @@ def dots_figure(path: Path, panels: Sequence[Panel], label: str) -> None:
 
     A series has the same colour and marker in every panel.
     """
+    panels = list(map(without_empty_rows, panels))
     names = _names(panels)
     heights = [0.9 + len(panel.labels) * _row_height(panel) for panel in panels]
     # A name beside its marker takes up to so many of some hundred characters.
@@ -196,13 +200,15 @@ def lines_figure(path: Path, panels: Sequence[Panel], label: str) -> None:
     A name has the same colour, marker and line in every panel, and stands in one legend below them all.
     """
     names = _names(panels)
+    labels = dict(zip(names, told_apart(names), strict=True))
 
     def draw(axes: Axes, panel: Panel) -> None:
         places = np.arange(len(panel.labels))
         for line in panel.series:
             there = np.isfinite(line.values)  # a line goes on over a position that it has no value at
             style = _line_style(names.index(line.name))
-            axes.plot(places[there], line.values[there], label=short(line.name), markersize=5, **style)
+            label = labels[line.name]
+            axes.plot(places[there], line.values[there], label=label, markersize=5, **style)
         axes.set_xticks(places, list(map(str, panel.labels)))
 
     height = 3.6 * _rows(panels) + _legend_height(names, LEGEND_COLUMNS)
@@ -225,10 +231,10 @@ def curves_figure(path: Path, panels: Sequence[Panel], label: str) -> None:
 
 
 def scatter_figure(path: Path, panels: Sequence[Panel]) -> None:
-    """Draws accuracy (the values of each panel's one series) over score (their positions), a panel a task.
+    """Draws ranks of accuracies (the values of each panel's one series) over ranks of scores (their positions).
 
-    Networks without a finite score are left out. Only the order of scores matters: an axis of positive scores over
-    several orders of magnitude is logarithmic, and where a few lie far from the rest it shows their ranks.
+    A panel a task. Networks without a finite score are left out. Equal scores share their mean rank. Only order
+    counts for tau, and by rank no network stands far from the rest; the accuracies are written at their ranks.
     """
     _panels(path, panels, _scatter, height=3.8 * _rows(panels) if len(panels) > 1 else 4.8)
 
@@ -293,19 +299,20 @@ def matrix_figure(
         if len(columns) > 4:
             for name in axes.get_xticklabels():
                 name.set(rotation=40, ha="left", rotation_mode="anchor")
-        axes.set_yticks(range(len(rows)), [short(row) for row in rows], fontsize=9)
+        axes.set_yticks(range(len(rows)), told_apart(rows), fontsize=9)
         axes.tick_params(length=0)
         axes.grid(visible=False)
         for side in axes.spines.values():
             side.set_visible(False)
         figure.colorbar(image, ax=axes, label=label, location="bottom", shrink=0.5, aspect=24, ticks=COLOUR_TICKS)
 
-    save(path, draw, (2.6 if len(columns) > 4 else 1.6) + 0.28 * len(rows))
+    save(path, draw, (2.6 if len(columns) > 4 else 1.6) + 0.28 * len(rows), beside=True)
 
 
-def fitness_figure(path: Path, frame: pl.DataFrame, label: str) -> None:
+def fitness_figure(path: Path, frame: pl.DataFrame, label: str, fixed: bool = False) -> None:
     """Draws the best, the median and the quartiles of fitness over the generations, rows of the query `fitness`.
 
+    Where it is on `fixed` networks in every generation, the best so far in place of the best.
     Values that are not finite (a population in which most programs failed) leave a gap.
     """
     from matplotlib.ticker import MaxNLocator
@@ -317,10 +324,16 @@ def fitness_figure(path: Path, frame: pl.DataFrame, label: str) -> None:
     def draw(axes: Axes, _: Panel) -> None:
         axes.fill_between(generations, low, high, color=BLUE, alpha=0.18, linewidth=0, label="quartiles")
         axes.plot(generations, middle, color=BLUE, marker="s", markersize=4, label="median")
-        axes.plot(generations, top, color=VERMILION, marker="o", markersize=5, label="best")
+        if fixed:
+            so_far = np.fmax.accumulate(top)
+            axes.step(
+                generations, so_far, where="post", color=VERMILION, marker="o", markersize=5, label="best so far"
+            )
+        else:
+            axes.plot(generations, top, color=VERMILION, marker="o", markersize=5, label="best")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         handles, labels = axes.get_legend_handles_labels()
-        axes.legend(handles[::-1], labels[::-1], loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
+        axes.legend(handles[::-1], labels[::-1], loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
 
     _panels(path, [Panel("", (), position="generation")], draw, label, height=4.2)
 
@@ -350,6 +363,18 @@ def short(name: str, width: int = LABEL_WIDTH) -> str:
     return f"{name[: width - 1 - end]}…{name[-end:]}"
 
 
+def told_apart(names: Sequence[str], width: int = LABEL_WIDTH) -> list[str]:
+    """The names as labels, those that would be alike as long as it takes to tell them apart."""
+    labels = [short(name, width) for name in names]
+    alike = {
+        label for label in labels if len({n for n, one in zip(names, labels, strict=True) if one == label}) > 1
+    }
+    if not alike:
+        return labels
+    longer = iter(told_apart([n for n, one in zip(names, labels, strict=True) if one in alike], width + 10))
+    return [next(longer) if label in alike else label for label in labels]
+
+
 def save(
     path: Path,
     draw: Callable[[Figure], None],
@@ -357,8 +382,9 @@ def save(
     width: float = WIDTH,
     layout: Literal["constrained"] | None = "constrained",
     kind: Literal["png", "svg"] = "png",
+    beside: bool = False,
 ) -> Path:
-    """Save a figure of so many inches that `draw` fills; returns `path`."""
+    """Save a figure of so many inches that `draw` fills, and `beside` it the same as SVG; returns `path`."""
     from matplotlib import style
     from matplotlib.figure import Figure
 
@@ -368,6 +394,8 @@ def save(
         draw(figure)
         unsaid = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
         figure.savefig(path, format=kind, metadata=unsaid)
+        if beside:
+            figure.savefig(path.with_suffix(".svg"), format="svg", metadata={"Date": None, "Creator": None})
     return path
 
 
@@ -405,7 +433,7 @@ def _panels(
         if legend:
             _legend(figure, grid, legend)
 
-    save(path, fill, height)
+    save(path, fill, height, beside=True)
 
 
 def _names(panels: Sequence[Panel]) -> list[str]:
@@ -444,6 +472,25 @@ def _curve_limits(means: Sequence[Vector]) -> tuple[float, float]:
     return low - margin, high + 2 * margin
 
 
+def without_empty_rows(panel: Panel) -> Panel:
+    """The panel without the labels at which no series has a value."""
+    there = np.atleast_1d(np.isfinite([one.values for one in panel.series]).any(axis=0))
+    if not len(panel.series) or there.all():
+        return panel
+    series = [
+        replace(
+            one,
+            values=one.values[there],
+            low=one.low[there] if len(one.low) else one.low,
+            high=one.high[there] if len(one.high) else one.high,
+        )
+        for one in panel.series
+    ]
+    return replace(
+        panel, series=series, labels=[label for label, kept in zip(panel.labels, there, strict=True) if kept]
+    )
+
+
 def _row_height(panel: Panel) -> float:
     """Inches for one label, which all its series share."""
     return 0.14 + 0.11 * sum(not series.hollow for series in panel.series)
@@ -470,38 +517,64 @@ def _dots(axes: Axes, panel: Panel, names: Sequence[str]) -> None:
             markerfacecolor="none" if series.hollow else colour,
             label=series.name,
         )
-    axes.set_yticks(places, [short(str(one)) for one in panel.labels], fontsize=9)
+    axes.set_yticks(places, told_apart(list(map(str, panel.labels))), fontsize=9)
     axes.set_ylim(len(panel.labels) - 0.5, -0.5)
     axes.axvline(0, color=GREY, linewidth=0.8)
 
 
 def _scatter(axes: Axes, panel: Panel) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     (series,) = panel.series
     shown = np.isfinite(series.positions) & np.isfinite(series.values)
-    scores = series.positions[shown]
+    scores, accuracies = (rankdata(values[shown]) for values in (series.positions, series.values))
     size = 14 if len(scores) < 300 else 7
-    if _spans_magnitudes(scores):
-        axes.set_xscale("log")
-        axes.set_xlabel("score (logarithmic)")
-    elif _has_outliers(scores):
-        scores = np.asarray(rankdata(scores), dtype=np.float64)
-        axes.set_xlabel("rank of the score")
-    else:
-        axes.set_xlabel("score")
-    if axes.get_xscale() == "linear":
-        axes.xaxis.set_major_locator(MaxNLocator(5))  # long numbers would run into each other
-    axes.scatter(scores, series.values[shown], s=size, color=BLUE, alpha=0.45, linewidths=0)
-    axes.set_ylabel("accuracy (%)")
+    axes.scatter(scores, accuracies, s=size, color=BLUE, alpha=0.45, linewidths=0)
+    axes.set_xlabel("rank of the score")
+    axes.set_ylabel("accuracy (%), by rank")
+    if len(scores):
+        ranks = np.unique(np.linspace(1, len(scores), 5).round().astype(int))
+        axes.set_xticks(ranks)
+        axes.set_yticks(ranks, [number(value, 1) for value in np.sort(series.values[shown])[ranks - 1]])
 
 
-def _spans_magnitudes(scores: Vector) -> bool:
-    return bool(len(scores) > 0 and scores.min() > 0 and scores.max() / scores.min() > 1000)
+def front_figure(path: Path, frame: pl.DataFrame, marked: Mapping[str, str]) -> None:
+    """Draws the least tau of programs over their size and over their cost, rows of the query `evaluated`.
+
+    A line joins those that are better than all smaller or cheaper ones. `marked` gives names by program.
+    """
+    panels = [Panel("", (), position=name) for name in ("size", "cost")]
+    words = {"size": "size (nodes)", "cost": "cost (passes)"}
+    best = frame.sort("least", descending=True, maintain_order=True)
+    lowest = float(best["least"].head(max(1, best.height // 2)).min())  # type: ignore[arg-type]
+
+    def draw(axes: Axes, panel: Panel) -> None:
+        places, least = vector(frame, panel.position), vector(frame, "least")
+        axes.scatter(places, least, s=9, color=GREY, alpha=0.3, linewidths=0, label="programs")
+        steps = stairs(places, least)
+        axes.step(*steps, where="post", color=BLUE, linewidth=1.6, marker="o", markersize=4, label="the front")
+        for place, (program, name) in enumerate(marked.items()):
+            rows = frame.filter(pl.col("program") == program)
+            if not rows.is_empty():
+                style: dict[str, Any] = {
+                    "marker": MARKERS[(place + 1) % len(MARKERS)],
+                    "color": COLOURS[(place + 1) % len(COLOURS)],
+                }
+                axes.plot(rows[panel.position], rows["least"], linestyle="none", markersize=9, label=name, **style)
+        # The worst half of the programs would press the front together.
+        axes.set_ylim(bottom=lowest - 0.05 * (float(least.max()) - lowest or 1))
+        if places.min() > 0 and places.max() / places.min() > SPREAD:
+            axes.set_xscale("log")
+
+    def finish(grid: Sequence[Axes]) -> None:
+        for axes, panel in zip(grid, panels, strict=True):
+            axes.set_xlabel(words[panel.position])
+
+    _panels(path, panels, draw, "least tau", height=4.4, legend=LEGEND_COLUMNS, finish=finish, sharey=True)
 
 
-def _has_outliers(scores: Vector) -> bool:
-    if len(scores) == 0:
-        return False
-    low, high = np.quantile(scores, [0.05, 0.95])
-    return bool(np.ptp(scores) > 10 * (high - low) > 0)
+def stairs(places: Vector, values: Vector) -> tuple[Vector, Vector]:
+    """The points that are higher than all at lower places, or at the same one, in order of their places."""
+    order = np.lexsort((-values, places))
+    places, values = places[order], values[order]
+    before = np.concatenate(([-np.inf], np.maximum.accumulate(values)[:-1]))
+    kept = values > before
+    return places[kept], values[kept]

@@ -40,9 +40,12 @@ class Page(ABC):
     def write(self) -> Path:
         """Write the markdown and its pictures, the same bytes for the same parts; returns `path`."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        text = template(self.template).substitute(self.parts())
-        self.path.write_text(_BLANK_LINES.sub("\n\n", text), encoding="utf-8")
+        self.path.write_text(self.text(), encoding="utf-8")
         return self.path
+
+    def text(self) -> str:
+        """The markdown; writes the pictures."""
+        return _BLANK_LINES.sub("\n\n", template(f"{self.template}.md").render(self.parts()))
 
     def beside(self, what: str) -> Path:
         """Where a picture of the report lies: `<name>-<what>.png`."""
@@ -52,7 +55,8 @@ class Page(ABC):
         """Markdown that shows, with its caption below, the picture which `draw` makes of what is given."""
         path = self.beside(what)
         draw(path, *given)
-        return f"![{caption}]({path.name})\n\n*{caption}*"
+        svg = phrase("as_svg", name=path.with_suffix(".svg").name)
+        return f"![{caption}]({path.name})\n\n*{caption}.* {svg}"
 
 
 @dataclass(frozen=True)

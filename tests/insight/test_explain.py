@@ -360,7 +360,9 @@ def test_a_report_has_its_pictures_and_is_the_same_each_time(
     path, again = (render_explanation(explanation, tmp_path / name) for name in "ab")
     assert sorted(file.name for file in path.parent.iterdir()) == [
         "eznas-a-depth.png",
+        "eznas-a-depth.svg",
         "eznas-a-responses.png",
+        "eznas-a-responses.svg",
         "eznas-a-tree.png",
         "eznas-a.md",
     ]

@@ -77,7 +77,7 @@ COLUMNS: Mapping[str, str] = {
 }
 GIVEN = {"rank_sums": {"proxies": "naswot,params"}}  # nothing in these stores is of AZ-NAS
 OF_SCORES = {
-    *("agreement", "batch_sizes", "comparison", "cross_space_scores", "against"),
+    *("against", "agreement", "batch_sizes", "beside_published", "comparison", "cross_space_scores"),
     *("rank_sums", "readouts", "scored_collections", "seeds"),
 }
 

@@ -11,6 +11,7 @@ import struct
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import store_samples as samples
@@ -21,9 +22,11 @@ from zcsr.errors import InputError
 from zcsr.evolve.finalists import finalists
 from zcsr.ranking import BOOTSTRAP_SEED, chance_deviation
 from zcsr.reports import markdown_table, render_run
-from zcsr.reports.run_page import page_of_run
-from zcsr.reports.toolkit.markdown import cell, code, escape, number, shortened_code, table
-from zcsr.reports.toolkit.phrases import phrase, phrases, template
+from zcsr.reports.run_page import page_of_run, verdict
+from zcsr.reports.toolkit.answers import Answer
+from zcsr.reports.toolkit.figures import stairs
+from zcsr.reports.toolkit.markdown import cell, code, escape, number, shortened_code, table, unwrapped
+from zcsr.reports.toolkit.phrases import parts_of, phrase, phrases
 from zcsr.sameness.sympy_form import to_latex
 from zcsr.store import Store, create_run, open_run, query
 from zcsr.store.kept.costs import without_store
@@ -87,7 +90,7 @@ def section(markdown: str, title: str) -> str:
 def test_the_files(report: Path) -> None:
     assert report.name == "first.md"
     names = sorted(path.name for path in report.parent.iterdir())
-    assert names == ["first-fitness.png", "first-scatter.png", "first.md"]
+    assert names == ["first-fitness.png", "first-fitness.svg", "first-scatter.png", "first-scatter.svg", "first.md"]
 
 
 def test_pictures_are_shown_and_800_pixels_wide(report: Path, text: str) -> None:
@@ -188,6 +191,55 @@ def test_the_summary_quotes_the_fittest_finalist(store: Store, text: str) -> Non
     assert all(f"**{tau}**" in said for tau in taus)
 
 
+def test_what_the_finalist_looks_at_is_said_first(store: Store, text: str) -> None:
+    champion = max(finalists(open_run(store, "first").generations()), key=lambda finalist: finalist.fitness)
+    said = section(text, "Summary")
+    assert all(f"- `{tensor.name}`: " in said for tensor in champion.program.root.tensors())
+    assert "```math" in said
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    assert titles[:5] == ["Run first", "Summary", "Beside what is known", "Read with care", "Appendix"]
+
+
+RIVALS = pl.DataFrame(
+    {
+        "task": ["a", "b", "a", "b", "a", "b"],
+        "rival": ["params", "params", "flops", "flops", "eznas-a", "eznas-a"],
+        "tau": [0.5, 0.3, 0.5, 0.3, 0.5, 0.3],
+        "rival_tau": [0.4, 0.2, 0.6, 0.25, 0.1, 0.35],
+        "difference": [0.1, 0.1, -0.1, 0.05, 0.4, -0.05],
+        "low": [0.05, -0.1, -0.2, -0.1, 0.3, -0.2],
+        "high": [0.2, 0.3, -0.01, 0.2, 0.5, 0.1],
+        "networks": [10] * 6,
+    }
+)
+
+
+def test_the_best_of_what_is_known_is_named_first(store: Store, tmp_path: Path) -> None:
+    page = page_of_run(store, "first", tmp_path)
+    page._answers[("rivals", *page.about.items())] = Answer("rivals", RIVALS, "")
+    proxy, program, beaten, not_beaten = (unwrapped(one) for one in verdict(page))
+    assert "Of the 2 known proxies scored on the same networks, `flops` ranks them best" in proxy
+    assert "**0.400** (least 0.300), that of `flops` **0.425** (least 0.250)" in proxy
+    assert "surely better on 0 of 2 tasks, and surely worse on 1" in proxy
+    assert "Of the 1 other program, `eznas-a` ranks" in program
+    # eznas-a has a mean of .225 and a least of .1, both below the finalist's .4 and .3.
+    assert beaten == "By least and by mean tau it ranks better than `params` and `eznas-a`."
+    assert not_beaten == "It does not rank better, by one of the two, than `flops`."
+
+
+def test_the_front_of_points_is_that_of_a_naive_search() -> None:
+    generator = np.random.default_rng(0)
+    places, values = generator.integers(1, 9, 60).astype(float), generator.normal(size=60)
+    found = {tuple(point) for point in zip(*stairs(places, values), strict=True)}
+    points = list(zip(places, values, strict=True))
+    expected = {
+        (x, y)
+        for x, y in points
+        if not any(other != (x, y) and other[0] <= x and other[1] >= y for other in points)
+    }
+    assert found == expected
+
+
 def test_networks_without_a_score_are_counted(text: str) -> None:
     assert "no finite score are left out: 1 of `nasbench201:cifar10`." in text
 
@@ -252,7 +304,7 @@ def test_an_unknown_run_is_refused_and_nothing_written(store: Store, tmp_path: P
 
 def test_sections_and_template_agree(store: Store, tmp_path: Path) -> None:
     made = page_of_run(store, "first", tmp_path).parts()
-    assert set(made) == set(template("run").get_identifiers())
+    assert set(made) == parts_of("run.md")
 
 
 def test_every_phrase_is_used() -> None:
@@ -261,7 +313,9 @@ def test_every_phrase_is_used() -> None:
     unused = {
         key
         for key in phrases()
-        if not re.search(rf"""["']{key.removeprefix("title_").removeprefix("picture_")}["']""", source)
+        if not re.search(
+            rf"""["'](?:title_|picture_)?{key.removeprefix("title_").removeprefix("picture_")}["']""", source
+        )
         and not key.startswith(("formula_", "strategy_", "representation_", "fitness_", "finalists_", "timing_"))
         and not key.endswith("reproduce_unknown")
     }
@@ -270,7 +324,7 @@ def test_every_phrase_is_used() -> None:
 
 
 def test_an_unfilled_phrase_is_an_error() -> None:
-    with pytest.raises(KeyError, match="rows"):
+    with pytest.raises(KeyError, match="the phrase of_more lacks a value: 'rows'"):
         phrase("of_more", shown=2)
 
 

@@ -271,7 +271,7 @@ def test_the_report_says_what_the_runs_say(store: Store, report: Path) -> None:
     assert "The runs differ in" not in text
     assert "The runs are few" in text
     names = sorted(path.name for path in report.parent.iterdir())
-    assert names == ["both-fitness.png", "both-reaching.png", "both.md"]
+    assert names == ["both-fitness.png", "both-fitness.svg", "both-reaching.png", "both-reaching.svg", "both.md"]
 
 
 def test_the_same_store_gives_the_same_report(store: Store, report: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import struct
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import score_samples as invented
 from commands import zcsr
@@ -18,15 +20,23 @@ from zcsr import queries
 from zcsr.errors import InputError
 from zcsr.reports import render_scores
 from zcsr.reports.scores_page import ScoresPage, batch_sizes, page_of_scores, shown_collections
-from zcsr.reports.toolkit.figures import LABEL_WIDTH, short
-from zcsr.reports.toolkit.phrases import template
-from zcsr.store import Store, query
+from zcsr.reports.toolkit.figures import LABEL_WIDTH, Panel, Series, short, told_apart, without_empty_rows
+from zcsr.reports.toolkit.phrases import parts_of
+from zcsr.store import Store, named, query
 
 pytestmark = pytest.mark.usefixtures("few_samples")
 
 MADE_BY = re.compile(r"^Made by `queries/(\w+)\.sql`: `(.+)`$", re.MULTILINE)
 SECTIONS = (
-    *("Summary", "Collections", "Comparison", "Batch sizes (Figure 7)", "Seeds (Figure 9)"),
+    *(
+        "Summary",
+        "Ours beside the published ones",
+        "Read with care",
+        "Collections",
+        "Comparison",
+        "Batch sizes (Figure 7)",
+        "Seeds (Figure 9)",
+    ),
     *("Readouts (Figure 10)", "Across spaces and datasets (Figure 11)", "Agreement with the scores of others"),
     *("What it cost", "How to reproduce"),
 )
@@ -119,12 +129,13 @@ def test_every_table_names_a_query_that_runs(store: Store, text: str) -> None:
     assert {name for name, _ in found} == {
         *("scored_collections", "comparison", "published", "batch_sizes", "seeds", "readouts", "agreement"),
         "cross_space_scores",
+        "beside_published",
     }
 
 
 def test_every_row_has_as_many_cells_as_its_header(text: str) -> None:
     found = tables(text)
-    assert len(found) == 12
+    assert len(found) == 13
     for rows in found:
         assert {len(row) for row in rows} == {len(rows[0])}
         assert len(rows) > 1
@@ -151,6 +162,48 @@ def test_the_comparison_agrees_with_scipy(text: str) -> None:
     assert (paper["`eznas-a`"], paper["`naswot`"], paper["`grad_norm`"]) == ("0.65", "0.61", "–")
 
 
+def test_ours_and_published_are_on_the_networks_that_all_have(store: Store, text: str) -> None:
+    ours = query(store, "SELECT * FROM scored_networks WHERE metric = 'test' AND isfinite(score)")
+    said = "SELECT space || ':' || dataset AS task, proxy AS name, max(value) AS value FROM published"
+    paper = query(store, f"{said} WHERE source = 'EZNAS paper' AND statistic = 'kendall' GROUP BY ALL")
+    published = {(task, name): value for task, name, value in paper.iter_rows()}
+    rows = named(store, "beside_published")
+    assert not rows.is_empty()
+    for row in rows.iter_rows(named=True):
+        of_collection = ours.filter(collection=row["collection"])
+        names = [
+            name for (name,) in of_collection.select("name").unique().rows() if (row["task"], name) in published
+        ]
+        sets = [set(of_collection.filter(name=name)["arch"]) for name in names]
+        common = sorted(set.intersection(*sets))
+        own = of_collection.filter((pl.col("name") == row["name"]) & pl.col("arch").is_in(common))
+        tau = stats.kendalltau(own["score"].to_numpy(), own["accuracy"].to_numpy()).statistic
+        assert row["networks"] == len(common)
+        assert row["kendall"] == pytest.approx(tau)
+        assert row["difference"] == pytest.approx(tau - published[row["task"], row["name"]])
+        assert row["kendall_low"] <= tau <= row["kendall_high"]
+    shown = tables(section(text, "Ours beside the published ones"))[0]
+    assert {row[shown[0].index("name")].strip("`") for row in shown[1:]} <= set(rows["name"])
+
+
+def test_labels_can_be_told_apart_and_empty_rows_are_left_out() -> None:
+    names = [
+        "sigmoid(logdet(sign(T1G_D))) -> mean -> sum of all",
+        "sigmoid(logdet(sign(T2G_D))) -> mean -> sum of all",
+    ]
+    labels = told_apart([*names, "params"])
+    assert len(set(labels)) == 3
+    assert labels[2] == "params"
+    assert told_apart(["a" * 100, "a" * 100]) == [short("a" * 100)] * 2
+    nan = math.nan
+    panel = Panel("", [Series("one", np.array([1.0, nan, nan])), Series("two", np.array([nan, nan, 2.0]))], "abc")
+    kept = without_empty_rows(panel)
+    assert kept.labels == ["a", "c"]
+    first, second = kept.series
+    assert first.values == pytest.approx([1, nan], nan_ok=True)
+    assert second.values == pytest.approx([nan, 2], nan_ok=True)
+
+
 def test_published_figures_have_the_digits_they_were_published_with(text: str) -> None:
     assert "| EZNAS release, batch 16 | – | eznas-a | kendall | 0.617 |" in text
     assert "| EZNAS paper | Tables 3 and 4 | anglenas | kendall | 0.60 |" in text
@@ -171,7 +224,7 @@ def test_a_collection_much_smaller_than_the_largest_is_left_to_its_section(small
 
 
 def test_the_matrix_has_a_row_a_program_and_a_column_a_task(text: str) -> None:
-    header, *rows = tables(section(text, SECTIONS[6]))[0]
+    header, *rows = tables(section(text, "Across spaces and datasets (Figure 11)"))[0]
     assert header == ["name", "batch size", *invented.TASKS]
     assert [row[0] for row in rows] == ["`eznas-a`", "`flops`", "`naswot`", "`params`"]
     compared = tables(section(text, "Comparison"))[0]
@@ -196,7 +249,7 @@ def test_the_commands_are_those_of_the_collections(text: str) -> None:
 
 
 def test_caveats(text: str) -> None:
-    said = section(text, "Summary")
+    said = section(text, "Read with care")
     assert "image set `cifar10`, which stands in for images of `cifar100`" in said
     assert "in `nats-sss-cifar10-b16-s0-rcb-ones-f001fd` are made is not recorded" in said
     assert "AngleNAS is quoted" in said
@@ -206,9 +259,9 @@ def test_caveats(text: str) -> None:
 def test_sections_without_data_are_left_out(small: Store, tmp_path: Path) -> None:
     path = render_scores(small, "small", tmp_path / "out")
     said = path.read_text(encoding="utf-8")
-    assert tuple(re.findall(r"^## (.+)$", said, re.MULTILINE)) == (*SECTIONS[:3], *SECTIONS[-2:])
+    assert tuple(re.findall(r"^## (.+)$", said, re.MULTILINE)) == ("Summary", *SECTIONS[2:5], *SECTIONS[-2:])
     files = sorted(one.name for one in path.parent.iterdir())
-    assert files == ["small-comparison-nats-sss-cifar10.png", "small.md"]
+    assert files == ["small-comparison-nats-sss-cifar10.png", "small-comparison-nats-sss-cifar10.svg", "small.md"]
     assert said.startswith("# Scores: small\n")
     assert "zcsr report --scores --name small\n" in said
     assert "stands in for" not in said
@@ -237,7 +290,7 @@ def test_many_lines_are_cut_to_the_highest(store: Store, tmp_path: Path, monkeyp
 
 
 def test_sections_and_template_agree(small: Store, tmp_path: Path) -> None:
-    assert set(page_of(small, tmp_path).parts()) == set(template("comparison").get_identifiers())
+    assert set(page_of(small, tmp_path).parts()) == parts_of("comparison.md")
 
 
 def test_notes_stand_after_the_summary(small: Store, tmp_path: Path) -> None:
