@@ -38,15 +38,19 @@ def report(
     costs: Path | None = option(
         None, "with --against: CSV of what measures cost, as benchmarks/costs.py writes it", unset="none"
     ),
+    html: bool = option(False, "write it as one HTML file as well, with charts and tables to explore"),
     footprint: FootprintOption = None,
     out: Path | None = option(None, "folder to write to", flag="--out -o", unset="reports in the store"),
     place: Place,
 ) -> None:
     """Write a report of a run, of several, of scores apart from runs, of a program, or of a search; print the path.
 
-    Its pictures lie beside it. Several runs are compared, those together that differ in the seed alone.
+    Its pictures lie beside it; with --html there is one file of all as well, to open from the disk. Several runs
+    are compared, those together that differ in the seed alone.
     """
-    from zcsr.reports import render_against, render_run, render_runs, render_scores, render_search
+    from zcsr.reports import page_against, page_of_run, page_of_runs, page_of_scores, page_of_search
+    from zcsr.reports.toolkit.html import needed
+    from zcsr.reports.toolkit.page import Page
 
     runs = run or []
     if against is not None and (scores or runs or search is not None):
@@ -65,6 +69,8 @@ def report(
             "--name and --notes are for a report on --scores or --against, and --name for one on several runs; a "
             "run's report has the run's name"
         )
+    if html:
+        needed("altair", "vl_convert", "latex2mathml.converter")
     reckoned = Footprint.of(footprint or ())
     place.use_spaces()
     opened = place.open()
@@ -72,17 +78,18 @@ def report(
     with writing():
         if against is not None:
             words = _read(notes) if notes else ""
-            path = render_against(
+            page: Page = page_against(
                 opened, against, name or "against", folder, costs=costs, notes=words, footprint=reckoned
             )
         elif scores:
-            path = render_scores(opened, name or "scores", folder, _read(notes) if notes else "", reckoned)
+            page = page_of_scores(opened, name or "scores", folder, _read(notes) if notes else "", reckoned)
         elif search is not None:
-            path = render_search(opened, search, folder, reckoned)
+            page = page_of_search(opened, search, folder, reckoned)
         elif len(runs) > 1:
-            path = render_runs(opened, runs, name or "runs", folder, reckoned)
+            page = page_of_runs(opened, runs, name or "runs", folder, reckoned)
         else:
-            path = render_run(opened, runs[0] if runs else "latest", folder, reckoned)
+            page = page_of_run(opened, runs[0] if runs else "latest", folder, reckoned)
+        path = page.write_html() if html else page.write()
     typer.echo(str(path))
 
 

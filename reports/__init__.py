@@ -12,7 +12,19 @@ from zcsr.reports.scores_page import page_of_scores
 from zcsr.reports.toolkit.markdown import table
 from zcsr.reports.toolkit.page import written
 
-__all__ = ["markdown_table", "render_against", "render_run", "render_runs", "render_scores", "render_search"]
+__all__ = [
+    "markdown_table",
+    "page_against",
+    "page_of_run",
+    "page_of_runs",
+    "page_of_scores",
+    "page_of_search",
+    "render_against",
+    "render_run",
+    "render_runs",
+    "render_scores",
+    "render_search",
+]
 
 # Each takes what its page is made of, and the same store gives the same bytes.
 render_against = written(page_against)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -39,6 +39,9 @@ from zcsr.reports.toolkit.phrases import one_line, phrase
 from zcsr.sameness.normal_form import simplified
 from zcsr.sameness.sympy_form import to_latex
 from zcsr.store import RunInfo, Store, open_run
+
+if TYPE_CHECKING:
+    from zcsr.reports.toolkit.html import Charts
 
 TOP_PROGRAMS = 10
 EVOLVE_ROWS = 10
@@ -109,6 +112,21 @@ class RunPage(StorePage):
             "reproduce": reproduced("reproduce", self.info.command),
             "report_command": self.report_command(self.info.name),
         }
+
+    def charts(self) -> Charts:
+        """The scatter of the best program and the front, where there are such pictures."""
+        from zcsr.reports.toolkit.charts import front_chart, scatter_chart
+
+        charts = {}
+        if self.best is not None and self.tested(self.best["program"]):
+            program = self.best["program"]
+            rows = self.ask("finalists").frame.filter(pl.col("program") == program)
+            taus = dict(rows.select("task", "kendall").iter_rows())
+            titles = {task: f"{task}, tau {number(taus.get(task), 3)}" for task in self.tested(program)}
+            charts["scatter"] = scatter_chart(self.ask("test_scores", program=program).frame, titles)
+        if not self.ask("evaluated").frame.is_empty():
+            charts["front"] = front_chart(self.ask("evaluated").frame, marked(self))
+        return charts
 
     @property
     def tasks(self) -> list[str]:
@@ -312,13 +330,17 @@ def _standing(rival: str, rows: pl.DataFrame) -> Standing:
     )
 
 
+def marked(page: RunPage) -> dict[str, str]:
+    """The finalists by their id, as a picture names them."""
+    return {program: f"{role} {program[:4]}" for program, _, role in _named_programs(page) if role != "other"}
+
+
 def front(page: RunPage) -> str:
     """The programs of a search over fronts by size and by cost; empty for any other search."""
     answer = page.ask("evaluated")
     if answer.frame.is_empty():
         return ""
-    marked = {program: f"{role} {program[:4]}" for program, _, role in _named_programs(page) if role != "other"}
-    shown = page.picture_of(answer, "front", phrase("picture_front"), front_figure, answer.frame, marked)
+    shown = page.picture_of(answer, "front", phrase("picture_front"), front_figure, answer.frame, marked(page))
     return "\n\n".join([f"## {phrase('title_front')}", phrase("front_words"), shown])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar, ParamSpec
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec
 
 from zcsr.cost.footprint import Footprint
 from zcsr.errors import InputError
@@ -19,6 +19,9 @@ from zcsr.reports.toolkit.markdown import Formatter
 from zcsr.reports.toolkit.phrases import phrase, template
 from zcsr.store import Store
 from zcsr.store.kept.costs import without_store
+
+if TYPE_CHECKING:
+    from zcsr.reports.toolkit.html import Charts
 
 # A part without content leaves more than one blank line.
 _BLANK_LINES = re.compile(r"\n{3,}")
@@ -42,6 +45,19 @@ class Page(ABC):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(self.text(), encoding="utf-8")
         return self.path
+
+    def charts(self) -> Charts:
+        """What a reader can ask in place of a picture, by the picture's name; a kind of page may have some."""
+        return {}
+
+    def write_html(self) -> Path:
+        """Write the page with its pictures as one HTML file as well; returns its path."""
+        from zcsr.reports.toolkit.html import html_page
+
+        path = self.write()
+        html = html_page(path.stem, path.read_text(encoding="utf-8"), path.parent, self.charts())
+        path.with_suffix(".html").write_text(html, encoding="utf-8")
+        return path.with_suffix(".html")
 
     def text(self) -> str:
         """The markdown; writes the pictures."""
