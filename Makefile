@@ -1,6 +1,7 @@
 # Two commands do all the set-up on a fresh machine: `make evolve` runs the main job, `make test` the checks.
 # `make benchmark` measures speed and memory, on a machine that does nothing else, and writes benchmarks/RESULTS.md.
 # `make reference` writes docs/reference.md anew from what the code declares.
+# `make docs` builds the documents as a site with search, in build/pages.
 #
 #   PYTHON     the interpreter that makes the environment (3.11 or newer)
 #   PIP_FLAGS  further flags for pip, for example an extra index that offers the CPU build of torch
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip
 INSTALLED := .venv/installed
 
 .DELETE_ON_ERROR:
-.PHONY: evolve test lint types unit reference benchmark clean
+.PHONY: evolve test lint types unit reference docs benchmark clean
 
 evolve: $(INSTALLED)
 	$(BIN)/zcsr evolve $(ARGS)
@@ -39,6 +40,11 @@ unit: $(INSTALLED)
 
 reference: $(INSTALLED)
 	$(BIN)/python docs/reference.py
+
+docs: $(INSTALLED)
+	$(PIP) install --quiet $(PIP_FLAGS) -c constraints.txt 'mkdocs-material>=9.7' 'mkdocstrings[python]>=1'
+	$(BIN)/python docs/site.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/run.py --out benchmarks/RESULTS.md $(ARGS)

@@ -169,6 +169,25 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert anchor in {heading.lower().replace(" ", "-") for heading in headings}, target
 
 
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs", reason="needs the extra docs")
+    subprocess.run([sys.executable, str(DOCS / "site.py")], check=True, timeout=60)
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (built.returncode, built.stdout, built.stderr) == (0, "", "")
+    index = json.loads((tmp_path / "site" / "search" / "search_index.json").read_text(encoding="utf-8"))
+    assert len({page["location"].partition("#")[0] for page in index["docs"]}) > 15
+    assert "zcsr.score" in (tmp_path / "site" / "docs" / "api" / "index.html").read_text(encoding="utf-8")
+
+
 def test_results_name_every_published_report() -> None:
     reports = {path.name for path in (ROOT / "reports" / "published").glob("*.md")}
     linked = re.findall(r"reports/published/([\w.-]+\.md)", (DOCS / "results.md").read_text(encoding="utf-8"))
