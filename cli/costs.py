@@ -27,19 +27,17 @@ def measured(
     meter: Meter | None = None,
 ) -> Session:
     """Return a context manager that keeps what its body costs as a session of the command `kind`."""
-    words = ("zcsr", *sys.argv[1:])
-    work = Work(kind, words, run, search, program, tuple(tasks), tuple(collections), workers)
+    work = Work(kind, command(), run, search, program, tuple(tasks), tuple(collections), workers)
     return Session(store, work, meter)
 
 
 def measured_run(experiment: Experiment, kind: str, meter: Meter | None) -> Session:
     """Return a context manager that keeps what its body costs as a session of `kind` on behalf of a run."""
-    return measured(
-        experiment.store,
-        kind,
-        run=experiment.run.name,
-        tasks=(task.task for task in experiment.tasks),
-        collections=(task.collection.id for task in experiment.tasks),
-        workers=experiment.workers,
-        meter=meter,
-    )
+    from zcsr.store.jobs.evolving import measured_run
+
+    return measured_run(experiment, kind, command(), meter)
+
+
+def command() -> tuple[str, ...]:
+    """Return the words of this command."""
+    return ("zcsr", *sys.argv[1:])

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import shlex
-import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
 
-from zcsr import proxies
 from zcsr.cli.compare import compare_runs
-from zcsr.cli.console import progress, say, show_report, talk
-from zcsr.cli.costs import measured_run
-from zcsr.cli.failures import Interrupted
+from zcsr.cli.console import say, show_report
+from zcsr.cli.costs import command
+from zcsr.cli.failures import interruptible
 from zcsr.cli.given import read_program
 from zcsr.cli.groups import Later, option, spelled_by, with_options
 from zcsr.cli.options import Conditions, ImagesOption, Place, Work, parse_task, settled
 from zcsr.cli.query import print_named
 from zcsr.cost.footprint import GREEN_ALGORITHMS
 from zcsr.cost.meter import Meter
-from zcsr.errors import InputError, nearest
-from zcsr.evolve.config import PRESETS, EvolveConfig
+from zcsr.errors import InputError
+from zcsr.evolve.config import AGAINST, EvolveConfig
+from zcsr.evolve.config import preset as settings_of
 from zcsr.store import Store
 
 if TYPE_CHECKING:
     from zcsr.language.program import Program
-    from zcsr.store.jobs.experiment import Experiment, TaskRequest
+    from zcsr.store.jobs.experiment import Experiment
     from zcsr.store.kept.runs import RunStore
-
-
-AGAINST = ("params", "flops", "naswot", "synflow", "eznas-a", "eznas-a-summed")
-"""What finalists are compared with where nothing is said."""
 
 _AGAINST = ", ".join(AGAINST)
 
@@ -88,9 +82,14 @@ def evolve(
     opened = place.open() if resume else place.open_for(pairs, create=True)
 
     def planned(name: str | None, searched: EvolveConfig) -> Experiment:
+        from zcsr.store.jobs.evolving import front_of, requested, rival
         from zcsr.store.jobs.experiment import Experiment
 
-        requests = _requests(opened, pairs, images, metric)
+        def read(text: str) -> Program:
+            return read_program(text, opened.root)
+
+        requests = requested(opened, pairs, images, metric)
+        begun = [] if from_run is None else front_of(opened, from_run)
         return Experiment.plan(
             opened,
             requests,
@@ -99,9 +98,9 @@ def evolve(
             test_networks=test_networks,
             workers=work.count(),
             name=name,
-            command=["zcsr", *sys.argv[1:]],
-            seeds=_seeds(opened, seed_program or (), from_run),
-            against={rival: _rival(opened, rival) for rival in (AGAINST if against is None else against)},
+            command=command(),
+            seeds=[*map(read, seed_program or ()), *begun],
+            against={name: rival(name, read) for name in (AGAINST if against is None else against)},
         )
 
     if seeds == 1:
@@ -109,7 +108,7 @@ def evolve(
             experiment = _resumed(context, opened, run or "latest", work.count())
         else:
             experiment = planned(run, config(**_preset(context, preset)))
-        _complete(experiment, meter, Limits(time_limit, stop_at))
+        _complete(experiment, meter, time_limit, stop_at)
         return
     from zcsr.store.kept.runs import fresh_name
 
@@ -122,7 +121,7 @@ def evolve(
             experiment = _resumed(context, opened, name, work.count(), of_several=True)
         else:
             experiment = planned(name, replace(first, seed=seed))
-        _complete(experiment, meter, Limits(time_limit, stop_at))
+        _complete(experiment, meter, time_limit, stop_at)
     compare_runs(opened, names, f"{base}-seeds", None, GREEN_ALGORITHMS)
 
 
@@ -138,120 +137,24 @@ def _resumed(context: typer.Context, store: Store, run: str, workers: int, of_se
     return experiment
 
 
-def _complete(experiment: Experiment, meter: Meter | None, limits: Limits) -> None:
-    """Do what a run still lacks, and show what it found."""
+def _complete(experiment: Experiment, meter: Meter | None, minutes: float | None, fitness: float | None) -> None:
+    """Do what a run still lacks, and show what it found; on Ctrl-C say how to go on with it."""
+    from zcsr.cli.watching import Shown
+    from zcsr.store.jobs.evolving import Limits, complete
+
     finished = experiment.finished
     if finished:
         say(f"run {experiment.run.name} is finished; to go on with it, ask for more --generations")
     else:
-        _run(experiment, meter, limits)
+        again = f"zcsr evolve --resume --run {experiment.run.name}{_space_flags(experiment.run)}"
+        with interruptible(f"everything finished is kept. To go on: {again}"):
+            complete(experiment, command(), Shown(), Limits(minutes, fitness), meter)
     _show(experiment, written=finished)
-
-
-def _requests(store: Store, tasks: Sequence[tuple[str, str]], images: str | None, metric: str) -> list[TaskRequest]:
-    from zcsr.store.jobs.experiment import TaskRequest, embedded_requests
-
-    if not tasks:
-        return embedded_requests(store)
-    return [TaskRequest(space, dataset, images or dataset, metric) for space, dataset in tasks]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """When no further generation begins: after so many minutes, or once the fitness is reached."""
-
-    minutes: float | None
-    fitness: float | None
-    started: float = field(default_factory=time.monotonic)
-
-    def reached(self, best: float) -> str | None:
-        """Return what is reached, in words, or None; `best` is the fittest of a generation."""
-        if self.minutes is not None and time.monotonic() - self.started >= 60 * self.minutes:
-            return f"the time limit of {self.minutes:g} minutes"
-        if self.fitness is not None and best >= self.fitness:
-            return f"a fitness of {self.fitness:g}"
-        return None
-
-
-def _rival(store: Store, name: str) -> Program:
-    """The program of a name or text, or the one that is a known proxy alone."""
-    from zcsr.language.program import Program
-
-    if name not in proxies.proxy_names():
-        return read_program(name, store.root)
-    return Program(proxies.language().node(name))
 
 
 def _preset(context: typer.Context, name: str) -> dict[str, object]:
     """What the preset says of the parameters that the command line does not give."""
-    if name not in PRESETS:
-        raise InputError(f"--preset is one of {', '.join(PRESETS)}, not {name!r}{nearest(name, PRESETS)}")
-    return {key: value for key, value in PRESETS[name].items() if _given(context, f"config_{key}") is None}
-
-
-def _seeds(store: Store, texts: Sequence[str], run: str | None) -> list[Program]:
-    from zcsr.evolve.objectives import front
-    from zcsr.store import open_run
-
-    of_run = [] if run is None else [one for past in open_run(store, run).generations() for one in past.evaluated]
-    if run is not None and not of_run:
-        raise InputError(f"run {run} has no front to begin with: it is not of a search over fronts")
-    return [*(read_program(text, store.root) for text in texts), *(one.program for one in front(of_run))]
-
-
-def _run(experiment: Experiment, meter: Meter | None, limits: Limits) -> None:
-    """Do what the run still lacks; on Ctrl-C, mark it and say how to go on with it."""
-    try:
-        with experiment.run.worked_on(), measured_run(experiment, "evolve", meter):
-            _announce(experiment)
-            with progress("collecting", "networks") as tell:
-                experiment.collect(tell)
-            _warn(experiment)
-            _search(experiment, limits)
-            with progress("choosing finalists", "networks") as tell:
-                finalists = experiment.finalists(tell)
-            with progress("testing", "networks") as tell:
-                experiment.test(experiment.tested(finalists), tell)
-            with progress("comparing", "networks") as tell:
-                experiment.compare(tell)
-            experiment.finish()
-    except KeyboardInterrupt:
-        experiment.interrupt()
-        again = f"zcsr evolve --resume --run {experiment.run.name}{_space_flags(experiment.run)}"
-        raise Interrupted(f"interrupted; everything finished is kept. To go on: {again}") from None
-
-
-def _warn(experiment: Experiment) -> None:
-    """Say of how many networks programs see nothing."""
-    for task, (archs, of) in experiment.without_instances().items():
-        if archs:
-            say(
-                f"{task}: {len(archs)} of {of} networks have no instance, such as {archs[0]}: programs see nothing "
-                "of them, and all aggregations are 0"
-            )
-
-
-def _announce(experiment: Experiment) -> None:
-    tasks = ", ".join(
-        f"{task.task} ({len(task.evolve)} networks to evolve on, {len(task.test)} to test on)"
-        for task in experiment.tasks
-    )
-    say(f"run {experiment.run.name}: {tasks}")
-
-
-def _search(experiment: Experiment, limits: Limits) -> None:
-    from zcsr.cli.display import EvolveDisplay
-
-    with EvolveDisplay(talk(), experiment.config, experiment.run.name, experiment.known()) as display:
-        for generation in experiment.generations(display.observe):
-            display.update(generation)
-            reached = limits.reached(max(one.fitness for one in generation.individuals))
-            if reached:
-                break
-        else:
-            reached = None
-    if reached:
-        say(f"stopped after {generation.number + 1} generations: {reached} is reached")
+    return {key: value for key, value in settings_of(name).items() if _given(context, f"config_{key}") is None}
 
 
 def _show(experiment: Experiment, written: bool) -> None:

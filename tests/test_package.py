@@ -24,6 +24,7 @@ FOLDERS = {
     "store": "zcsr/store",
     "queries": "zcsr/queries",
     "reports": "zcsr/reports",
+    "api": "zcsr/api",
     "cli": "zcsr/cli",
 }
 DATA = {"queries": "*.sql", "reports": "templates/*", "zcsr": "data/*"}

@@ -56,11 +56,23 @@ def import_images(
                 f"images of {pixels.shape[3]} channels cannot become ones of {colours}: only grey ones can"
             )
         pixels = np.repeat(pixels, colours // pixels.shape[3], axis=3)
-    chosen_mean, chosen_std, origin = _normalisation(name, pixels, mean, std)
-    count = int(labels.max()) + 1 if classes is None else classes
-    images = ImageSet(name, pixels, labels, count, chosen_mean, chosen_std)
+    images, origin = normalised(name, pixels, labels, classes, mean, std)
     write_images(store, images, origin)
     return images
+
+
+def normalised(
+    name: str,
+    pixels: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int64],
+    classes: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> tuple[ImageSet, str]:
+    """Return images as a set of that name, and where their normalisation is from, as `import_images` says both."""
+    chosen_mean, chosen_std, origin = _normalisation(name, pixels, mean, std)
+    count = int(labels.max()) + 1 if classes is None else classes
+    return ImageSet(name, pixels, labels, count, chosen_mean, chosen_std), origin
 
 
 def _from_zero(labels: npt.NDArray[np.int64], classes: int | None) -> npt.NDArray[np.int64]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zcsr.errors import InputError
 from zcsr.spaces import SpaceFile, space_origin, use_space_files
-from zcsr.store.kept.runs import RunStore
+
+if TYPE_CHECKING:
+    from zcsr.store.kept.runs import RunStore
 
 
 def read_space_file(path: Path) -> SpaceFile:
@@ -44,4 +47,6 @@ def check_spaces(run: RunStore) -> None:
 def _missing(kind: str) -> str:
     if kind == "file":
         return "which zcsr does not run unasked: name the file with --space-file or ZCSR_SPACES"
+    if kind == "object":
+        return "which a program made: go on from Python, after zcsr.lend_space(the same object)"
     return "which is not installed: install it again"

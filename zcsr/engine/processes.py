@@ -6,13 +6,16 @@ import atexit
 import gc
 import multiprocessing
 import os
+import pickle
+import pickletools
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Generic
@@ -21,7 +24,7 @@ import torch
 
 from zcsr.engine.workers import I, R, S
 from zcsr.errors import ZcsrError
-from zcsr.spaces import SpaceFile, space_files, use_space_files
+from zcsr.spaces import SearchSpace, SpaceFile, lend_space, lent_spaces, space_files, use_space_files
 
 _AHEAD = 2
 """Items handed out per worker before their results are taken: enough to keep it busy, few enough to stream."""
@@ -38,6 +41,7 @@ class Processes(Generic[S]):
         self._count = count
         self._setup = setup
         self._executor: ProcessPoolExecutor | None = None
+        self._alone = False
 
     def __enter__(self) -> Processes[S]:
         return self
@@ -55,13 +59,15 @@ class Processes(Generic[S]):
         """Yield the results in the items' order, some of which are handed out ahead."""
         if self._executor is None:
             with _interrupts_held():
-                self._executor = ProcessPoolExecutor(
-                    self._count, multiprocessing.get_context("spawn"), _initialise, (space_files(), self._setup)
-                )
+                known = (space_files(), lent_spaces(), self._setup)
+                self._alone = not from_script((*known, function))
+                context = multiprocessing.get_context("spawn")
+                self._executor = ProcessPoolExecutor(self._count, context, _initialise, known)
         pending: deque[Future[R]] = deque()
         try:
             for item in items:
-                with _interrupts_held():  # the first item starts the processes, which inherit what is held
+                # The first item starts the processes, which inherit what is held.
+                with _interrupts_held(), _script_unsaid() if self._alone else nullcontext():
                     pending.append(self._executor.submit(_call, function, item))
                 if len(pending) > self._count * _AHEAD:
                     yield _result(pending.popleft())
@@ -81,6 +87,27 @@ def _result(future: Future[R]) -> R:
     while not future.done():
         wait((future,), timeout=_WAIT_SECONDS)
     return future.result()
+
+
+def from_script(value: object) -> bool:
+    """Whether a value is sent with names of the user's script or notebook, or cannot be sent at all."""
+    try:
+        sent = pickle.dumps(value)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return True
+    return any(argument == "__main__" for _, argument, _ in pickletools.genops(sent))
+
+
+@contextmanager
+def _script_unsaid() -> Iterator[None]:
+    """Let processes started in the body not run the user's script again, which then needs no guard against it."""
+    said = vars(sys.modules["__main__"])
+    before: dict[str, Any] = {name: said[name] for name in ("__file__", "__spec__") if name in said}
+    said.update(dict.fromkeys(before))
+    try:
+        yield
+    finally:
+        said.update(before)
 
 
 @contextmanager
@@ -127,12 +154,14 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _initialise(spaces: Sequence[SpaceFile], setup: Callable[[], Any]) -> None:
+def _initialise(spaces: Sequence[SpaceFile], lent: Sequence[SearchSpace], setup: Callable[[], Any]) -> None:
     global _state
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     use_space_files(spaces)
+    for space in lent:
+        lend_space(space)
     _state = setup()
     gc.freeze()  # what a worker starts with stays, and looking through it takes 100 ms every few networks
     atexit.register(gc.unfreeze)  # else packages report as leaked what never became garbage

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, get_args
 
-from zcsr.errors import InputError
+from zcsr.errors import InputError, nearest
 from zcsr.parameters import check, parameter, parameters_of
 
 RepresentationName = Literal["tree", "sequential"]
@@ -177,6 +177,16 @@ _MAX_DEPTH = {"front": 5, "generations": 10}
 
 PRESETS: Mapping[str, Mapping[str, object]] = {"front": {}, "paper": {"language": "eznas"}}
 """What a preset sets otherwise than the defaults; "paper" is Algorithm 1 with the parameters of 8.7."""
+
+AGAINST = ("params", "flops", "naswot", "synflow", "eznas-a", "eznas-a-summed")
+"""What finalists are compared with where nothing is said."""
+
+
+def preset(name: str) -> Mapping[str, object]:
+    """Return what the preset of that name sets; InputError, with the nearest name, for any other."""
+    if name not in PRESETS:
+        raise InputError(f"preset is one of {', '.join(PRESETS)}, not {name!r}{nearest(name, PRESETS)}")
+    return PRESETS[name]
 
 
 def in_short(config: EvolveConfig) -> str:

@@ -32,6 +32,13 @@ def to_sympy(program: Program) -> str:
     """
     import sympy
 
+    return str(sympy.srepr(as_sympy(program)))
+
+
+def as_sympy(program: Program) -> Any:
+    """Return sympy's expression of what `to_sympy` spells, with its errors."""
+    import sympy
+
     from zcsr.sameness.normal_form import number_tree
     from zcsr.sameness.sympy_form import SYMPY_MAX_NODES, sympy_form
 
@@ -43,7 +50,7 @@ def to_sympy(program: Program) -> str:
         )
     written = {node.op: sympy.Rational(node.op) for node in tree.walk() if isinstance(node.word, Constant)}
     numbers = {sympy.Symbol(name.lstrip("-"), real=True): abs(value) for name, value in written.items()}
-    return str(sympy.srepr(sympy_form(tree).subs(numbers)))
+    return sympy_form(tree).subs(numbers)
 
 
 _COPIED: tuple[Any, ...] = (

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from zcsr.errors import InputError, nearest
 from zcsr.spaces import own
 from zcsr.spaces.listed import ListedSpace
-from zcsr.spaces.own import Origin, SpaceFile, space_files
+from zcsr.spaces.own import Origin, SpaceFile, lent_spaces, space_files
 from zcsr.spaces.protocol import DatasetShape, SearchSpace, dataset_shape, space_size
 
 __all__ = [
@@ -20,6 +20,8 @@ __all__ = [
     "SpaceFile",
     "dataset_shape",
     "get_space",
+    "lend_space",
+    "lent_spaces",
     "space_files",
     "space_names",
     "space_origin",
@@ -54,7 +56,8 @@ def space_names() -> tuple[str, ...]:
 def get_space(name: str) -> SearchSpace:
     """The search space of that name; InputError with the known names, and the nearest one, otherwise.
 
-    Spaces that come with zcsr go first, then those of the files in use (`use_space_files`), then installed ones:
+    Spaces that come with zcsr go first, then those of the files in use (`use_space_files`), those of objects
+    (`lend_space`), then installed ones:
     entry points of the group `zcsr.spaces`, each a function without arguments that returns a space of that name.
     """
     if name in _MODULE_OF:
@@ -77,6 +80,15 @@ def use_space_files(files: Iterable[SpaceFile]) -> None:
     same ones. Raises InputError, and changes nothing, where a file does not define a space under a free name.
     """
     own.use(files, _MODULE_OF)
+
+
+def lend_space(space: object) -> SearchSpace:
+    """Let `get_space` know a space that a program made, and return it; worker processes started later know it too.
+
+    It takes the place of one that was lent under its name before. Raises InputError for what is no search space,
+    and for a name that is taken.
+    """
+    return own.lend(space, _MODULE_OF)
 
 
 def space_origin(name: str) -> Origin | None:

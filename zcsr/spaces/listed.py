@@ -47,6 +47,11 @@ class ListedSpace(Listing):
         check_datasets(name, datasets)
         self.datasets: Mapping[str, DatasetShape] = dict(datasets)
 
+    @property
+    def builder(self) -> Callable[[str, int, int], nn.Module]:
+        """The function that builds the networks."""
+        return self._build
+
     def index(self, arch: str) -> int:
         """The 0-based position in the list; InputError, with the nearest one, for an unknown architecture."""
         if arch not in self._positions:

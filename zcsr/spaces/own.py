@@ -1,4 +1,4 @@
-"""Spaces of a user's own: from a Python file that the user names, or an installed entry point of `zcsr.spaces`.
+"""Spaces of a user's own: from a Python file that the user names, an object, or an entry point of `zcsr.spaces`.
 
 A file is code, so it runs only where the user has named it; no store, table or run ever does. It is known by its
 content: that is what runs, here and in worker processes, and a change on the disk meanwhile makes no difference.
@@ -7,6 +7,7 @@ content: that is what runs, here and in worker processes, and a change on the di
 from __future__ import annotations
 
 import hashlib
+import inspect
 import sys
 import sysconfig
 import traceback
@@ -19,11 +20,11 @@ from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from zcsr.errors import InputError, ZcsrError
 from zcsr.spaces.listed import check_members
-from zcsr.spaces.protocol import SearchSpace
+from zcsr.spaces.protocol import SearchSpace, space_size
 
 GROUP = "zcsr.spaces"
 VARIABLE = "SPACE"
@@ -47,11 +48,12 @@ class SpaceFile:
 class Origin:
     """Where a space of a user's own comes from.
 
-    `where` is a file's path, or names an entry point. `definition` is what has to be the same for the same name to
-    mean the same networks: a file's SHA-256, or the distribution's name and version.
+    `where` is a file's path, or names a class or an entry point. `definition` is what has to be the same for the
+    same name to mean the same networks: a file's SHA-256, that of an object's source, architectures and data sets,
+    or the distribution's name and version.
     """
 
-    kind: Literal["file", "entry point"]
+    kind: Literal["file", "object", "entry point"]
     where: str
     definition: str
 
@@ -65,6 +67,7 @@ class OwnSpace:
 
 
 _in_use: dict[SpaceFile, OwnSpace] = {}
+_lent: dict[str, OwnSpace] = {}
 
 
 def use(files: Iterable[SpaceFile], taken: Collection[str]) -> None:
@@ -90,18 +93,39 @@ def space_files() -> tuple[SpaceFile, ...]:
     return tuple(_in_use)
 
 
-def names() -> tuple[str, ...]:
-    """The names of the spaces of the files in use, then of the installed entry points."""
+def lend(space: object, taken: Collection[str]) -> SearchSpace:
+    """Know a space that a program made, in the place of one that was lent under its name before; return it.
+
+    `taken` are the names that it may not have. Raises InputError where it is no search space.
+    """
+    found = check_members("the object", space)
     of_files = [own.space.name for own in _in_use.values()]
+    if found.name in taken or found.name in of_files:
+        other = "a space that comes with zcsr" if found.name in taken else "that of a space file in use"
+        raise InputError(f"the space is named {found.name!r}, which is {other}; give it another name")
+    kind = type(found)
+    origin = Origin("object", f"the object of {kind.__module__}.{kind.__qualname__}", _content(found))
+    _lent[found.name] = OwnSpace(found, origin)
+    return found
+
+
+def lent_spaces() -> tuple[SearchSpace, ...]:
+    """The spaces that a program made: what a worker process has to be told besides the files."""
+    return tuple(own.space for own in _lent.values())
+
+
+def names() -> tuple[str, ...]:
+    """The names of the spaces of the files in use, then of objects, then of the installed entry points."""
+    of_files = [*(own.space.name for own in _in_use.values()), *_lent]
     return tuple(dict.fromkeys([*of_files, *sorted(entry.name for entry in entry_points(group=GROUP))]))
 
 
 def find(name: str) -> OwnSpace | None:
-    """The space of that name, of a file in use or else of an entry point; InputError where that one is broken."""
+    """The space of that name, of a file, an object or an entry point; InputError where that one is broken."""
     for own in _in_use.values():
         if own.space.name == name:
             return own
-    return _installed(name)
+    return _lent.get(name) or _installed(name)
 
 
 @contextmanager
@@ -180,6 +204,29 @@ def _load(file: SpaceFile) -> OwnSpace:
     except InputError as error:
         raise InputError(_naming(file, error)) from None
     return OwnSpace(space, Origin("file", file.path, file.digest))
+
+
+_LISTED = 100_000
+"""Architectures of an object that its definition is made of, at most."""
+
+
+def _content(space: SearchSpace) -> str:
+    """SHA-256 of what an object says of itself: source, first architectures and data sets."""
+    builder = getattr(space, "builder", None)
+    digest = hashlib.sha256(repr(sorted(space.datasets.items())).encode())
+    for code in (type(space), *((builder,) if callable(builder) else ())):
+        digest.update(_source(code).encode())
+    count = space_size(space)
+    digest.update(repr((count, [space.arch(index) for index in range(min(count, _LISTED))])).encode())
+    return digest.hexdigest()
+
+
+def _source(code: Any) -> str:
+    """The text of a class or function, or its name where there is no text, as of one typed at a prompt."""
+    try:
+        return inspect.getsource(code)
+    except (OSError, TypeError):
+        return f"{getattr(code, '__module__', '')}.{getattr(code, '__qualname__', type(code).__qualname__)}"
 
 
 class _Content(SourceLoader):
