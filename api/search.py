@@ -262,7 +262,10 @@ class Search:
     def best_(self) -> Program:
         """The program that was chosen on networks that selection never saw; InputError before there is one."""
         if not self.finalists_:
-            raise InputError(f"run {self.run} has chosen no program yet: call fit() to go on with it")
+            mend = "has chosen no program yet: call fit() to go on with it"
+            if self.experiment.finished:
+                mend = "found no program but counts: ask for more, fit(generations=...), or search on more networks"
+            raise InputError(f"run {self.run} {mend}")
         return self.finalists_[0][1]
 
     @property

@@ -79,6 +79,10 @@ def evolve(
     place.use_spaces()
     meter = work.opened_meter()
     pairs = [parse_task(one) for one in task or ()]
+    going_on = resume and seeds == 1
+    # What cannot be searched with is refused before a store is made.
+    searched = None if going_on else config(**_preset(context, preset))
+    conditions = statistics()
     opened = place.open() if resume else place.open_for(pairs, create=True)
 
     def planned(name: str | None, searched: EvolveConfig) -> Experiment:
@@ -94,7 +98,7 @@ def evolve(
             opened,
             requests,
             searched,
-            settled(statistics(), requests[0].space, requests[0].dataset),
+            settled(conditions, requests[0].space, requests[0].dataset),
             test_networks=test_networks,
             workers=work.count(),
             name=name,
@@ -103,24 +107,22 @@ def evolve(
             against={name: rival(name, read) for name in (AGAINST if against is None else against)},
         )
 
-    if seeds == 1:
-        if resume:
-            experiment = _resumed(context, opened, run or "latest", work.count())
-        else:
-            experiment = planned(run, config(**_preset(context, preset)))
+    if searched is None or seeds == 1:
+        name = run or "latest"
+        experiment = planned(run, searched) if searched else _resumed(context, opened, name, work.count())
         _complete(experiment, meter, time_limit, stop_at)
         return
     from zcsr.store.kept.runs import fresh_name
 
     if resume and run is None:
         raise InputError("to go on with several seeds, say what the names of their runs begin with: --run NAME")
-    first, base = config(**_preset(context, preset)), run or fresh_name(opened)
-    names = [f"{base}-{seed}" for seed in range(first.seed, first.seed + seeds)]
-    for seed, name in enumerate(names, first.seed):
+    base = run or fresh_name(opened)
+    names = [f"{base}-{seed}" for seed in range(searched.seed, searched.seed + seeds)]
+    for seed, name in enumerate(names, searched.seed):
         if resume and (opened.runs_dir / name).is_dir():
             experiment = _resumed(context, opened, name, work.count(), of_several=True)
         else:
-            experiment = planned(name, replace(first, seed=seed))
+            experiment = planned(name, replace(searched, seed=seed))
         _complete(experiment, meter, time_limit, stop_at)
     compare_runs(opened, names, f"{base}-seeds", None, GREEN_ALGORITHMS)
 
