@@ -20,6 +20,7 @@ COPIED = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "constraints.txt"),
     *(
         "docs/*.md",
+        "docs/*.ipynb",
         "docs/pictures/*",
         "docs/own_space/*",
         "reports/published/*",
