@@ -82,7 +82,11 @@ def test_what_is_the_same_is_equal(table: Table) -> None:
 
 
 def test_the_readings_say_what_is_measured() -> None:
-    readings = {named.name: named.reading for named in named_programs() if not named.program.has_steps}
+    readings = {
+        named.name: named.reading
+        for named in named_programs()
+        if not (named.program.has_steps or named.source.startswith("zcsr;"))
+    }
     assert list(readings) == list(PAIRS) == list(MEASURED)
     for name, measured in MEASURED.items():
         assert f": {', '.join(f'{one:.2f}'.removeprefix('0') for one in measured)}" in readings[name], name
