@@ -129,7 +129,8 @@ def _check_settings(store: Store, request: TrainRequest) -> None:
     if not path.is_file():
         write_json(now, path)
         return
-    was = read_json_object(path)
+    was = dict(read_json_object(path))
+    was["config"] = {"optimiser": "sgd", **was.get("config", {})}  # what was written before there was a choice
     if was != now:
         flat_was, flat_now = ({**settings, **settings.get("config", {})} for settings in (was, now))
         other = [

@@ -81,14 +81,21 @@ class StatisticsConfig:
         check(self)
 
 
+Optimiser = Literal["sgd", "adamw"]
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """How long and how to train: SGD with Nesterov momentum, the learning rate one cycle up and down."""
+    """How long and how to train, the learning rate one cycle up and down.
+
+    SGD has Nesterov momentum; AdamW (Loshchilov and Hutter, ICLR 2019) has `momentum` as its first beta.
+    """
 
     epochs: int = parameter(4, "passes over the training images", least=1, ranged=True, refusal=_TOO_SHORT)
     # Batch normalisation has no variance to divide by in a batch of one.
     batch_size: int = parameter(64, "images in a step", least=2, ranged=True, refusal=_TOO_SHORT)
     learning_rate: float = parameter(0.2, "highest of the one cycle")
+    optimiser: Optimiser = parameter("sgd", "sgd, or adamw, which transformers need", choices=get_args(Optimiser))
     momentum: float = parameter(0.9, "share of the last step in the next", flag=None)
     weight_decay: float = parameter(5e-4, "of all weights", flag=None)
     flips: bool = parameter(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -83,14 +84,7 @@ def _initialised(space: SearchSpace, arch: str, classes: int, channels: int, see
 
 def _train(network: nn.Module, train: Examples, config: TrainingConfig, seed: int) -> float:
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.SGD(
-        network.parameters(),
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=True,
-        fused=True,
-    )
+    optimiser = _optimiser(network, config)
     steps = config.epochs * (len(train) // config.batch_size)
     schedule = OneCycleLR(optimiser, config.learning_rate, total_steps=steps, cycle_momentum=False)
     network.train()
@@ -101,6 +95,13 @@ def _train(network: nn.Module, train: Examples, config: TrainingConfig, seed: in
             losses.append(_step(network, optimiser, batch))
             schedule.step()
     return float(torch.stack(losses).mean())
+
+
+def _optimiser(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    rates: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": True}
+    if config.optimiser == "adamw":
+        return torch.optim.AdamW(network.parameters(), betas=(config.momentum, 0.999), **rates)
+    return torch.optim.SGD(network.parameters(), momentum=config.momentum, nesterov=True, **rates)
 
 
 def _batches(train: Examples, config: TrainingConfig, generator: torch.Generator) -> Iterator[Examples]:

@@ -41,6 +41,7 @@ _MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *(f"{family}-mini" for family in _NDS_FAMILIES),
         ),
         "inverted_residuals": ("mobile-mini",),
+        "vision_transformers": ("vit-mini",),
     }
 )
 """Each module of this package and the spaces in its `SPACES`; it is imported when one of them is asked for."""

@@ -1,0 +1,163 @@
+"""Small vision transformers of varied depth, width, heads and MLP ratio.
+
+The network is the ViT of Dosovitskiy et al. (ICLR 2021) with pre-norm blocks; as in AutoFormer (Chen et al., ICCV
+2021), depth, width, heads and MLP ratio are chosen, here once for all blocks. The logits come from the mean
+over the patches in the place of a class token. An architecture reads `d4w36h2m4`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zcsr.errors import InputError
+from zcsr.spaces.choices import ChoiceSpace
+from zcsr.spaces.protocol import DatasetShape, shapes_of
+
+
+class Transformer(NamedTuple):
+    """Blocks, channels of a token, heads of attention, and how many times wider the MLP is."""
+
+    depth: int
+    width: int
+    heads: int
+    ratio: int
+
+    def __str__(self) -> str:
+        return f"d{self.depth}w{self.width}h{self.heads}m{self.ratio}"
+
+
+DEPTHS, WIDTHS, HEADS, RATIOS = (1, 2, 3, 4, 5, 6), (12, 24, 36, 48), (1, 2, 4), (1, 2, 4)
+_TEXT = re.compile(r"d([0-9]+)w([0-9]+)h([0-9]+)m([0-9]+)")
+
+
+@dataclass(frozen=True)
+class VisionTransformers(ChoiceSpace[Transformer]):
+    """One choice of a transformer; patches of `patch` pixels a side. Neighbours differ in one number."""
+
+    places = 1
+
+    patch: int
+
+    def build(self, arch: str, classes: int, in_channels: int = 3) -> nn.Module:
+        """The network: images [b, in_channels, h, w] -> logits [b, classes], initialised as torch does.
+
+        Height and width are those of the space's data set. Draws from torch's global generator, as all modules do.
+        """
+        (chosen,) = self._parse(arch)
+        return VisionTransformer(chosen, self._shape, self.patch, classes, in_channels)
+
+    def neighbours(self, arch: str) -> list[str]:
+        """The architectures with another depth, width, number of heads or MLP ratio, in that order."""
+        (chosen,) = self._parse(arch)
+        return [
+            str(chosen._replace(**{field: value}))
+            for field, values in zip(Transformer._fields, (DEPTHS, WIDTHS, HEADS, RATIOS), strict=True)
+            for value in values
+            if value != getattr(chosen, field)
+        ]
+
+    def canonical(self, arch: str) -> str:
+        """The architecture itself: no two of them are isomorphic. InputError for an unknown one."""
+        self._parse(arch)
+        return arch
+
+    @property
+    def _shape(self) -> DatasetShape:
+        (shape,) = self.datasets.values()
+        return shape
+
+    @cached_property
+    def _known(self) -> Mapping[str, Transformer]:
+        return {str(one): one for one in self.choices}
+
+    def _format(self, chosen: Sequence[Transformer]) -> str:
+        return str(chosen[0])
+
+    def _parse(self, arch: str) -> Sequence[Transformer]:
+        if arch not in self._known:
+            what = "its numbers are others" if _TEXT.fullmatch(arch) else "it does not read d4w36h2m4"
+            raise InputError(
+                f"{arch!r} is no architecture of {self.name}: {what}; it takes a depth of {_listed(DEPTHS)}, a "
+                f"width of {_listed(WIDTHS)}, {_listed(HEADS)} heads and an MLP ratio of {_listed(RATIOS)}"
+            )
+        return (self._known[arch],)
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+SPACES: Mapping[str, VisionTransformers] = {
+    "vit-mini": VisionTransformers(
+        "vit-mini",
+        shapes_of("fashion-mnist"),
+        tuple(itertools.starmap(Transformer, itertools.product(DEPTHS, WIDTHS, HEADS, RATIOS))),
+        patch=4,
+    )
+}
+"""Networks small enough to train on a processor."""
+
+
+class Attention(nn.Module):
+    """Self-attention of several heads, each over its share of the channels."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.queries_keys_values = nn.Linear(width, 3 * width)
+        self.mix = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map tokens [b, n, width] to the same shape."""
+        batch, count, width = tokens.shape
+        apart = self.queries_keys_values(tokens).view(batch, count, 3, self.heads, width // self.heads)
+        queries, keys, values = apart.permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(queries, keys, values)
+        mixed: Tensor = self.mix(seen.transpose(1, 2).reshape(batch, count, width))
+        return mixed
+
+
+class Block(nn.Module):
+    """Attention, then an MLP, each on normalised tokens and added to what came in."""
+
+    def __init__(self, width: int, heads: int, ratio: int) -> None:
+        super().__init__()
+        self.norm_before_attention = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.norm_before_mlp = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, ratio * width), nn.GELU(), nn.Linear(ratio * width, width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map tokens [b, n, width] to the same shape."""
+        tokens = tokens + self.attention(self.norm_before_attention(tokens))
+        return tokens + self.mlp(self.norm_before_mlp(tokens))
+
+
+class VisionTransformer(nn.Module):
+    """Patches, their places, blocks, norm, mean over the patches, classifier."""
+
+    def __init__(
+        self, chosen: Transformer, shape: DatasetShape, patch: int, classes: int, in_channels: int
+    ) -> None:
+        super().__init__()
+        count = (shape.height // patch) * (shape.width // patch)
+        self.patches = nn.Conv2d(in_channels, chosen.width, patch, stride=patch)
+        self.places = nn.Parameter(0.02 * torch.randn(1, count, chosen.width))
+        self.blocks = nn.Sequential(*(Block(chosen.width, chosen.heads, chosen.ratio) for _ in range(chosen.depth)))
+        self.norm = nn.LayerNorm(chosen.width)
+        self.classifier = nn.Linear(chosen.width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images [b, in_channels, h, w] -> logits [b, classes]."""
+        tokens = self.patches(x).flatten(2).transpose(1, 2) + self.places
+        logits: Tensor = self.classifier(self.norm(self.blocks(tokens)).mean(1))
+        return logits
