@@ -139,7 +139,8 @@ class Block(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Map tokens [b, n, width] to the same shape."""
         tokens = tokens + self.attention(self.norm_before_attention(tokens))
-        return tokens + self.mlp(self.norm_before_mlp(tokens))
+        changed: Tensor = tokens + self.mlp(self.norm_before_mlp(tokens))
+        return changed
 
 
 class VisionTransformer(nn.Module):
