@@ -18,7 +18,7 @@ from zcsr.cli.options import OutFileOption, StoreOption, chosen_format, open_sto
 from zcsr.cli.tables import print_rows
 from zcsr.errors import InputError
 from zcsr.store import Store
-from zcsr.store.kept.atomic import write_parquet
+from zcsr.store.kept.atomic import written_aside
 
 if TYPE_CHECKING:
     import polars
@@ -127,7 +127,8 @@ def print_as(output_format: str, frame: polars.DataFrame, limit: int) -> None:
 
 def _write(frame: polars.DataFrame, output_format: str, out: Path) -> None:
     if output_format == "parquet":
-        write_parquet(frame, out)
+        with written_aside(out) as temporary:
+            frame.write_parquet(temporary)
     else:
         out.write_text(_text(frame, output_format), encoding="utf-8")
 

@@ -27,6 +27,8 @@ from zcsr.store.importers.user_tables import (
 )
 from zcsr.store.kept.accuracies import DUPLICATE, UNKNOWN_ARCH, check_name
 from zcsr.store.kept.atomic import exclusive, write_parquet
+from zcsr.store.kept.checksums import is_there
+from zcsr.store.kept.parquet import read_parquet
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import PROXY_SCORES
 from zcsr.store.tables.frames import frame_of, schema_of
@@ -131,7 +133,7 @@ def _write(store: Store, new: pl.DataFrame, space: str, dataset: str, source: st
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{source}.parquet"
     with exclusive(folder):
-        before = _read(path) if path.is_file() else pl.DataFrame(schema=_SCHEMA)
+        before = _read(path) if is_there(path) else pl.DataFrame(schema=_SCHEMA)
         kept = before.join(new, on=["proxy", "arch"], how="anti")
         whole = pl.concat([kept, new]).sort("proxy", "arch")
         if not whole.equals(before):
@@ -140,6 +142,6 @@ def _write(store: Store, new: pl.DataFrame, space: str, dataset: str, source: st
 
 def _read(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path, glob=False).select(list(_SCHEMA))
+        return read_parquet(path, list(_SCHEMA))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise StoreError(f"cannot read {path}: {error}; delete it and import the scores again") from error

@@ -36,6 +36,8 @@ from zcsr.store.kept.atomic import (
     write_json,
     write_parquet,
 )
+from zcsr.store.kept.checksums import heads, is_there
+from zcsr.store.kept.parquet import read_parquet
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import SEARCH_STEPS
 from zcsr.store.tables.frames import schema_of
@@ -87,7 +89,7 @@ def run_searches(
 def search_names(store: Store) -> tuple[str, ...]:
     """The names of the searches in a store, sorted."""
     folders = store.searches_dir.iterdir() if store.searches_dir.is_dir() else ()
-    return tuple(sorted(path.name for path in folders if not is_temporary(path) and (path / RECORD).is_file()))
+    return tuple(sorted(path.name for path in folders if not is_temporary(path) and heads(path / RECORD, STEPS)))
 
 
 def find_search(store: Store, name: str = LATEST) -> SearchInfo:
@@ -131,7 +133,7 @@ def _begin(folder: Path, plan: SearchPlan, command: Sequence[str]) -> None:
     """Write the record, or check that the one that is there is of the same plan."""
     path = folder / RECORD
     identity = plan.parameters | {"inputs": plan.inputs}
-    if path.is_file():
+    if is_there(path):
         record = read_json_object(path)
         _check_same(folder.name, record, identity)
         if record.get("target") == plan.target:
@@ -206,10 +208,10 @@ def _steps(name: str, plan: SearchPlan, key: Key, archs: Sequence[str]) -> pl.Da
 
 def _read(path: Path, budget: int) -> dict[Key, pl.DataFrame]:
     """The repeats that are stored, whole ones only."""
-    if not path.is_file():
+    if not is_there(path):
         return {}
     try:
-        frame = pl.read_parquet(path, glob=False).select(list(SCHEMA))
+        frame = read_parquet(path, list(SCHEMA))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise StoreError(f"cannot read {path}: {error}; remove it and search again") from error
     parts = frame.partition_by("strategy", "proxy", "repeat", as_dict=True)

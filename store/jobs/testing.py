@@ -11,21 +11,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from zcsr.engine.job import JobReport, Progress, run_job, silent
-from zcsr.errors import InputError
+from zcsr.errors import InputError, StoreError
 from zcsr.evaluation.many_networks import Measures, Refused, score_networks
 from zcsr.spaces import get_space
-from zcsr.store.kept.atomic import is_temporary, write_parquet
+from zcsr.store.kept.atomic import write_parquet
+from zcsr.store.kept.checksums import files_in
 from zcsr.store.kept.collections import Collection, describe_collection, images_of
+from zcsr.store.kept.parquet import read_parquet
 from zcsr.store.kept.runs import open_run
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import NETWORK_SCORES
-from zcsr.store.tables.frames import frame_of, schema_of
+from zcsr.store.tables.frames import first_line, frame_of, schema_of
 
 WRITTEN_TOGETHER = 50
 """Networks whose scores are written in one file."""
@@ -85,9 +88,17 @@ def _incomplete(measures: Measures, archs: Sequence[str], known: set[tuple[str, 
 
 def scored_pairs(store: Store, collection: Collection) -> set[tuple[str, str]]:
     """Return the pairs of a program's id, or a proxy's name, and an architecture whose score is stored."""
-    files = (store.scores_dir / collection.id).glob("*.parquet")
-    frames = [pl.read_parquet(file, columns=["program", "arch"]) for file in files if not is_temporary(file)]
-    return {pair for frame in frames for pair in frame.iter_rows()}
+    files = files_in(store.scores_dir / collection.id)
+    return {pair for file in files for pair in _read(file).iter_rows()}
+
+
+def _read(file: Path) -> pl.DataFrame:
+    try:
+        return read_parquet(file, ["program", "arch"])
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError(
+            f"cannot read {file}: {first_line(error)}; delete it and its checksum, and test again"
+        ) from error
 
 
 def _write(

@@ -19,6 +19,7 @@ from zcsr.networks.training import Examples, train_network
 from zcsr.spaces import dataset_shape, get_space
 from zcsr.store.kept.accuracies import measurements, write_accuracies
 from zcsr.store.kept.atomic import read_json_object, write_json
+from zcsr.store.kept.checksums import is_there
 from zcsr.store.kept.images import load_images
 from zcsr.store.kept.store import Store
 
@@ -126,7 +127,7 @@ def _check_settings(store: Store, request: TrainRequest) -> None:
     """Write down how the networks of a space and dataset are trained; refuse another way than is written there."""
     path = store.accuracies_dir / request.space / request.dataset / SETTINGS_NAME
     now = {name: value for name, value in asdict(request).items() if name not in ("space", "dataset")}
-    if not path.is_file():
+    if not is_there(path):
         write_json(now, path)
         return
     was = dict(read_json_object(path))

@@ -20,7 +20,9 @@ import polars as pl
 
 from zcsr.errors import InputError, StoreError
 from zcsr.spaces import SearchSpace, dataset_shape, get_space
-from zcsr.store.kept.atomic import is_temporary, write_parquet
+from zcsr.store.kept.atomic import write_parquet
+from zcsr.store.kept.checksums import files_in, is_there
+from zcsr.store.kept.parquet import read_parquet
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import ACCURACIES
 from zcsr.store.tables.frames import first_line, schema_of
@@ -80,16 +82,15 @@ def measurements(store: Store, space: str, dataset: str, metric: str = "test") -
     StoreError when a file cannot be read.
     """
     folder = store.accuracies_dir / space / dataset
-    files = sorted(file for file in folder.glob(f"{metric}-*.parquet") if not is_temporary(file))
+    files = files_in(folder, f"{metric}-")
     return pl.concat(map(_read_stored, files)) if files else pl.DataFrame(schema=SCHEMA)
 
 
 def accuracy_tables(store: Store) -> list[tuple[str, str, str]]:
     """What accuracies there are: sorted (space, dataset, metric)."""
     found = set()
-    for file in store.accuracies_dir.glob("*/*/*.parquet"):
-        if not is_temporary(file):
-            found.add((file.parent.parent.name, file.parent.name, file.name.partition("-")[0]))
+    for folder in store.accuracies_dir.glob("*/*/"):
+        found.update((folder.parent.name, folder.name, file.name.partition("-")[0]) for file in files_in(folder))
     return sorted(found)
 
 
@@ -115,7 +116,7 @@ def install_accuracies(store: Store, frame: pl.DataFrame, source: str) -> None:
     """Put a ready table with the columns of `SCHEMA` into the store, unless it is there already."""
     for block in _checked_blocks(frame.select(list(SCHEMA)).cast(SCHEMA)):
         path = _path(store, block, source)
-        if not (path.is_file() and _read_stored(path).equals(block)):
+        if not (is_there(path) and _read_stored(path).equals(block)):
             _write(store, block, source)
 
 
@@ -178,7 +179,7 @@ def _write(store: Store, block: pl.DataFrame, source: str) -> None:
 
 def _read_stored(file: Path) -> pl.DataFrame:
     try:
-        frame = pl.read_parquet(file, glob=False).select(list(SCHEMA))
+        frame = read_parquet(file, list(SCHEMA))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise StoreError(
             f"cannot read {file}: {first_line(error)}; delete it and import the table again"

@@ -1,17 +1,16 @@
 """Writes that are complete or absent: a temporary file beside the target, flushed to disk, then renamed.
 
 A temporary name begins with `.tmp-`; readers ignore such names, whatever a killed writer left behind, and
-`sweep_temporary` removes the old ones.
+`sweep_temporary` removes the old ones. What is kept in a store has a checksum (`checksums`).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -20,11 +19,19 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from zcsr.errors import StoreError
+from zcsr.store.kept.checksums import (
+    TEMPORARY_PREFIX,
+    meant_for,
+    read_checked,
+    seal,
+    summed,
+    temporary_path,
+    withdraw,
+)
 
 if TYPE_CHECKING:
     import polars
 
-TEMPORARY_PREFIX = ".tmp-"
 STALE_AFTER_SECONDS = 3600.0
 LOCK_NAME = ".lock"
 
@@ -34,28 +41,26 @@ def is_temporary(path: Path) -> bool:
     return path.name.startswith(TEMPORARY_PREFIX)
 
 
-def temporary_path(path: Path) -> Path:
-    """A fresh temporary name in the folder of `path`; nothing is created."""
-    return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
-
-
 def write_parquet(frame: polars.DataFrame, path: Path) -> None:
-    """Write a frame to a Parquet file, atomically; the folder is made when it is missing."""
-    with written_aside(path) as temporary:
+    """Write a frame to a Parquet file of a store, atomically; the folder is made when it is missing.
+
+    Raises StoreError where the disk does not take it.
+    """
+    with kept(path) as temporary, written_by_polars(path):
         frame.write_parquet(temporary)
 
 
 def write_json(content: object, path: Path) -> None:
-    """Write a value as indented JSON in UTF-8, atomically; NaN and infinities are refused by ValueError."""
+    """Write a value as indented JSON of a store, atomically; NaN and infinities are refused by ValueError."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    with written_aside(path) as temporary:
+    with kept(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def read_json_object(path: Traversable, remedy: str = "") -> Mapping[str, Any]:
-    """The JSON object of a file; StoreError when it is something else, or, with the remedy, unreadable."""
+    """The JSON object of a file; StoreError when it is something else, damaged, or, with the remedy, unreadable."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = (read_checked(path) if isinstance(path, Path) else path.read_bytes()).decode()
     except (OSError, ValueError) as error:
         raise StoreError(f"cannot read {path}: {error}{remedy}") from error
     try:
@@ -68,21 +73,48 @@ def read_json_object(path: Traversable, remedy: str = "") -> Mapping[str, Any]:
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def kept(path: Path) -> Iterator[Path]:
+    """As `written_aside`, for a file of a store: its checksum is put in place before it."""
+    with written_aside(path, seal) as temporary:
+        yield temporary
+
+
+@contextmanager
+def written_by_polars(path: Path) -> Iterator[None]:
+    """Raise StoreError where polars cannot write what is to become `path`."""
+    import polars
+
+    try:
+        yield
+    except polars.exceptions.PolarsError as error:
+        raise StoreError(f"cannot write {path}: {' '.join(str(error).split())}") from error
+
+
+@contextmanager
+def written_aside(path: Path, ready: Callable[[Path, Path], None] = lambda *_: None) -> Iterator[Path]:
     """Give a temporary path to write to; on leaving, flush it to disk and rename it to `path`.
 
-    When the body raises, the temporary file is removed and `path` stays what it was.
+    `ready` is told both paths in between. When the body raises, the temporary file is removed and `path` stays what
+    it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
     try:
         yield temporary
         flush_file(temporary)
+        ready(temporary, path)
         os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        give_up(temporary)
         raise
     flush_folder(path.parent)
+
+
+def give_up(temporary: Path) -> None:
+    """Remove a temporary file, and before it the checksum of what it was to become, if that is not there."""
+    if (path := meant_for(temporary)) is not None:
+        withdraw(path)
+    temporary.unlink(missing_ok=True)
 
 
 def replace_directory(temporary: Path, final: Path) -> None:
@@ -91,10 +123,10 @@ def replace_directory(temporary: Path, final: Path) -> None:
     Raises StoreError when `final` already holds something; `temporary` is then left as it is.
     """
     for file in sorted(temporary.rglob("*")):
-        if file.is_file():
-            flush_file(file)
-        else:
+        if file.is_dir():
             flush_folder(file)
+        elif summed(file.name) is None:
+            flush_file(file)
     flush_folder(temporary)
     try:
         os.replace(temporary, final)
@@ -113,7 +145,7 @@ def sweep_temporary(folder: Path, older_than: float = STALE_AFTER_SECONDS) -> No
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                path.unlink(missing_ok=True)
+                give_up(path)
 
 
 @contextmanager

@@ -41,21 +41,26 @@ from zcsr.store.kept.atomic import (
     exclusive,
     flush_file,
     flush_folder,
+    give_up,
     read_json_object,
     sweep_temporary,
-    temporary_path,
     write_json,
+    written_by_polars,
 )
+from zcsr.store.kept.checksums import DamagedFile, files_in, heads, is_there, read_sum, remove, seal, temporary_path
 from zcsr.store.kept.encoding import (
     Encoded,
     broken_pieces,
     check_pieces,
     decode,
     encode,
+    hash_of_head,
+    head_of,
     kept_tensors,
     write_values,
 )
 from zcsr.store.kept.images import image_names, load_images, stored_images_hash
+from zcsr.store.kept.parquet import read_parquet
 from zcsr.store.kept.store import SCHEMA_VERSION, Store
 from zcsr.store.kept.summaries import SUMMARY_SCHEMA, difference, summaries
 from zcsr.store.tables.frames import first_line
@@ -125,7 +130,7 @@ def open_collection(
     folder = store.statistics_dir / collection.id
     if create:
         describe_collection(store, collection, folder, with_images=with_images)
-    if not (folder / _JSON_NAME).is_file():
+    if not is_there(folder / _JSON_NAME):
         raise StoreError(f"no collection {collection.id}: {_there_are(store)}; collect its statistics first")
     _check_images(store, collection, _read_json(folder), needed=create and with_images)
     if create:
@@ -135,7 +140,7 @@ def open_collection(
 
 def _read_collection(store: Store, collection_id: str) -> Collection:
     folder = store.statistics_dir / collection_id
-    if Path(collection_id).name != collection_id or not (folder / _JSON_NAME).is_file():
+    if Path(collection_id).name != collection_id or not is_there(folder / _JSON_NAME):
         raise StoreError(f"no collection {collection_id!r}: {_there_are(store)}")
     return _collection_of(folder, _read_json(folder))
 
@@ -146,8 +151,8 @@ def _there_are(store: Store) -> str:
 
 def list_collections(store: Store) -> tuple[Collection, ...]:
     """The collections of a store, by id; StoreError when one is damaged."""
-    files = sorted(store.statistics_dir.glob(f"*/{_JSON_NAME}"))
-    return tuple(_collection_of(file.parent, _read_json(file.parent)) for file in files)
+    folders = sorted(store.statistics_dir.glob("*/"))
+    return tuple(_collection_of(one, _read_json(one)) for one in folders if heads(one / _JSON_NAME, f"{_SUMMARY}*"))
 
 
 def images_of(store: Store, collection: Collection, needed: bool) -> ImageSet:
@@ -201,7 +206,7 @@ class CollectionStore:
         found: set[str] = set()
         for name in shards:
             try:
-                found.update(pl.read_parquet(self.summary_path(name), columns=["arch"], glob=False)["arch"])
+                found.update(read_parquet(self.summary_path(name), ["arch"])["arch"])
             except _UNREADABLE as error:
                 raise self._damaged(name, error) from error
         return [arch for arch in given if arch in self._places and arch not in found]
@@ -233,7 +238,7 @@ class CollectionStore:
             listed = [name for name in TENSOR_NAMES if name in missing]
             raise StoreError(
                 f"collection {self.collection.id} has no {', '.join(listed)} of {arch!r}; to add what is missing: "
-                + _collecting(self.collection, arch, listed)
+                + collecting(self.collection, [arch], listed)
             )
         parts, left = [], wanted
         for place in places:
@@ -262,8 +267,8 @@ class CollectionStore:
             return next(iter(parts), ())
         if len({tuple((one.layer, one.module) for one in part) for part in parts}) > 1:
             raise StoreError(
-                f"the shards of {arch!r} in {self.folder} are of networks with other instances: delete the folder "
-                "and collect again"
+                f"the shards of {arch!r} in {self.folder} are of networks with other instances: move the folder "
+                "out of the store and collect again"
             )
         differences = Differences()
         return tuple(
@@ -277,12 +282,9 @@ class CollectionStore:
         Checksums are checked for all networks; the summaries are computed again from the values of the first
         `sample` networks of each shard, or of all.
         """
-        shards, values = self._names(_SUMMARY), self._names(_VALUES)
+        shards = self._there(_SUMMARY)  # first, as a writer renames it last; values alone are an interrupted write
+        values = self._there(_VALUES)
         problems = [f"{self.summary_path(name)}: its values file is missing" for name in sorted(shards - values)]
-        problems += [
-            f"{self.values_path(name)}: its summary is missing (an interrupted write; harmless)"
-            for name in sorted(values - shards)
-        ]
         places: dict[str, dict[str, _Place]] = {}
         for name in sorted(shards & values):
             try:
@@ -313,10 +315,14 @@ class CollectionStore:
         values, summary = self.values_path(name), self.summary_path(name)
         aside_values, aside_summary = temporary_path(values), temporary_path(summary)
         try:
-            write_values((network for network, _ in networks.values()), aside_values)
-            pl.concat(rows for _, rows in networks.values()).write_parquet(aside_summary)
+            with written_by_polars(values):
+                write_values((network for network, _ in networks.values()), aside_values)
+            with written_by_polars(summary):
+                pl.concat(rows for _, rows in networks.values()).write_parquet(aside_summary)
             flush_file(aside_values)
             flush_file(aside_summary)
+            seal(aside_values, values, hash_of_head(head_of(aside_values)))
+            seal(aside_summary, summary)
             with exclusive(self.folder):
                 self._refresh()
                 if any(self._kept(arch).intersection(one.names) for arch, (one, _) in networks.items()):
@@ -326,8 +332,8 @@ class CollectionStore:
             flush_folder(self.folder)
             return True
         finally:
-            aside_values.unlink(missing_ok=True)
-            aside_summary.unlink(missing_ok=True)
+            give_up(aside_values)
+            give_up(aside_summary)
 
     def _encoded(self, statistics: Iterable[NetworkStatistics], wanted: frozenset[str]) -> _Networks:
         """By architecture, what of the wanted tensors is not there."""
@@ -365,21 +371,25 @@ class CollectionStore:
             self._shards.add(name)
 
     def _read_places(self, name: str) -> dict[str, _Place]:
+        path = self.values_path(name)
         try:
-            return {
-                arch: _Place(name, row, rows, names)
-                for arch, row, rows, names in kept_tensors(self.values_path(name))
-            }
+            head = head_of(path)
+            _check_head(path, head)
+            return {arch: _Place(name, row, rows, names) for arch, row, rows, names in kept_tensors(head)}
         except _UNREADABLE as error:
             raise self._damaged(name, error) from error
 
     def _names(self, prefix: str) -> set[str]:
+        return {file.stem.removeprefix(prefix) for file in files_in(self.folder, prefix)}
+
+    def _there(self, prefix: str) -> set[str]:
         return {file.stem.removeprefix(prefix) for file in self.folder.glob(f"{prefix}*.parquet")}
 
     def _damaged(self, name: str, error: BaseException) -> StoreError:
         values, summary = self.values_path(name), self.summary_path(name)
         return StoreError(
-            f"cannot read {values}: {first_line(error)}; delete it and {summary.name}, and collect again"
+            f"cannot read {values}: {first_line(error)}; restore it and {summary.name} from a copy, or let `zcsr "
+            "store repair` move them aside, and collect again"
         )
 
     def _kept_twice(self, places: Mapping[str, Mapping[str, _Place]]) -> Iterator[str]:
@@ -399,8 +409,8 @@ class CollectionStore:
     ) -> list[str]:
         path = self.values_path(name)
         try:
-            summary = pl.read_parquet(self.summary_path(name), glob=False).select(list(SUMMARY_SCHEMA))
-        except _UNREADABLE as error:
+            summary = read_parquet(self.summary_path(name), list(SUMMARY_SCHEMA))
+        except (*_UNREADABLE, StoreError) as error:
             return [f"{self.summary_path(name)}: cannot be read ({error})"]
         try:
             broken = broken_pieces(path)
@@ -449,8 +459,8 @@ def _by_arch(shards: Iterable[Mapping[str, _Place]]) -> dict[str, tuple[_Place, 
     return places
 
 
-def _collecting(collection: Collection, arch: str, names: Sequence[str]) -> str:
-    """The command that collects these tensors of an architecture."""
+def collecting(collection: Collection, archs: Sequence[str], names: Sequence[str] = ()) -> str:
+    """The command that collects these tensors, or all, of some architectures."""
     config = collection.config
     given = {"--images": collection.images} if collection.images != collection.dataset else {}
     given |= {
@@ -460,9 +470,18 @@ def _collecting(collection: Collection, arch: str, names: Sequence[str]) -> str:
     }
     flags = (f"{flag} {shlex.quote(value)}" for flag, value in given.items())
     tensors = (f"--tensor {name}" for name in names)
-    return " ".join(
-        ("zcsr collect", collection.space, collection.dataset, "--arch", shlex.quote(arch), *tensors, *flags)
-    )
+    networks = (f"--arch {shlex.quote(arch)}" for arch in archs)
+    return " ".join(("zcsr collect", collection.space, collection.dataset, *networks, *tensors, *flags))
+
+
+def _check_head(path: Path, head: pl.DataFrame) -> None:
+    """Raise ValueError where the head of a values file is not what its checksum says, if it has one."""
+    try:
+        known = read_sum(path)
+    except DamagedFile:  # which accuses the checksum alone
+        return
+    if known is not None and known.head and known.head != hash_of_head(head):
+        raise ValueError("it is damaged: what it says of the tensors in it is not what was written")
 
 
 # What reading a file that is missing, cut short or of other content can raise.
@@ -480,7 +499,7 @@ def describe_collection(store: Store, collection: Collection, folder: Path, *, w
     """
     _check_definition(collection)
     described = folder / _JSON_NAME
-    if described.is_file():
+    if heads(described, f"{_SUMMARY}*"):
         if not (with_images and read_json_object(described)["images"]["sha256"] is None):
             return
         _check_channels(store, collection)
@@ -571,7 +590,7 @@ def _sweep(folder: Path) -> None:
     for values in folder.glob(f"{_VALUES}*.parquet"):
         summary = folder / values.name.replace(_VALUES, _SUMMARY, 1)
         if not summary.is_file() and age(values) >= STALE_AFTER_SECONDS:
-            values.unlink(missing_ok=True)
+            remove(values)
 
 
 # --- a shard in memory ------------------------------------------------------------------------------------------

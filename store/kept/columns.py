@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 
 from zcsr.errors import StoreError
 from zcsr.evaluation.scorer import ColumnSource, Network, ShapesOfInstance, Wanted
-from zcsr.store.kept.atomic import is_temporary, write_parquet
+from zcsr.store.kept.atomic import write_parquet
+from zcsr.store.kept.checksums import files_in
+from zcsr.store.kept.parquet import read_frame, read_parquet
 from zcsr.store.kept.store import Store
-from zcsr.store.tables.frames import first_line, frame_of, read_frame
+from zcsr.store.tables.frames import first_line, frame_of
 
 Numbers = NDArray[np.float64] | None
 
@@ -59,8 +61,8 @@ class ColumnFolder:
         write_parquet(frame_of(_SCHEMA, rows), self.folder / f"{name}.parquet")
 
     def _refresh(self) -> None:
-        for file in sorted(self.folder.glob("*.parquet")):
-            if file not in self._seen and not is_temporary(file):
+        for file in files_in(self.folder):
+            if file not in self._seen:
                 self._seen.add(file)
                 for column in _columns_in(file):
                     self._files.setdefault(column, []).append(file)
@@ -68,7 +70,7 @@ class ColumnFolder:
 
 def _columns_in(file: Path) -> list[str]:
     try:
-        return pl.scan_parquet(file, glob=False).select("column").unique().collect()["column"].to_list()
+        return read_parquet(file, ["column"])["column"].unique().to_list()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise StoreError(
             f"cannot read {file}: {first_line(error)}; delete it, and what it held is computed again"

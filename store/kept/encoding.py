@@ -10,6 +10,7 @@ where T1 is 0 or negative). A rule is used only where it gives every bit. P tens
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import zlib
@@ -277,13 +278,20 @@ class _Derived:
         return self._given[reference, sources]
 
 
-def kept_tensors(path: Path) -> Iterator[tuple[str, int, int, tuple[str, ...]]]:
+def head_of(path: Path) -> pl.DataFrame:
+    """All of a values file but the tensors themselves, whose checksums are among it."""
+    return pl.scan_parquet(path, glob=False).drop("data").collect()
+
+
+def hash_of_head(head: pl.DataFrame) -> str:
+    """SHA-256 in hex of what is in the head of a values file."""
+    return hashlib.sha256(repr((head.columns, head.rows())).encode()).hexdigest()
+
+
+def kept_tensors(head: pl.DataFrame) -> Iterator[tuple[str, int, int, tuple[str, ...]]]:
     """What a values file holds: architecture, first row, rows, and the names of the tensors that are kept of it."""
-    lazy = pl.scan_parquet(path, glob=False)
-    columns = [name for name in ("arch", "tensors") if name in lazy.collect_schema()]
-    frame = lazy.select(columns).collect()
-    archs = frame["arch"].to_list()
-    kept = frame["tensors"].to_list() if "tensors" in columns else [TENSOR_NAMES] * len(archs)
+    archs = head["arch"].to_list()
+    kept = head["tensors"].to_list() if "tensors" in head.columns else [TENSOR_NAMES] * len(archs)
     starts = [row for row, arch in enumerate(archs) if not row or archs[row - 1] != arch]
     for start, end in zip(starts, [*starts[1:], len(archs)], strict=True):
         names = tuple(kept[start])

@@ -21,8 +21,10 @@ from zcsr.evolve.records import (
     Rejection,
     ScoreRecord,
 )
+from zcsr.store.kept.checksums import is_there
+from zcsr.store.kept.parquet import read_frame
 from zcsr.store.tables.declarations import OF_GENERATIONS
-from zcsr.store.tables.frames import fields_of, frame_of, read_frame, rows_of, schema_of
+from zcsr.store.tables.frames import fields_of, frame_of, rows_of, schema_of
 
 GENOTYPES = "genotypes"
 """The file of what individuals are bred as; only where that is not their expression."""
@@ -73,7 +75,7 @@ def read_generation(folder: Path, number: int) -> Generation:
     frames = {
         name: read_frame(file, SCHEMAS[name])
         for name, file in files.items()
-        if name not in OPTIONAL or file.exists()
+        if name not in OPTIONAL or is_there(file)
     }
     try:
         generation = _generation(frames)

@@ -15,6 +15,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from zcsr.errors import InputError, StoreError
 from zcsr.networks.images import ImageSet
 from zcsr.spaces import get_space
 from zcsr.store.kept.accuracies import accuracy_tables, install_accuracies
-from zcsr.store.kept.atomic import is_temporary, read_json_object, write_json, write_parquet
+from zcsr.store.kept.atomic import read_json_object, write_json, write_parquet
+from zcsr.store.kept.checksums import files_in, is_there, read_checked, remove
 from zcsr.store.kept.store import Store
 
 PIXELS = "pixels_hwc_u8"
@@ -56,7 +58,7 @@ def write_images(store: Store, images: ImageSet, origin: str) -> None:
         schema={PIXELS: pl.Binary, LABEL: pl.Int64},
     )
     marker = store.images_dir / f"{images.name}.json"
-    marker.unlink(missing_ok=True)
+    remove(marker)
     write_parquet(frame, store.images_dir / f"{images.name}.parquet")
     write_json(metadata, marker)
 
@@ -68,7 +70,7 @@ def load_images(store: Store, name: str) -> ImageSet:
     """
     table, metadata = _find(store, name)
     try:
-        frame = pl.read_parquet(io.BytesIO(table.read_bytes()), columns=[PIXELS, LABEL])
+        frame = pl.read_parquet(io.BytesIO(_bytes(table)), columns=[PIXELS, LABEL])
         shape = tuple(int(metadata[side]) for side in ("count", "height", "width", "channels"))
         pixels = np.frombuffer(b"".join(frame[PIXELS]), dtype=np.uint8).reshape(shape)
         labels = frame[LABEL].cast(pl.Int64).to_numpy()
@@ -97,7 +99,7 @@ def stored_images_hash(store: Store, name: str) -> str:
 
 def image_names(store: Store) -> tuple[str, ...]:
     """The names that `load_images` takes: the store's and the embedded ones, sorted."""
-    stored = {file.stem for file in store.images_dir.glob("*.json") if not is_temporary(file)}
+    stored = {file.stem for file in files_in(store.images_dir, suffix=".json")}
     return tuple(sorted(stored.union(embedded_images())))
 
 
@@ -138,10 +140,14 @@ def _find(store: Store, name: str) -> tuple[Traversable, Mapping[str, Any]]:
     check_images_name(name)
     for folder, prefix in ((store.images_dir, ""), (_package_data(), _IMAGES_PREFIX)):
         table, metadata = (folder.joinpath(f"{prefix}{name}.{kind}") for kind in ("parquet", "json"))
-        if metadata.is_file():
+        if is_there(metadata) if isinstance(metadata, Path) else metadata.is_file():
             return table, read_json_object(metadata, "; import the images again")
     known = ", ".join(image_names(store)) or "none"
     raise InputError(f"no image set {name!r}: there are {known}; import images under that name")
+
+
+def _bytes(table: Traversable) -> bytes:
+    return read_checked(table) if isinstance(table, Path) else table.read_bytes()
 
 
 def _package_data() -> Traversable:

@@ -7,6 +7,7 @@ whole, and each write of test scores a file of its own.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import platform
@@ -39,14 +40,16 @@ from zcsr.store.kept.atomic import (
     read_json_object,
     replace_directory,
     sweep_temporary,
-    temporary_path,
     write_json,
     write_parquet,
+    written_aside,
 )
+from zcsr.store.kept.checksums import files_in, heads, is_there, remove, temporary_path
 from zcsr.store.kept.generations import generation_frames, read_generation
+from zcsr.store.kept.parquet import read_frame
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import FINALISTS, SPLIT, TESTS
-from zcsr.store.tables.frames import fields_of, frame_of, read_frame, rows_of, schema_of
+from zcsr.store.tables.frames import fields_of, frame_of, rows_of, schema_of
 from zcsr.store.tables.records import UNSAID_OF_RUNS, VERSIONED
 
 if TYPE_CHECKING:
@@ -165,8 +168,8 @@ def installed_versions() -> dict[str, str]:
 
 def run_names(store: Store) -> tuple[str, ...]:
     """The ids of the runs in a store, sorted."""
-    folders = (record.parent for record in store.runs_dir.glob("*/run.json"))
-    return tuple(sorted(folder.name for folder in folders if not is_temporary(folder)))
+    folders = (folder for folder in store.runs_dir.glob("*/") if not is_temporary(folder))
+    return tuple(sorted(folder.name for folder in folders if heads(folder / "run.json", "generations")))
 
 
 def list_runs(store: Store) -> tuple[RunInfo, ...]:
@@ -252,7 +255,8 @@ class RunStore:
             pass  # nothing is held
         try:
             now = datetime.now(UTC).isoformat(" ", timespec="seconds")
-            write_json({"process": os.getpid(), "since": now}, note)
+            with written_aside(note) as temporary:
+                temporary.write_text(json.dumps({"process": os.getpid(), "since": now}), encoding="utf-8")
             yield
         finally:
             note.unlink(missing_ok=True)
@@ -314,7 +318,7 @@ class RunStore:
         temporary = temporary_path(final)
         for table, frame in generation_frames(generation).items():
             write_parquet(frame, temporary / f"{table}.parquet")
-        self._finalists_path.unlink(missing_ok=True)  # there only where later generations were taken away
+        remove(self._finalists_path)  # there only where later generations were taken away
         replace_directory(temporary, final)
 
     @property
@@ -344,7 +348,7 @@ class RunStore:
         That decision is stored when the last generation is there. A search over fronts has none before they are
         chosen (`choose`).
         """
-        if self._finalists_path.is_file():
+        if is_there(self._finalists_path):
             rows = read_frame(self._finalists_path, _FINALISTS).iter_rows(named=True)
             return tuple(Finalist(**fields_of(row)) for row in rows)
         if self.config.algorithm == "front":
@@ -415,8 +419,7 @@ class _ScoreFolder:
         self._keys: set[tuple[str, str, str]] | None = None
 
     def read(self) -> pl.DataFrame:
-        files = sorted(path for path in self._folder.glob("*.parquet") if not is_temporary(path))
-        frames = [read_frame(path, _TESTS) for path in files]
+        frames = [read_frame(path, _TESTS) for path in files_in(self._folder)]
         return pl.concat(frames) if frames else pl.DataFrame(schema=_TESTS)
 
     def write(self, scores: Iterable[TestScore]) -> int:

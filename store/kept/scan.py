@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from zcsr.store.kept.atomic import TEMPORARY_PREFIX
+from zcsr.store.kept.checksums import TEMPORARY_PREFIX, is_gone, summed
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import FEEDS, SUMMARIES
 from zcsr.store.tables.table import expression, mute
@@ -26,22 +26,27 @@ class File(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is in a store: the files that the index copies, by path, and the shards of `summaries`."""
+    """What is in a store: the files that the index copies, by path, the shards of `summaries`, and what is gone."""
 
     files: Mapping[str, File]
     summaries: tuple[Path, ...]
+    gone: tuple[Path, ...] = ()
 
 
 def scan(store: Store) -> Found:
-    """What a store holds now. Writes that are not complete, and folders without their record, are passed over."""
+    """What a store holds now, and what it held: writes that are not complete are passed over.
+
+    A file is gone where its checksum stands alone; the record of a folder also where the rest of the folder does.
+    """
     files, summaries = {}, []
-    for entry, path, pattern in _walk(store.root, "", _patterns()):
+    gone: list[Path] = []
+    for entry, path, pattern in _walk(store.root, "", _patterns(), gone):
         if pattern == SUMMARIES:
             summaries.append(Path(entry.path))
         else:
             status = entry.stat()
             files[path] = File(path, pattern, status.st_size, status.st_mtime_ns)
-    return Found(files, tuple(sorted(summaries)))
+    return Found(files, tuple(sorted(summaries)), tuple(sorted(gone)))
 
 
 @dataclass(slots=True)
@@ -71,17 +76,24 @@ def _patterns() -> _Folder:
     return root
 
 
-def _walk(place: str | Path, before: str, folder: _Folder) -> Iterator[tuple[os.DirEntry[str], str, str]]:
-    """The known files below a folder, each with its path in the store and its pattern."""
+def _walk(
+    place: str | Path, before: str, folder: _Folder, gone: list[Path]
+) -> Iterator[tuple[os.DirEntry[str], str, str]]:
+    """The known files below a folder, each with its path in the store and its pattern; `gone` is told the rest."""
     entries = list(_entries(place))
-    if folder.head and all(entry.name != folder.head for entry in entries):
+    names = {entry.name for entry in entries}
+    alone = {name for name in map(summed, names) if name and name not in names and folder.of_name(name)}
+    gone += (path for path in (Path(place, name) for name in alone) if is_gone(path))
+    known = [(entry, inner) for entry in entries if (inner := folder.of_name(entry.name)) is not None]
+    if folder.head and folder.head not in names:
+        head = Path(place, folder.head)
+        gone += [head] if known and head not in gone and not head.exists() else []
         return
-    for entry in entries:
-        inner = folder.of_name(entry.name)
+    for entry, inner in known:
         if isinstance(inner, str):
             yield entry, f"{before}{entry.name}", inner
-        elif inner is not None and entry.is_dir():
-            yield from _walk(entry.path, f"{before}{entry.name}/", inner)
+        elif entry.is_dir():
+            yield from _walk(entry.path, f"{before}{entry.name}/", inner, gone)
 
 
 def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:

@@ -12,6 +12,7 @@ from platformdirs import user_data_path
 import zcsr
 from zcsr.errors import StoreError
 from zcsr.store.kept.atomic import is_temporary, read_json_object, write_json
+from zcsr.store.kept.checksums import is_there, sum_path
 
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
@@ -64,7 +65,7 @@ class Store:
         cannot be read, and when it is of another schema version.
         """
         root = Path(root)
-        if not (root / MANIFEST_NAME).is_file():
+        if not is_there(root / MANIFEST_NAME):
             if not create:
                 raise StoreError(_no_store_message(root))
             _create(root)
@@ -75,17 +76,22 @@ class Store:
 def _create(root: Path) -> None:
     if root.exists() and not root.is_dir():
         raise StoreError(f"cannot make a store at {root}: it is a file; give the name of a folder")
-    if root.is_dir() and any(not is_temporary(path) for path in root.iterdir()):
+    begun = sum_path(root / MANIFEST_NAME)  # left by a process that was killed in between
+    if root.is_dir() and any(not is_temporary(path) and path != begun for path in root.iterdir()):
         raise StoreError(
             f"cannot make a store at {root}: the folder holds other files and no {MANIFEST_NAME}; "
             "give a new or empty folder"
         )
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    manifest = {"schema": SCHEMA_VERSION, "zcsr": zcsr.__version__, "created": created}
     try:
-        write_json(manifest, root / MANIFEST_NAME)
+        write_manifest(root)
     except OSError as error:
         raise StoreError(f"cannot make a store at {root}: {error.strerror or error}") from error
+
+
+def write_manifest(root: Path) -> None:
+    """Write what says that a folder is a store, and of which schema version."""
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json({"schema": SCHEMA_VERSION, "zcsr": zcsr.__version__, "created": created}, root / MANIFEST_NAME)
 
 
 def _check_manifest(root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 import weakref
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ import duckdb
 import polars as pl
 
 from zcsr.errors import InputError, StoreError
+from zcsr.store.kept.checksums import check
 from zcsr.store.kept.scan import Found
 from zcsr.store.kept.store import Store
 from zcsr.store.sql import functions, shipped
@@ -33,9 +35,16 @@ class ReadConnection:
     What is open when the interpreter ends is closed then.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, store: Store, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        store: Store,
+        shards: Sequence[Path] = (),
+        folder: Path | None = None,
+    ) -> None:
         self._connection = connection
         self._store = store
+        self._shards = shards
         self._finalizer = weakref.finalize(self, _close, connection, folder)
 
     def __enter__(self) -> ReadConnection:
@@ -59,10 +68,19 @@ class ReadConnection:
             raise InputError("the connection to the index is closed; connect again")
         with self._connection.cursor() as cursor:
             check_reads_only(cursor, sql)
+            self._check_shards(sql)
             try:
                 return frame_of(cursor.sql(sql, params=parameters or None))
             except (duckdb.Error, pl.exceptions.PolarsError) as error:
                 raise self._explained(error) from error
+
+    def _check_shards(self, sql: str) -> None:
+        """Raise StoreError where a shard of summaries is damaged that the SQL may read."""
+        try:
+            for shard in self._shards if _MAY_READ_SHARDS.search(sql) else ():
+                check(shard)
+        except OSError as error:
+            raise StoreError(f"cannot read the statistics: {error}") from error
 
     def _explained(self, error: Exception) -> Exception:
         text = one_line(error)
@@ -72,6 +90,9 @@ class ReadConnection:
             return DamagedIndex(f"cannot read the index: {text}; `zcsr store rebuild` makes it anew")
         return InputError(f"the SQL fails: {text}")
 
+
+_MAY_READ_SHARDS = re.compile("summaries", re.IGNORECASE)
+"""What SQL has in it that reads the shards, as no function that reads files or other tables is open to it."""
 
 _DAMAGE = (
     duckdb.IOException,

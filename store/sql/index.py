@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 from zlib import crc32
 
 import duckdb
@@ -24,7 +25,8 @@ import polars as pl
 
 from zcsr import queries
 from zcsr.errors import InputError, StoreError, nearest
-from zcsr.store.kept.atomic import read_json_object, sweep_temporary, temporary_path
+from zcsr.store.kept.atomic import read_json_object, sweep_temporary
+from zcsr.store.kept.checksums import check, gone, sum_path, temporary_path
 from zcsr.store.kept.scan import File, Found, scan
 from zcsr.store.kept.store import Store
 from zcsr.store.sql.connection import DamagedIndex, Parameters, ReadConnection, prepared, quoted
@@ -42,20 +44,20 @@ def connect(store: Store) -> ReadConnection:
     """A read-only connection to the index of a store, which is first brought up to date with the files.
 
     The tables are those of `zcsr.store.tables.declarations`; `kendall` and its like are those of `functions`.
-    Where the index cannot be written (a read-only disk), a temporary one serves. Raises StoreError when a file of
-    the store cannot be read.
+    Where the index cannot be written (a read-only or full disk), a temporary one serves. Raises StoreError when a
+    file of the store cannot be read, and DamagedFile where one is not what was written, or gone.
     """
-    found = scan(store)
+    found = _whole(store)
     connection = _attached(store.index_path)
     if connection is not None and _known_files(connection) == found.files:
-        return ReadConnection(prepared(connection, store, found), store)
+        return ReadConnection(prepared(connection, store, found), store, found.summaries)
     if connection is not None:
         connection.close()
-    with suppress(OSError):
+    with suppress(OSError, _NotMade):
         _replace_index(store, found, reuse=connection is not None)
         refreshed = _attached(store.index_path)
         if refreshed is not None:
-            return ReadConnection(prepared(refreshed, store, found), store)
+            return ReadConnection(prepared(refreshed, store, found), store, found.summaries)
     return _connect_temporarily(store, found)
 
 
@@ -127,7 +129,7 @@ def rebuild(store: Store) -> None:
     Raises StoreError when a file cannot be read or the index cannot be written.
     """
     try:
-        _replace_index(store, scan(store), reuse=False)
+        _replace_index(store, _whole(store), reuse=False)
     except OSError as error:
         raise StoreError(f"cannot write {store.index_path}: {error.strerror or error}") from error
 
@@ -136,19 +138,42 @@ def verify(store: Store) -> list[str]:
     """What is wrong with the runs, accuracies and index: one line a problem, none when all is sound.
 
     Reads every file that the index copies, looks for gaps in the generations of each run, and compares the index
-    row by row with what the files say. Shards of statistics are checked by `CollectionStore.verify`.
+    row by row with what the files say. Shards of statistics are checked by `CollectionStore.verify`. A problem
+    with a file that somebody has written meanwhile is none.
     """
     found = scan(store)
-    problems = [*_unreadable(store, found), *_gaps(found)]
-    if problems or not store.index_path.exists():
-        return problems
+    problems = [*_unreadable(store, found), *_gaps(found)] or _index_problems(store, found)
+    after = scan(store) if problems else found
+    still = {line for _, line in _gaps(after)}
+    return [
+        line
+        for path, line in problems
+        if line in still or path is None or found.files.get(path, after) == after.files.get(path)
+    ]
+
+
+def _index_problems(store: Store, found: Found) -> list[Problem]:
+    if not store.index_path.exists():
+        return []
     index = _attached(store.index_path)
     if index is None:
-        return [f"{store.index_path} cannot be read; `zcsr store rebuild` makes it anew"]
+        return [(None, f"{store.index_path} cannot be read; {MEND}")]
     with index, tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / "index.duckdb"
         _make(store, found, fresh, reuse=None)
-        return _differences(index, found, fresh)
+        return [*_differences(store, index, found, fresh), *_unranked(fresh)]
+
+
+class _NotMade(StoreError):
+    """DuckDB cannot make an index at a place."""
+
+
+def _whole(store: Store) -> Found:
+    """What is in a store; DamagedFile where a file is gone, without which answers would be others."""
+    found = scan(store)
+    if found.gone:
+        raise gone(found.gone[0])
+    return found
 
 
 # Making the index ----------------------------------------------------------------------------------------------
@@ -163,7 +188,7 @@ def _connect_temporarily(store: Store, found: Found) -> ReadConnection:
         connection = _attached(path)
         if connection is None:
             raise StoreError(f"cannot read the index {path} that was just made; is the disk full?")
-        return ReadConnection(prepared(connection, store, found), store, folder)
+        return ReadConnection(prepared(connection, store, found), store, found.summaries, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -200,7 +225,7 @@ def _make(store: Store, found: Found, path: Path, reuse: Path | None) -> None:
     try:
         _update(store, found, path)
     except duckdb.Error as error:
-        raise StoreError(f"cannot make the index {path}: {one_line(error)}") from error
+        raise _NotMade(f"cannot make the index {path}: {one_line(error)}") from error
 
 
 def _update(store: Store, found: Found, path: Path) -> None:
@@ -251,6 +276,9 @@ def _take(connection: duckdb.DuckDBPyConnection, store: Store, files: Mapping[in
         [list(column) for column in zip(*rows, strict=True)],
     )
     connection.execute("INSERT INTO files SELECT path, file, pattern, size, modified FROM loading ORDER BY file")
+    for file in files.values():
+        with suppress(FileNotFoundError):  # as a run may take away its finalists meanwhile
+            check(store.root / file.path)
     for pattern, feeds in FEEDS.items():
         places = [str(store.root / file.path) for file in files.values() if file.pattern == pattern]
         if places and not _is_record(pattern):
@@ -361,7 +389,11 @@ def _known_rows(connection: duckdb.DuckDBPyConnection, database: str) -> list[tu
 # Verification --------------------------------------------------------------------------------------------------
 
 
-def _unreadable(store: Store, found: Found) -> Iterator[str]:
+Problem: TypeAlias = tuple[str | None, str]
+"""A problem in a line, after the path in the store of the file that has it, if it is of one."""
+
+
+def _unreadable(store: Store, found: Found) -> Iterator[Problem]:
     with duckdb.connect() as connection:
         _create_tables(connection)
         for file in found.files.values():
@@ -372,10 +404,14 @@ def _unreadable(store: Store, found: Found) -> Iterator[str]:
                 else:
                     _check_parquet(connection, str(path), FEEDS[file.pattern])
             except StoreError as error:
-                yield str(error)
+                yield file.path, str(error)
 
 
-def _gaps(found: Found) -> Iterator[str]:
+def _gaps(found: Found) -> Iterator[Problem]:
+    """What a store lacks, each with the path that it is missed at."""
+    for path in found.gone:
+        yield None, str(gone(path))
+    told = {"/".join(path.parts[-5:]) for path in found.gone}
     runs: dict[str, dict[int, set[str]]] = {}
     for file in found.files.values():
         run, generation = _run_of(file)
@@ -385,33 +421,57 @@ def _gaps(found: Found) -> Iterator[str]:
                 generations.setdefault(int(generation), set()).add(file.pattern)
     for run, generations in sorted(runs.items()):
         if (split := SPLIT.format(run=run)) not in found.files:
-            yield f"{split} is missing"
+            yield split, f"{split} is missing"
         for number in sorted(set(range(max(generations, default=-1) + 1)) - set(generations)):
-            yield f"runs/{run}/generations/{number:04d} is missing, though later generations are there"
+            lost = f"runs/{run}/generations/{number:04d}"
+            yield lost, f"{lost} is missing, though later generations are there"
         there = set[str]().union(*generations.values())
         needed = [pattern for pattern, optional in OF_GENERATIONS.items() if pattern in there or not optional]
         for number, present in sorted(generations.items()):
             for pattern in needed:
-                if pattern not in present:
-                    yield f"{pattern.format(run=run, generation=f'{number:04d}')} is missing"
+                path_ = pattern.format(run=run, generation=f"{number:04d}")
+                if pattern not in present and path_ not in told:
+                    yield path_, f"{path_} is missing"
 
 
-def _differences(index: duckdb.DuckDBPyConnection, found: Found, fresh: Path) -> list[str]:
+def _differences(store: Store, index: duckdb.DuckDBPyConnection, found: Found, fresh: Path) -> Iterator[Problem]:
     if _known_files(index) != found.files:
-        return []  # files came or went since the index was made; the next query brings it up to date
+        return  # files came or went since the index was made; the next query brings it up to date
     index.execute(f"ATTACH {quoted(str(fresh))} AS fresh (READ_ONLY)")
-    problems = []
     for table in (one.name for one in STORED):
         try:
             differing = index.execute(_DIFFERING_FILES.format(table=table)).fetchall()
         except duckdb.Error as error:
-            problems.append(f"the index's table {table} cannot be read: {one_line(error)}; {_MEND}")
+            yield None, f"the index's table {table} cannot be read: {one_line(error)}; {MEND}"
             continue
-        problems += [f"the index's table {table} differs from {path}; {_MEND}" for (path,) in differing]
-    return problems
+        for (path,) in differing:
+            known = sum_path(store.root / path).is_file()
+            yield path, f"the index's table {table} differs from {path}; {MEND if known else _UNSURE}"
 
 
-_MEND = "`zcsr store rebuild` makes the index anew"
+def _unranked(fresh: Path) -> Iterator[Problem]:
+    """The tasks of runs that lack accuracies, of the metric that the run ranks by, of networks of theirs."""
+    with duckdb.connect(str(fresh), read_only=True) as connection:
+        for run, task, metric, lacking in connection.execute(_LACKING).fetchall():
+            yield (
+                None,
+                f"{lacking:,} networks of {task} in run {run} have no {metric} accuracy any more: restore the "
+                "files of accuracies, or import or train them again",
+            )
+
+
+_LACKING = """
+SELECT s.run, s.task, t.metric, count(*)
+FROM split AS s JOIN tasks AS t USING (run, task)
+ANTI JOIN (SELECT space || ':' || dataset AS task, metric, arch FROM accuracies) AS a
+ON a.task = s.task AND a.metric = t.metric AND a.arch = s.arch
+GROUP BY s.run, s.task, t.metric ORDER BY ALL
+"""
+_UNSURE = (
+    "the file is of an earlier zcsr and has no checksum: where it is damaged, restore it from a copy, for the "
+    "index is right; else `zcsr store rebuild` makes the index anew"
+)
+MEND = "`zcsr store rebuild` makes the index anew"
 _DIFFERING_FILES = """
 WITH indexed AS (
     SELECT path, count(*) AS rows, sum(hash(t)) AS content

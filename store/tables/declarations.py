@@ -457,8 +457,8 @@ TABLES: tuple[Table, ...] = (
             collection space dataset images StatisticsConfig
         """),
         tuple(
-            Source(f"{folder}/{{collection}}/collection.json", rows=records.collection)
-            for folder in ("statistics", "scores")
+            Source(f"{folder}/{{collection}}/collection.json", rows=records.collection, head=needed)
+            for folder, needed in (("statistics", True), ("scores", False))
         ),
         view="SELECT DISTINCT ON (collection) * FROM stored.collections",
     ),

@@ -1,15 +1,13 @@
-"""The Parquet files of tables as polars frames."""
+"""Records as the polars frames that become Parquet files of tables, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from zcsr.errors import StoreError
 from zcsr.language.text import parse
 from zcsr.proxies import language
 from zcsr.store.tables.declarations import BY_NAME, FEEDS
@@ -57,17 +55,6 @@ def fields_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """What the constructor of a record takes, from a row of `rows_of`."""
     kept = {column: value for column, value in row.items() if column not in _OF_PROGRAM}
     return {"program": parse(row["text"], language()), **kept}
-
-
-def read_frame(path: Path, schema: pl.Schema) -> pl.DataFrame:
-    """The rows of a Parquet file. Raises StoreError when it cannot be read or has other columns."""
-    try:
-        frame = pl.read_parquet(path, glob=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise StoreError(f"cannot read {path}: {first_line(error)}") from error
-    if dict(frame.schema) != dict(schema):
-        raise StoreError(f"cannot read {path}: expected the columns {', '.join(schema)}, found {frame.schema}")
-    return frame
 
 
 def first_line(error: BaseException) -> str:

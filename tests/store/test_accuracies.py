@@ -14,6 +14,7 @@ from zcsr.spaces import get_space
 from zcsr.store.importers.accuracy_tables import import_accuracies
 from zcsr.store.importers.user_tables import ImportReport
 from zcsr.store.kept.accuracies import SCHEMA, accuracies, accuracy_tables, write_accuracies
+from zcsr.store.kept.checksums import DamagedFile, sum_path
 from zcsr.store.kept.store import Store
 
 SPACE = get_space("nasbench201")
@@ -191,7 +192,11 @@ def test_temporary_files_are_not_read(store: Store, tmp_path: Path) -> None:
 
 def test_a_damaged_table_is_named(store: Store, tmp_path: Path) -> None:
     take(store, table(tmp_path, {"arch": [A], "accuracy": [50.0]}))
-    (store.accuracies_dir / files(store)[0]).write_bytes(b"PAR1 but not really PAR1")
+    path = store.accuracies_dir / files(store)[0]
+    path.write_bytes(b"PAR1 but not really PAR1")
+    with pytest.raises(DamagedFile, match=r"cannot read .*test-table.parquet: it is damaged .*`zcsr store repair`"):
+        accuracies(store, "nasbench201", "cifar10")
+    sum_path(path).unlink()  # as of an earlier version
     with pytest.raises(StoreError, match=r"cannot read .*test-table.parquet.*import the table again"):
         accuracies(store, "nasbench201", "cifar10")
 
@@ -265,5 +270,6 @@ def test_an_accuracy_that_is_no_percentage_is_damage(store: Store, tmp_path: Pat
     (path,) = store.accuracies_dir.rglob("*.parquet")
     changed = pl.Series("accuracy", [50.0, value], dtype=pl.Float64)
     pl.read_parquet(path).with_columns(changed).write_parquet(path)
+    sum_path(path).unlink()
     with pytest.raises(StoreError, match=rf"{path.name} is damaged: the accuracy of .* is .*, no percentage"):
         accuracies(store, "nasbench201", "cifar10")

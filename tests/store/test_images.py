@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from damaging import without_sums
 
 from zcsr.errors import InputError, StoreError
 from zcsr.networks.images import PUBLISHED_NORMALISATION, ImageSet
@@ -209,6 +210,9 @@ def test_damage_is_noticed(store: Store, tmp_path: Path) -> None:
     changed = pixels()
     changed[3, 1, 1, 1] ^= 1
     parquet(store.images_dir / "mine.parquet", changed)
+    with pytest.raises(StoreError, match="it is damaged"):
+        load_images(store, "mine")
+    without_sums(store.images_dir)
     with pytest.raises(StoreError, match="its content has changed"):
         load_images(store, "mine")
     (store.images_dir / "mine.parquet").write_bytes(b"")

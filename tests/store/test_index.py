@@ -21,6 +21,7 @@ from scipy import stats
 from zcsr.errors import InputError, StoreError
 from zcsr.evolve.config import EvolveConfig
 from zcsr.language.text import parse
+from zcsr.store.kept.checksums import remove, sum_path
 from zcsr.store.kept.runs import open_run
 from zcsr.store.kept.store import Store
 from zcsr.store.sql import index as index_module
@@ -193,9 +194,11 @@ def test_the_index_follows_new_changed_and_vanished_files(store: Store) -> None:
     shutil.rmtree(store.runs_dir / "second")
     assert query(store, "SELECT run FROM runs").rows() == [("first",)]
     assert query(store, "SELECT DISTINCT run FROM scores").rows() == [("first",)]
+    assert verify(store) == []
     shutil.rmtree(store.accuracies_dir)
     assert query(store, "FROM accuracies").height == 0
-    assert verify(store) == []
+    lost = "22 networks of {} in run first have no test accuracy any more"
+    assert all(line.startswith(lost.format(task)) for line, task in zip(verify(store), TASKS, strict=True))
 
 
 def test_only_what_changed_is_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,6 +448,7 @@ def test_a_damaged_file_is_named(store: Store, path: str) -> None:
 def test_a_file_with_other_columns_is_named(store: Store) -> None:
     file = store.root / "runs/first/generations/0001/taus.parquet"
     pl.read_parquet(file).rename({"tau": "other"}).write_parquet(file)
+    sum_path(file).unlink()
     with pytest.raises(StoreError, match=r"0001/taus\.parquet"):
         query(store, "SELECT 1")
 
@@ -453,14 +457,17 @@ def test_a_damaged_summary_is_a_store_error_for_those_who_read_it(store: Store) 
     shard = next(store.statistics_dir.rglob("summary-0.parquet"))
     shard.write_bytes(b"PAR1 rubbish")
     assert query(store, "SELECT count(*) FROM runs").item() == 2
+    with pytest.raises(StoreError, match=r"summary-0\.parquet.*damaged"):
+        query(store, "SELECT avg(mean) FROM SUMMARIES")
+    sum_path(shard).unlink()
     with pytest.raises(StoreError, match=r"summary-0\.parquet.*zcsr store verify"):
         query(store, "SELECT avg(mean) FROM summaries")
 
 
 def test_gaps_in_a_run_are_found(store: Store) -> None:
     shutil.rmtree(store.runs_dir / "first/generations/0001")
-    (store.runs_dir / "second/generations/0002/taus.parquet").unlink()
-    (store.runs_dir / "second/split.parquet").unlink()
+    remove(store.runs_dir / "second/generations/0002/taus.parquet")
+    remove(store.runs_dir / "second/split.parquet")
     assert verify(store) == [
         "runs/first/generations/0001 is missing, though later generations are there",
         "runs/second/split.parquet is missing",

@@ -289,6 +289,7 @@ def test_finalists_are_stored_once_the_last_generation_is_there(store: Store, re
     expected = [(one.program.id, one.role, one.fitness, one.generation, one.slot) for one in decided]
     assert sorted(stored) == sorted(expected)
     assert open_run(store, "mine").finalists() == decided
+    samples.write_accuracies(store)
     assert verify(store) == []
 
 
