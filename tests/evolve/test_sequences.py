@@ -48,6 +48,8 @@ from zcsr.language.program import Node, Program
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.language.text import parse
 from zcsr.store import Store, create_run, open_run, query
+from zcsr.store.kept.atomic import write_json
+from zcsr.store.kept.checksums import remove
 from zcsr.store.kept.runs import TestScore
 from zcsr.store.sql.index import verify
 
@@ -593,11 +595,12 @@ def test_sql_sees_the_rows(store: Store) -> None:
 def test_a_run_from_before_the_choice_is_one_of_trees(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store", create=True)
     samples.write_run(store, "old")
+    samples.write_accuracies(store)
     path = store.runs_dir / "old" / "run.json"
     record = json.loads(path.read_text())
     for name in ("representation", "min_length", "max_length"):
         del record["config"][name]
-    path.write_text(json.dumps(record))
+    write_json(record, path)
     assert open_run(store, "old").config == samples.CONFIG
     assert len(list(open_run(store, "old").generations())) == 3
     assert query(store, "SELECT representation FROM runs").item() == "tree"
@@ -611,7 +614,7 @@ def test_rows_that_are_lost_are_noticed(store: Store, tmp_path: Path) -> None:
     opened = open_run(copy, "lossy")
     for generation in synthetic.full_run(config_of("rows-0")):
         opened.append(generation)
-    (copy.runs_dir / "lossy" / "generations" / "0001" / "genotypes.parquet").unlink()
+    remove(copy.runs_dir / "lossy" / "generations" / "0001" / "genotypes.parquet")
     with pytest.raises(StoreError, match=r"0001 lacks genotypes\.parquet"):
         list(open_run(copy, "lossy").generations())
     assert verify(copy) == ["runs/lossy/generations/0001/genotypes.parquet is missing"]

@@ -25,6 +25,7 @@ from zcsr.language.program import Node, Program
 from zcsr.proxies import language
 from zcsr.reports import render_runs
 from zcsr.store import Store, TestScore, create_run, named, open_run, query
+from zcsr.store.kept.checksums import remove
 
 CONFIG = synthetic.SEQUENTIAL
 RUNS = {"tree-0": ("tree", 0), "tree-1": ("tree", 1), "rows-0": ("sequential", 0), "rows-1": ("sequential", 1)}
@@ -223,7 +224,7 @@ def test_of_a_front_it_is_the_chosen_program(tmp_path: Path) -> None:
 def test_a_front_has_no_finalists_before_they_are_chosen(tmp_path: Path) -> None:
     store = samples.store_of_front(tmp_path / "store")
     assert not query(store, "FROM finalists").is_empty()
-    (store.runs_dir / "front" / "finalists.parquet").unlink()
+    remove(store.runs_dir / "front" / "finalists.parquet")
     assert query(store, "FROM finalists").is_empty()
 
 
