@@ -430,7 +430,10 @@ def test_the_layout_of_the_store_is_the_documented_one(tutorial: Shell) -> None:
     layout = next(one.text for one in blocks(DOCS / "store.md") if one.language == "text")
     patterns = [re.sub("<[^>]*>", "[^/]+", re.escape(path)) for path in documented_files(layout)]
     found = [path.relative_to(tutorial.store).as_posix() for path in tutorial.store.rglob("*") if path.is_file()]
-    kept = [path for path in found if not path.startswith("reports/") and not path.endswith("/.lock")]
+    files = [path for path in found if not path.startswith("reports/") and not path.endswith("/.lock")]
+    sums = {path for path in files if path.endswith(".sum")}
+    kept = [path for path in files if path not in sums]
+    assert sums == {re.sub(r"([^/]+)$", r".\1.sum", path) for path in kept if path != "index.duckdb"}
     unknown = [path for path in kept if not any(re.fullmatch(pattern, path) for pattern in patterns)]
     assert unknown == []
     unused = [pattern for pattern in patterns if not any(re.fullmatch(pattern, path) for path in kept)]

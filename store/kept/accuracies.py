@@ -88,7 +88,7 @@ def measurements(store: Store, space: str, dataset: str, metric: str = "test") -
 
 def accuracy_tables(store: Store) -> list[tuple[str, str, str]]:
     """What accuracies there are: sorted (space, dataset, metric)."""
-    found = set()
+    found: set[tuple[str, str, str]] = set()
     for folder in store.accuracies_dir.glob("*/*/"):
         found.update((folder.parent.name, folder.name, file.name.partition("-")[0]) for file in files_in(folder))
     return sorted(found)

@@ -21,7 +21,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import TypeAlias
 
 from zcsr.errors import StoreError
 
@@ -126,7 +126,7 @@ def content_of(path: Path) -> Content:
         return _content(file)
 
 
-def _content(file: BinaryIO) -> Content:
+def _content(file: io.BufferedReader | io.BytesIO) -> Content:
     digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Content(digest, file.seek(0, os.SEEK_END))
 
@@ -241,7 +241,7 @@ def _identity(status: os.stat_result) -> _Identity:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def _is_right(path: Path, seen: _Identity, file: BinaryIO) -> bool:
+def _is_right(path: Path, seen: _Identity, file: io.BufferedReader | io.BytesIO) -> bool:
     """Whether a file is what was written; False where it changed meanwhile. DamagedFile where it is not."""
     if _right.get(path) == seen:
         return True
