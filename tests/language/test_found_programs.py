@@ -58,10 +58,22 @@ def sized_rank(instances: list[Mapping[str, torch.Tensor]], parameters: float) -
     return parameters * float(np.mean([rank(one["T3G_N"]) for one in instances]))
 
 
+def cell_rank(instances: list[Mapping[str, torch.Tensor]], _: float) -> float:
+    largest = sum(float(one["T4_P"].max()) for one in instances)
+    shares_of_channels = [shares(one["T4_N"].transpose(0, 1)).max() for one in instances]
+    # sum_abslog(log(x)) is the sum of log|log x|, as sum_abslog takes the logarithm of the magnitude.
+    return sum(rank(one["T3G_N"]) for one in instances) - largest + 3.5 * log_of_log(shares_of_channels)
+
+
+def log_of_log(values: list[float]) -> float:
+    return float(sum(np.log(abs(np.log(value))) for value in values))
+
+
 FORMULAS: dict[str, Callable[[list[Mapping[str, torch.Tensor]], float], float]] = {
     "sign-rank": sign_rank,
     "weight-entropy": weight_entropy,
     "sized-rank": sized_rank,
+    "cell-rank": cell_rank,
 }
 
 
