@@ -46,6 +46,9 @@ COLUMNS: Mapping[str, str] = {
     "duplicates": "stage individuals share programs",
     "evaluations": "kind cause avoided count share",
     "finalists": "program text role fitness generation task kendall spearman networks",
+    "first_ranked": (
+        "task name batch_size accuracy_mean accuracy_lowest accuracy_highest accuracy_best networks draws"
+    ),
     "generations": (
         "run generation best_fitness median_fitness valid invalid proposed rejected scored avoided seconds"
     ),
@@ -542,6 +545,30 @@ def test_against_one_program_on_the_networks_of_all(compared: Store) -> None:
                 assert row["difference"] == pytest.approx(taus[invented.EZNAS_A] - taus[name], abs=1e-12)
                 assert row["difference_low"] <= row["difference"] <= row["difference_high"]
     assert rows(compared, "against", program="nope") == []
+
+
+def test_the_network_that_is_ranked_first(compared: Store) -> None:
+    """All draws of as many networks as there are hold all of them; of one network each, they rank nothing."""
+    found = rows(compared, "first_ranked", networks=60, draws=2)
+    for one, scores in invented.collections().items():
+        accuracies = invented.mean_accuracies(f"{one.space}:{one.dataset}")
+        for text, values in scores.items():
+            there = dict(known(values))
+            highest = max(there.values())
+            best = accuracies[min(arch for arch, value in there.items() if value == highest)]
+            name = "eznas-a" if text == invented.EZNAS_A else text
+            same = [
+                row
+                for row in found
+                if (row["task"], row["name"]) == (f"{one.space}:{one.dataset}", name)
+                and row["batch_size"] == one.config.batch_size
+                and row["networks"] == len(there)
+            ]
+            assert any(row["accuracy_mean"] == pytest.approx(best) for row in same)
+            assert all(row["draws"] == 2 for row in same)
+    for row in rows(compared, "first_ranked", networks=1, draws=30):
+        assert row["accuracy_mean"] == pytest.approx(row["accuracy_best"])
+        assert row["accuracy_lowest"] < row["accuracy_mean"] < row["accuracy_highest"]
 
 
 def test_comparison_of_one_collection_or_task(compared: Store) -> None:
