@@ -21,6 +21,7 @@ from zcsr.cli.search import search
 from zcsr.cli.show import operations, proxies, spaces
 from zcsr.cli.test import test
 from zcsr.cli.train import train
+from zcsr.cli.ui import ui
 
 app = typer.Typer(
     name="zcsr",
@@ -30,7 +31,7 @@ app = typer.Typer(
 )
 for computing in (evolve, collect, test, score, search, explain, export, train):
     app.command()(computing)
-for showing in (query, report, compare, spaces, operations, proxies):
+for showing in (query, report, ui, compare, spaces, operations, proxies):
     app.command()(showing)
 app.add_typer(imports.app, name="import")
 app.add_typer(store.app, name="store")

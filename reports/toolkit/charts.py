@@ -97,3 +97,23 @@ def front_chart(frame: pl.DataFrame, marked: Mapping[str, str]) -> dict[str, Any
 def _finished(chart: Any) -> dict[str, Any]:
     made: dict[str, Any] = chart.to_dict(validate=True)
     return made | {"config": _CONFIG}
+
+
+def curves_chart(frame: pl.DataFrame, column: str, words: str) -> dict[str, Any]:
+    """Best fitness over the generations, a line for each value of `column`; a point says its value.
+
+    Rows have generation, best_fitness and the column.
+    """
+    (alt,) = needed("altair")
+    data = alt.Data(values=frame.select("generation", "best_fitness", column).to_dicts())
+    chart = (
+        alt.Chart(data)
+        .mark_line(point=True, color=POINT)
+        .encode(
+            x=alt.X("generation:Q", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y("best_fitness:Q", title=words, scale=alt.Scale(zero=False)),
+            color=alt.Color(f"{column}:N", title=None, scale=alt.Scale(range=[POINT, *COLOURS[1:]])),
+            tooltip=[f"{column}:N", "generation:Q", alt.Tooltip("best_fitness:Q", title=words, format=".3f")],
+        )
+    )
+    return _finished(chart.properties(width=ALONE, height=HEIGHT))

@@ -34,7 +34,9 @@ def needed(*modules: str) -> list[Any]:
     try:
         return [import_module(module) for module in modules]
     except ImportError as error:
-        raise InputError(f"HTML needs {error.name}, which is not installed: pip install 'zcsr[html]'") from None
+        raise InputError(
+            f"this needs {error.name}, which is not installed: pip install 'zcsr[html]', or 'zcsr[ui]' for zcsr ui"
+        ) from None
 
 
 def html_page(title: str, markdown: str, folder: Path, charts: Charts) -> str:
@@ -47,13 +49,13 @@ def html_page(title: str, markdown: str, folder: Path, charts: Charts) -> str:
         title=title,
         found=parts[0],
         appendix=parts[1],
-        charts=_in_script(charts),
+        charts=in_script(charts),
         vega=vl_convert.javascript_bundle() if charts else "",
     )
 
 
-def _in_script(value: object) -> str:
-    """JSON that ends no script element, whatever texts it has."""
+def in_script(value: object) -> str:
+    """Return JSON that ends no script element, whatever texts it has."""
     return json.dumps(value, sort_keys=True).replace("<", "\\u003c").replace("\u2028", "\\u2028")
 
 

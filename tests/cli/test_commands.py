@@ -123,7 +123,7 @@ def test_every_command_and_option_has_help(path: str) -> None:
 
 def test_the_walk_reaches_every_command() -> None:
     expected = {"evolve", "collect", "test", "train", "query", "report", "score", "spaces", "operations", "proxies"}
-    expected |= {"search", "explain", "export"}
+    expected |= {"search", "explain", "export", "ui"}
     expected |= {
         "import accuracies",
         "import benchmark",
