@@ -91,6 +91,8 @@ def score(
         raise next(iter(errors.values()))
     for name, error in errors.items():
         say(f"{name}: {error}")
+    if not keep_weights:
+        _say_what_is_kept(next(iter(scored.values())))
     _say_what_is_not_finite(list(scored), list(scored.values()))
     print_as(output_format, _frame(list(scored), list(scored.values())), len(scored))
 
@@ -124,6 +126,12 @@ def _chosen(measures: MeasureOptions, store: Path | None) -> dict[str, Program |
         text.strip(): read_program(text.strip(), store) for text in measures.program or ()
     }
     return chosen | {name: known.get_proxy(name) for name in measures.proxies()}
+
+
+def _say_what_is_kept(found: Score) -> None:
+    if found.kept:
+        more = f" and {len(found.kept) - 3} others" if len(found.kept) > 3 else ""
+        say(f"not drawn anew by the seed, but as the function gives them: {', '.join(found.kept[:3])}{more}")
 
 
 def _say_what_is_not_finite(names: Sequence[str], found: Sequence[Score]) -> None:

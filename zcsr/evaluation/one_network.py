@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from zcsr.engine.threads import one_thread
 from zcsr.errors import EvaluationError, InputError, ProgramError, ZcsrError
@@ -41,6 +42,7 @@ class Score:
     values: float64, what the program gives for each, in the order in which their BatchNorms ran: [instances], or
         [instances, columns] where it puts several together
     columns: what the program gives for each, as texts
+    kept: the paths of the parameters that were not drawn anew by the seed, but taken as they are
     """
 
     value: float
@@ -50,6 +52,7 @@ class Score:
     tensors: tuple[str, ...]
     values: npt.NDArray[np.float64]
     columns: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
     def __float__(self) -> float:
         return self.value
@@ -88,23 +91,26 @@ def score(
 ) -> Score:
     """Return the score of a network on a minibatch, a function of the arguments alone.
 
-    `model` is any torch module on the processor that maps images [b, c, h, w] to logits; `batch` is such images, of
-    the network's own floating-point type and normalised as for training. `program` is a program, its text or its
+    `model` is any torch module on the processor that maps images [b, c, h, w] to logits, or signals [b, c, l] or
+    volumes [b, c, d, h, w] where it has convolutions of them; `batch` is such images, of the network's own
+    floating-point type and normalised as for training. Of a compiled network the one that it was compiled from is
+    looked at. `program` is a program, its text or its
     name (`zcsr.language.named_programs.named_programs`), or a known proxy or its name (`zcsr.proxies.proxy_names`).
     `labels`, int64 [b], are needed for the loss "cross_entropy" and by the proxies that look at them.
 
     With the pattern "auto" it is the one that the network has most instances of. Where the network returns several
     tensors, `output` says which of them are its logits: a place, or a key.
 
-    The weights are drawn anew by `seed`, as EZNAS draws them, in a copy; with `initialise=False` they are taken as
-    they are. `model` is left as it was either way. The other arguments are those of `read_instances` and
-    `draw_inputs` in `zcsr.networks.instances`: for a network of a search space, the score is the one that
-    `zcsr test` gives it.
+    The weights are drawn anew by `seed`, as EZNAS draws them, in a copy, and `Score.kept` names the parameters that
+    its rules do not cover, which stay; with `initialise=False` all are taken as they are. `model` is left as it was
+    either way. The other arguments are those of `read_instances` and `draw_inputs` in `zcsr.networks.instances`:
+    for a network of a search space, the score is the one that `zcsr test` gives it.
 
     A value that is not finite is no error: the score is then NaN, and `Score.values` shows which instance it is
     from. Raises `ProgramError` for a program that cannot be read, `EvaluationError` with the layer for one that
     does not apply to the network's tensors, and `InputError` for a network without an instance, for one that cannot
-    be copied, for labels that are missing, and for what `read_instances` refuses.
+    be copied or followed (lazy parameters, a ScriptModule, a container), for labels that are missing, and for what
+    `read_instances` refuses.
     """
     (found,) = scores(
         model,
@@ -176,11 +182,12 @@ def attempts(
     """
     chosen = [_chosen(program) for program in programs]
     _check_network(model)
-    _check_batch(batch)
+    model = getattr(model, "_orig_mod", model)  # of a network that torch.compile gave
+    _check_batch(model, batch)
     _check_types(model, batch)
     tensors = {one for program in chosen if isinstance(program, Program) for one in program.root.tensors()}
     read = partial(read_instances, pattern=pattern, loss=loss, labels=labels, separable=separable, tensors=tensors)
-    with torch.inference_mode(False), one_thread():
+    with torch.inference_mode(False), one_thread(), _uncompiled(model):
         network = _initialised(model, seed) if initialise else model
         with _giving(network, output):
             wanted = any(isinstance(program, Program) for program in chosen)
@@ -189,7 +196,8 @@ def attempts(
                 pattern = fitting({name: len(read(network, inputs, pattern=name, tensors=())) for name in PATTERNS})
                 read = partial(read, pattern=pattern)
             seen = _instances(partial(read, network, inputs), network, pattern) if wanted else ()
-            measured = _Measured(network, batch, labels, seen)
+            kept = weights.kept(network) if initialise else tuple(name for name, _ in network.named_parameters())
+            measured = _Measured(network, batch, labels, seen, kept)
             return tuple(map(measured.attempt, chosen))
 
 
@@ -211,12 +219,14 @@ class _Measured:
     batch: Tensor
     labels: Tensor | None
     instances: tuple[Instance, ...] | ZcsrError
+    kept: tuple[str, ...]
     known: dict[str, float] = field(default_factory=dict)
 
     def attempt(self, one: Program | Proxy) -> Score | ZcsrError:
         """Return the score by a program or a proxy, or why there is none."""
         try:
-            return self._by_program(one) if isinstance(one, Program) else self._by_proxy(one)
+            found = self._by_program(one) if isinstance(one, Program) else self._by_proxy(one)
+            return replace(found, kept=self.kept)
         except ZcsrError as error:
             return error
         except RuntimeError as error:  # what torch raises, where a measure does what the network cannot
@@ -270,6 +280,13 @@ def _check_types(network: nn.Module, batch: Tensor) -> None:
         )
 
 
+def _uncompiled(model: nn.Module) -> AbstractContextManager[None]:
+    """Parts that are compiled run as they were written, while this lasts: else zcsr's watching is compiled too."""
+    compiled = any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in model.modules())
+    # Asking for it imports the compiler, which takes seconds.
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
+
+
 def _chosen(program: Program | Proxy | str) -> Program | Proxy:
     if isinstance(program, Program | Proxy):
         return program
@@ -284,13 +301,42 @@ def _check_network(model: nn.Module) -> None:
         raise InputError(
             f"the network is on {', '.join(sorted(elsewhere))}: zcsr computes on the processor; give model.cpu()"
         )
+    lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
+    if lazy:
+        raise InputError(
+            f"{len(lazy)} of the network's parameters are lazy, without a shape until it has run (first "
+            f"{lazy[0]}): run it once, network(images), before it is scored"
+        )
+    scripted = [name for name, module in model.named_modules() if isinstance(module, torch.jit.ScriptModule)]
+    if scripted:
+        where = f"part {scripted[0]} of the network" if scripted[0] else "the network"
+        raise InputError(
+            f"{where} is a ScriptModule, whose calls cannot be followed: give the module that it was made from"
+        )
+    if type(model).forward is nn.Module.forward and "forward" not in vars(model):
+        raise InputError(
+            f"the network is a {type(model).__name__}, which has no forward to run: give a module that has one, "
+            "such as nn.Sequential"
+        )
 
 
-def _check_batch(batch: Tensor) -> None:
-    fitting = isinstance(batch, Tensor) and batch.ndim == 4 and batch.is_floating_point() and len(batch) > 0
+_SIGNALS_AND_VOLUMES = (
+    ((nn.Conv1d, nn.ConvTranspose1d), 3, "[b, c, l]"),
+    ((nn.Conv3d, nn.ConvTranspose3d), 5, "[b, c, d, h, w]"),
+)
+
+
+def _check_batch(model: nn.Module, batch: Tensor) -> None:
+    shapes = {4: "[b, c, h, w]"} | {
+        axes: shape
+        for kinds, axes, shape in _SIGNALS_AND_VOLUMES
+        if any(isinstance(module, kinds) for module in model.modules())
+    }
+    fitting = isinstance(batch, Tensor) and batch.ndim in shapes and batch.is_floating_point() and len(batch) > 0
     if not fitting:
         seen = f"{batch.dtype} {list(batch.shape)}" if isinstance(batch, Tensor) else f"a {type(batch).__name__}"
-        raise InputError(f"a batch is images in a floating-point tensor [b, c, h, w], at least one, not {seen}")
+        allowed = " or ".join(shapes.values())
+        raise InputError(f"a batch is images in a floating-point tensor {allowed}, at least one, not {seen}")
 
 
 def _initialised(model: nn.Module, seed: int) -> nn.Module:

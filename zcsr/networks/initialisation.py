@@ -34,13 +34,13 @@ def seeded(seed: int = 0) -> Iterator[None]:
 def initialise(model: nn.Module, generator: torch.Generator) -> None:
     """Set the weights of `model` in place, by the rules of EZNAS's release.
 
-    Conv2d: He normal (fan-out, ReLU), bias 0. BatchNorm: weight 1, bias 0. Linear: weight N(0, 0.01^2), bias 0.
-    Other parameters, and buffers, stay as they are; so does whether a parameter requires a gradient. Every draw
-    comes from `generator`, module by module in the order of registration.
+    Conv2d, and so Conv1d and Conv3d: He normal (fan-out, ReLU), bias 0. BatchNorm: weight 1, bias 0. Linear: weight
+    N(0, 0.01^2), bias 0. Other parameters (`kept`), and buffers, stay as they are; so does whether a parameter
+    requires a gradient. Every draw comes from `generator`, module by module in the order of registration.
     """
     for module in model.modules():
         match module:
-            case nn.Conv2d():
+            case nn.Conv1d() | nn.Conv2d() | nn.Conv3d():
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
                 fill(module.bias, 0.0)
             case nn.BatchNorm1d() | nn.BatchNorm2d() | nn.BatchNorm3d() | nn.SyncBatchNorm():
@@ -49,6 +49,27 @@ def initialise(model: nn.Module, generator: torch.Generator) -> None:
             case nn.Linear():
                 nn.init.normal_(module.weight, mean=0.0, std=LINEAR_STD, generator=generator)
                 fill(module.bias, 0.0)
+
+
+_DRAWN = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear),
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm),
+)
+
+
+def kept(model: nn.Module) -> tuple[str, ...]:
+    """Return the paths of the parameters of `model` that `initialise` leaves as they are.
+
+    Such are those of attention, embeddings, other norms, transposed convolutions, of a user's own modules, and what
+    a weight norm or another parametrisation computes a weight from.
+    """
+    drawn = {
+        id(module._parameters.get(name))
+        for module in model.modules()
+        if isinstance(module, _DRAWN)
+        for name in ("weight", "bias")
+    }
+    return tuple(name for name, parameter in model.named_parameters() if id(parameter) not in drawn)
 
 
 def fill(parameter: torch.Tensor | None, value: float) -> None:
