@@ -35,7 +35,7 @@ from zcsr.store.tables.declarations import BY_NAME, FEEDS, OF_GENERATIONS, SPLIT
 from zcsr.store.tables.table import Source, said
 
 INDEX_SCHEMA = crc32(
-    repr((5, [(one.name, one.ddl, [one.selected(source) for source in one.sources]) for one in STORED])).encode()
+    repr((6, [(one.name, one.ddl, [one.selected(source) for source in one.sources]) for one in STORED])).encode()
 )
 """Changes with what is stored of a table, and by its first number where the same files give other rows."""
 
@@ -253,6 +253,20 @@ def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     )
     for table in STORED:
         connection.execute(f"CREATE TABLE IF NOT EXISTS {table.name} (file BIGINT, {table.ddl})")
+    for name in FOR_OTHERS:
+        connection.execute(f"CREATE VIEW IF NOT EXISTS {name} AS {BY_NAME[name].view}")
+    connection.execute(f"CREATE MACRO IF NOT EXISTS kendall(x, y) AS {_KENDALL}")
+
+
+FOR_OTHERS = ("mean_accuracies", "run_scores")
+"""Views that the index itself has, for programs that open it without zcsr; they are SQL alone."""
+
+_KENDALL = """(
+    SELECT sum(sign(a.x - b.x) * sign(a.y - b.y))
+        / nullif(sqrt(sum(abs(sign(a.x - b.x))) * sum(abs(sign(a.y - b.y)))), 0)
+    FROM (SELECT unnest(x) AS x, unnest(y) AS y) AS a, (SELECT unnest(x) AS x, unnest(y) AS y) AS b
+    WHERE NOT isnan(a.x + a.y + b.x + b.y)
+)"""
 
 
 def _forget(connection: duckdb.DuckDBPyConnection, numbers: Sequence[int]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import polars as pl
 import pytest
@@ -25,7 +26,7 @@ from zcsr.spaces import get_space
 from zcsr.store.kept.atomic import write_parquet
 from zcsr.store.kept.runs import TestScore, open_run
 from zcsr.store.kept.store import Store
-from zcsr.store.sql.index import named
+from zcsr.store.sql.index import connect, named
 
 TASKS = ("nasbench201:cifar10", "nasbench201:cifar100")
 COLUMNS: Mapping[str, str] = {
@@ -382,6 +383,24 @@ def test_accuracies_and_split(store: Store, accuracies: dict[tuple[str, str], fl
     of_test = [accuracies[TASKS[0], arch] for arch in samples.TEST]
     assert (split[TASKS[0], "test"]["networks"], split[TASKS[0], "test"]["trained"]) == (10, 10)
     assert split[TASKS[0], "test"]["median"] == pytest.approx(statistics.median(of_test))
+
+
+def test_the_index_itself_has_views_and_tau_for_other_programs(store: Store) -> None:
+    with connect(store):
+        pass
+    sql = """
+        SELECT program, task, kendall(list(score ORDER BY arch), list(accuracy ORDER BY arch)) AS kendall
+        FROM run_scores WHERE run = 'first' AND role = 'test' AND isfinite(score) GROUP BY ALL ORDER BY ALL"""
+    with duckdb.connect(str(store.index_path), read_only=True) as alone:
+        found = alone.execute(sql).fetchall()
+        means = alone.execute("SELECT count(*) FROM mean_accuracies").fetchall()
+    correlations = rows(store, "correlations", run="first", role="test")
+    expected = sorted((row["program"], row["task"], row["kendall"]) for row in correlations)
+    assert found
+    assert [row[:2] for row in found] == [row[:2] for row in expected]
+    assert [row[2] for row in found] == pytest.approx([row[2] for row in expected])
+    with connect(store) as connection:
+        assert means == connection.frame("SELECT count(*) FROM mean_accuracies").rows()
 
 
 def test_runs(store: Store) -> None:
