@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
+import zcsr
 from zcsr.spaces import get_space
 from zcsr.store.kept.accuracies import accuracies
 from zcsr.store.kept.images import install_missing
@@ -110,6 +113,36 @@ def test_an_installed_wheel_finds_its_queries(wheel: Path, tmp_path: Path) -> No
     place, *names = run(sys.executable, "-c", code, cwd=tmp_path).split()
     assert Path(place) == site / "zcsr" / "queries" / "__init__.py"
     assert sorted(names) == sorted(path.stem for path in (ROOT / "queries").glob("*.sql"))
+
+
+def test_an_installed_wheel_works_as_a_command(wheel: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    run(sys.executable, "-m", "pip", "install", "--no-deps", "--target", site, wheel, cwd=tmp_path)
+    there = {path.relative_to(site / "zcsr" / "data").as_posix() for path in (site / "zcsr" / "data").rglob("*.*")}
+    kept = {path.name for path in (ROOT / "zcsr" / "data").iterdir() if path.is_file()}
+    assert kept <= there
+    assert f"Version: {zcsr.__version__}\n" in next(site.glob("zcsr-*.dist-info/METADATA")).read_text("utf-8")
+    beside = {**os.environ, "PYTHONPATH": str(site), "ZCSR_STORE": str(tmp_path / "store")}
+
+    def said(*words: str) -> str:
+        command = [sys.executable, str(site / "bin" / "zcsr"), *words]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path, env=beside
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert said("--version").strip() == zcsr.__version__
+    assert "nasbench201-mini" in said("spaces")
+    said("collect", "mobile-mini", "fashion-mnist", "--sample", "1", "--workers", "1")
+    assert said("query", "SELECT count(*) AS n FROM accuracies", "-f", "csv").splitlines()[0] == "n"
+    assert "networks" in said("query")
+
+
+def test_no_document_says_to_install_what_is_not_published() -> None:
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert [line for line in lines if re.search(r"pip install '?zcsr", line)] == [], path.name
 
 
 def test_the_shipped_benchmarks_are_the_published_ones(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Meters that measure electricity while something runs, beside the estimate of `zcsr.cost.footprint`.
 
 codecarbon reads the counters of the processor where the system lets it, and estimates from its load where not. It
-measures the whole machine, graphics cards included. It is an optional package: `pip install 'zcsr[meter]'`.
+measures the whole machine, graphics cards included. It is an optional package: `pip install codecarbon`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Codecarbon:
             from codecarbon import OfflineEmissionsTracker
         except ImportError as error:
             raise InputError(
-                f"the meter codecarbon is not installed ({error}): pip install 'zcsr[meter]', or leave out --meter"
+                f"the meter codecarbon is not installed ({error}): pip install codecarbon, or leave out --meter"
             ) from None
         self._tracker_of: Callable[..., Any] = OfflineEmissionsTracker
         self._tracker: Any = None
