@@ -17,10 +17,11 @@ from zcsr.cli.given import read_program
 from zcsr.cli.groups import Later, option, spelled_by, with_options
 from zcsr.cli.options import Conditions, ImagesOption, Place, Work, parse_task, settled
 from zcsr.cli.query import print_named
+from zcsr.cli.run_file import ConfigOption
 from zcsr.cost.footprint import GREEN_ALGORITHMS
 from zcsr.cost.meter import Meter
 from zcsr.errors import InputError
-from zcsr.evolve.config import AGAINST, EvolveConfig
+from zcsr.evolve.config import AGAINST, NOTHING, EvolveConfig
 from zcsr.evolve.config import preset as settings_of
 from zcsr.store import Store
 
@@ -58,9 +59,10 @@ def evolve(
     from_run: str | None = option(None, "run whose front to begin with", unset="none"),
     against: list[str] | None = option(
         None,
-        "known proxy or program to test beside the finalists; may be repeated",
+        f"known proxy or program to test beside the finalists, or {NOTHING}; may be repeated",
         unset=_AGAINST,
     ),
+    config_file: ConfigOption = None,
     preset: str = option("front", "what other parameters are by default: front, or paper (EZNAS, 8.7)"),
     config: Later[EvolveConfig],
     test_networks: int | None = option(
@@ -76,6 +78,7 @@ def evolve(
 
     A run is in the store from the first generation: after Ctrl-C or a crash, --resume goes on with it.
     """
+    del config_file  # read before all others
     place.use_spaces()
     meter = work.opened_meter()
     pairs = [parse_task(one) for one in task or ()]
@@ -94,6 +97,7 @@ def evolve(
 
         requests = requested(opened, pairs, images, metric)
         begun = [] if from_run is None else front_of(opened, from_run)
+        rivals = AGAINST if against is None else [name for name in against if name != NOTHING]
         return Experiment.plan(
             opened,
             requests,
@@ -104,7 +108,7 @@ def evolve(
             name=name,
             command=command(),
             seeds=[*map(read, seed_program or ()), *begun],
-            against={name: rival(name, read) for name in (AGAINST if against is None else against)},
+            against={name: rival(name, read) for name in rivals},
         )
 
     if searched is None or seeds == 1:
@@ -197,9 +201,10 @@ def _space_flags(run: RunStore) -> str:
 
 
 def _given(context: typer.Context, name: str) -> str | None:
-    """What the command line itself says for a parameter, spelled as it is there."""
+    """What the command line, or the file it names, says for a parameter, spelled as it is there."""
     source = context.get_parameter_source(name)
-    return _spelled(context.params[name]) if source is not None and source.name == "COMMANDLINE" else None
+    given = source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")
+    return _spelled(context.params[name]) if given else None
 
 
 def _decided(experiment: Experiment) -> Mapping[str, str]:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 MOST = 1_000_000
 """The largest space that --all takes whole."""
 
-_GIVEN = "Program text, a program's name or id, or @FILE with one of these or JSON"
+_GIVEN = (
+    "Program text, a program's name or id, @FILE with one of these or JSON, @run:NAME for what a run chose, or "
+    "@best for what the latest run chose"
+)
+BEST, OF_RUN = "best", "run:"
 
 ProgramArgument = Annotated[str, typer.Argument(help=f"{_GIVEN}.")]
 
@@ -85,14 +89,16 @@ class MeasureOptions:
 
 
 def read_program(given: str, store: Path | None) -> Program:
-    """Return the program of a text, a name, an id, or a file after an @, which holds one of these or JSON.
+    """Return the program of a text, a name, an id, a file after an @, which holds one of these or JSON, or a run.
 
-    `store` is the folder that an option names; it is opened, and must be there, for ids alone.
+    `store` is the folder that an option names; it is opened, and must be there, for ids and runs alone.
     """
     from zcsr.export.json_form import from_json
 
     if not given.startswith("@"):
         return _found(given, store)
+    if given[1:] == BEST or given[1:].startswith(OF_RUN):
+        return _chosen(given[1:].removeprefix(OF_RUN) if given[1:] != BEST else "latest", store)
     try:
         text = Path(given[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -135,6 +141,17 @@ def _found(text: str, store: Path | None) -> Program:
         return find_program(text, known.proxy_names())
     except UnknownId as unknown:
         return _looked_up(unknown.id, store)
+
+
+def _chosen(run: str, path: Path | None) -> Program:
+    """The program that a run chose, or the fittest of its last generation by Algorithm 1."""
+    from zcsr.store import open_run
+
+    opened = open_run(open_store(path), run)
+    found = opened.finalists()
+    if not found:
+        raise InputError(f"run {opened.name} has chosen no program yet: zcsr evolve --resume --run {opened.name}")
+    return found[0].program
 
 
 def _looked_up(id: str, path: Path | None) -> Program:

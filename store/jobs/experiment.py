@@ -87,6 +87,10 @@ def embedded_requests(store: Store) -> list[TaskRequest]:
     They are the published ones of `SEARCHED` with images that stand in, and those measured on their own images.
     """
     install_missing(store, [*SEARCHED, *MEASURED])
+    return _embedded()
+
+
+def _embedded() -> list[TaskRequest]:
     return [
         *(TaskRequest(space, dataset, STAND_IN) for space, dataset in SEARCHED),
         *(TaskRequest(space, dataset, dataset) for space, dataset in MEASURED),
@@ -143,7 +147,10 @@ class Experiment:
         ]
         if seeds and config.algorithm != "front":
             raise InputError("only a search over fronts can begin with programs; Algorithm 1 begins at random")
-        run = create_run(store, config, tasks, name=name, command=command, seeds=seeds, against=against)
+        embedded = list(requests) == _embedded()
+        run = create_run(
+            store, config, tasks, name=name, command=command, seeds=seeds, against=against, embedded=embedded
+        )
         return cls(store, open_run(store, run), workers)
 
     @classmethod

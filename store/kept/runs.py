@@ -47,6 +47,8 @@ from zcsr.store.kept.atomic import (
 from zcsr.store.kept.checksums import files_in, heads, is_there, remove, temporary_path
 from zcsr.store.kept.generations import generation_frames, read_generation
 from zcsr.store.kept.parquet import read_frame
+from zcsr.store.kept.run_files import NAME as CONFIG
+from zcsr.store.kept.run_files import settings_text
 from zcsr.store.kept.store import Store
 from zcsr.store.tables.declarations import FINALISTS, SPLIT, TESTS
 from zcsr.store.tables.frames import fields_of, frame_of, rows_of, schema_of
@@ -126,11 +128,13 @@ def create_run(
     command: Sequence[str] = (),
     seeds: Sequence[Program] = (),
     against: Mapping[str, Program] = MappingProxyType({}),
+    embedded: bool = False,
 ) -> str:
     """Make a run with status "running" and return its id: `name`, or one made of the time and four hex digits.
 
     `versions` are those of the installed packages when None is given; `seeds` are programs to begin with, `against`
-    those to compare finalists with, by name. Raises InputError for a name that is taken
+    those to compare finalists with, by name. `embedded` says that the tasks are those a search has that names none.
+    Raises InputError for a name that is taken
     or cannot be used, and for tasks that are named twice or whose evolve and test networks overlap.
     """
     for task in tasks:
@@ -157,6 +161,16 @@ def create_run(
     temporary = temporary_path(final)
     write_json(record, temporary / "run.json")
     write_parquet(_split_frame(tasks), temporary / "split.parquet")
+    settings = settings_text(
+        None if embedded else [(task.task, task.images) for task in tasks],
+        [task.metric for task in tasks],
+        [len(task.test) for task in tasks],
+        config,
+        tasks[0].collection.config,
+        seeds,
+        tuple(against),
+    )
+    (temporary / CONFIG).write_text(settings, encoding="utf-8")
     replace_directory(temporary, final)
     return run
 

@@ -181,6 +181,9 @@ PRESETS: Mapping[str, Mapping[str, object]] = {"front": {}, "paper": {"language"
 AGAINST = ("params", "flops", "naswot", "synflow", "eznas-a", "eznas-a-summed")
 """What finalists are compared with where nothing is said."""
 
+NOTHING = "none"
+"""What they are compared with where they are compared with nothing."""
+
 
 def preset(name: str) -> Mapping[str, object]:
     """Return what the preset of that name sets; InputError, with the nearest name, for any other."""
