@@ -285,7 +285,8 @@ def test_the_embedded_benchmark_does_not_mix_with_accuracies_of_ones_own(store: 
     asked = {(request.space, request.dataset) for request in requests}
     assert asked < embedded_tasks()
     assert embedded_tasks() - asked == {
-        (space, dataset) for space in ("nasbench201", "nats-sss") for dataset in ("cifar100", "imagenet16-120")
+        ("vit-mini", "fashion-mnist"),
+        *((space, dataset) for space in ("nasbench201", "nats-sss") for dataset in ("cifar100", "imagenet16-120")),
     }
     assert accuracies(store, "darts-mini", "fashion-mnist").accuracies.tolist() == [42.0]
     assert len(accuracies(store, "nats-sss-mini", "fashion-mnist").archs) == 200

@@ -38,9 +38,10 @@ def synflow(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noq
 def logsynflow(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001
     """Return the sum of |w * log(dR/dw + 1)| over the weights of all Conv2d and Linear layers; never negative.
 
-    R and the weights are those of `synflow`. No gradient is negative there, but they span tens of powers of ten, so
-    that synflow's sum is that of a few weights; with the logarithm every weight counts. It is inf or NaN where
-    synflow is.
+    R and the weights are those of `synflow`. Gradients span tens of powers of ten there, so that synflow's sum is
+    that of a few weights; with the logarithm every weight counts. No gradient is negative in a network of
+    convolutions and rectifiers; where one is below -1, as LayerNorm and attention have, the score is NaN. It is inf
+    or NaN where synflow is.
     """
     weights, slopes = _flow(network, images)
     return saliency(weights, [slope.log1p() for slope in slopes])
