@@ -448,8 +448,14 @@ def several():
 def smooth():
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.SiLU(), nn.Flatten(), nn.Linear(8 * 30 * 30, 10))
 
-def double():
+def float64():
     return smooth().double()
+
+def float16():
+    return smooth().half()
+
+def bfloat16():
+    return smooth().bfloat16()
 """
 
 
@@ -486,9 +492,40 @@ def test_what_does_not_apply_costs_its_own_row_only(brought: Path, tmp_path: Pat
     assert "fro(T1_D): the network has no instance of the pattern 'rcb'" in err
 
 
-def test_a_network_of_another_type_is_told_by_its_name(brought: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["float64", "float16", "bfloat16"])
+def test_a_network_of_another_type_is_told_by_its_name(kind: str, brought: Path, tmp_path: Path) -> None:
     code, _, err = run(
-        "score", f"{brought}:double", *COLOURS, "--proxy", "naswot", "--store", str(tmp_path / "store")
+        "score", f"{brought}:{kind}", *COLOURS, "--proxy", "naswot", "--store", str(tmp_path / "store")
     )
     assert (code, len(err.splitlines())) == (2, 1)
-    assert "the network is float64 and the batch float32" in err
+    assert f"the network is {kind} and the batch float32" in err
+
+
+class DropsPaths(nn.Module):
+    """Leaves a branch out at random, as networks with stochastic depth do while they train."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.branch = nn.Sequential(nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x + self.branch(x)
+        kept = (torch.rand(len(x), 1, 1, 1) >= self.share) / (1 - self.share)
+        return x + kept * self.branch(x)
+
+
+def path_dropping(share: float) -> nn.Module:
+    blocks = (DropsPaths(share) for _ in range(3))
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(share), nn.Linear(4, 5)
+    )
+
+
+@pytest.mark.parametrize("measure", ["sum(fro(T1G_D))", "sum(effective_rank(T3G_N))", "snip"])
+def test_dropping_paths_makes_no_difference(measure: str) -> None:
+    images = torch.randn(8, 3, 9, 9, generator=torch.Generator().manual_seed(1))
+    labels = torch.arange(8) % 5
+    (often,), (never,) = (scores(path_dropping(share), images, [measure], labels=labels) for share in (0.9, 0.0))
+    assert often.value == never.value > 0
