@@ -510,10 +510,11 @@ class DropsPaths(nn.Module):
         self.branch = nn.Sequential(nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4))
 
     def forward(self, x: Tensor) -> Tensor:
+        branch: Tensor = self.branch(x)
         if not self.training:
-            return x + self.branch(x)
+            return x + branch
         kept = (torch.rand(len(x), 1, 1, 1) >= self.share) / (1 - self.share)
-        return x + kept * self.branch(x)
+        return x + kept * branch
 
 
 def path_dropping(share: float) -> nn.Module:
