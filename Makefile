@@ -5,9 +5,11 @@
 #
 #   PYTHON     the interpreter that makes the environment (3.11 or newer)
 #   PIP_FLAGS  further flags for pip, for example an extra index that offers the CPU build of torch
+#   MINUTES    how long `make torture` goes on
 #   ARGS       further flags for `zcsr evolve` or the benchmarks, for example ARGS="--seed 1" or ARGS="--quick"
 
 PYTHON ?= python3
+MINUTES ?= 10
 PIP_FLAGS ?=
 ARGS ?=
 
@@ -16,7 +18,7 @@ PIP := $(BIN)/python -m pip
 INSTALLED := .venv/installed
 
 .DELETE_ON_ERROR:
-.PHONY: evolve test lint types unit reference docs benchmark clean
+.PHONY: evolve test lint types unit torture reference docs benchmark clean
 
 evolve: $(INSTALLED)
 	$(BIN)/zcsr evolve $(ARGS)
@@ -37,6 +39,10 @@ types: $(INSTALLED)
 # The tests of one module stay in one process, since they share what its fixtures have made.
 unit: $(INSTALLED)
 	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+# Kills, full disks and damage for MINUTES, with figures; `make test` does the same in short.
+torture: $(INSTALLED)
+	$(BIN)/python tests/torture/torture.py --minutes $(MINUTES) $(ARGS)
 
 reference: $(INSTALLED)
 	$(BIN)/python docs/reference.py
