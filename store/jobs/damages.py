@@ -12,7 +12,15 @@ import polars as pl
 from zcsr.errors import StoreError
 from zcsr.store.jobs.remedies import Kind, kind_of
 from zcsr.store.kept.atomic import read_json_object
-from zcsr.store.kept.checksums import DamagedFile, check_again, is_gone, read_sum, sum_path, summed
+from zcsr.store.kept.checksums import (
+    TEMPORARY_PREFIX,
+    DamagedFile,
+    check_again,
+    is_gone,
+    read_sum,
+    sum_path,
+    summed,
+)
 from zcsr.store.kept.encoding import broken_pieces
 from zcsr.store.kept.scan import scan
 from zcsr.store.kept.store import Store
@@ -69,6 +77,8 @@ def _names(root: Path) -> Iterator[str]:
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
+            if name.startswith(TEMPORARY_PREFIX):
+                continue
             yield os.path.relpath(os.path.join(folder, summed(name) or name), root)
 
 

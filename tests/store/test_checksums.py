@@ -375,6 +375,16 @@ def test_a_store_of_an_earlier_version_is_read_counted_and_given_checksums(store
     assert len(list(store.root.rglob(".*.sum"))) == files
 
 
+def test_what_a_killed_writer_left_is_no_damage(store: Store) -> None:
+    left = store.root / "scores" / "made" / ".tmp-1-0123abcd-x.parquet"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_bytes(b"PAR1")
+    sum_path(left.with_name("x.parquet")).write_text("")
+    assert [damage.file for damage in examine(store).damages] == [left.with_name("x.parquet")]
+    sum_path(left.with_name("x.parquet")).unlink()
+    assert examine(store).damages == ()
+
+
 def test_a_checksum_alone_that_is_damaged_is_made_anew(store: Store) -> None:
     target = sum_path(store.root / FILES[0])
     target.write_text("")

@@ -433,8 +433,8 @@ def damage_all(
         if time.monotonic() > until:
             break
         (file,) = generator.choices(damaged.files, weights)
-        by_all = damaged.ask if file in damaged.seen_by_sql and number % 200 == 0 else damaged.read
-        how = by_all if number % 20 == 0 else damaged.read_alone
+        by_all = damaged.ask if file in damaged.seen_by_sql and number % 400 == 0 else damaged.read
+        how = by_all if number % 100 == 0 else damaged.read_alone
         tallies["flip"].add(*damaged.try_out(file, _flipped, generator, how))
 
 
@@ -449,14 +449,14 @@ def torture(
     stores = Stores(folder)
     tallies = {name: Tally(name) for name in (*DAMAGE, "gone", "swapped")}
     begin = time.monotonic()
-    damage_all(stores, tallies, generator, flips, begin + 24 * minutes, every)
+    damage_all(stores, tallies, generator, flips, begin + (24 if any(names) else 60) * minutes, every)
     turns = []
     for job in (one for one in jobs(stores) if one.name in names):
         plain = Undisturbed(stores, job)
         for how in ("kill", "full", "time"):
             tally = tallies.setdefault(f"{job.name}: {how}", Tally(f"{job.name}: {how}"))
             turns.append((job, plain, how, tally, trials_of(job, plain, how, generator)))
-    while time.monotonic() < begin + 60 * minutes:
+    while turns and time.monotonic() < begin + 60 * minutes:
         for job, plain, how, tally, places in turns:
             if time.monotonic() < begin + 60 * minutes:
                 at, after = next(places)
@@ -484,10 +484,13 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--flips", type=int, default=10_000)
+    parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--jobs", default="import,collect,test,evolve")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        tallies = torture(Path(folder), given.minutes, given.seed, given.flips, tuple(given.jobs.split(",")))
+        tallies = torture(
+            Path(folder), given.minutes, given.seed, given.flips, tuple(given.jobs.split(",")), given.every
+        )
     print(table(tallies))
     bad = [line for tally in tallies for line in tally.bad]
     print(*bad, sep="\n")
