@@ -22,9 +22,9 @@ def assert_none_is_bad(tallies: list[Tally]) -> None:
 @pytest.mark.slow
 def test_no_damage_gives_another_answer(stores: Stores) -> None:
     tallies = {name: Tally(name) for name in (*DAMAGE, "gone", "swapped")}
-    damage_all(stores, tallies, random.Random(0), flips=150, until=time.monotonic() + 60, every=15)
+    damage_all(stores, tallies, random.Random(0), flips=120, until=time.monotonic() + 60, every=22)
     assert_none_is_bad(list(tallies.values()))
-    assert tallies["flip"].seen["refused"] > 50
+    assert tallies["flip"].seen["refused"] > 30
 
 
 @pytest.mark.slow
@@ -51,5 +51,5 @@ def test_a_trial_that_goes_wrong_is_told() -> None:
 
 
 def test_a_command_that_is_no_job_is_told(stores: Stores) -> None:
-    with pytest.raises(AssertionError, match="no search space"):
+    with pytest.raises(AssertionError, match="unknown search space"):
         Undisturbed(stores, Job("nothing", ("collect", "nowhere", "cifar10", "--sample", "1")))
