@@ -4,8 +4,8 @@
 
 For each task of a store, the scores that programs and known proxies gave to the same networks are the features of a
 random forest, fitted on the accuracies of so many of them; tau is on all others. It is a predictor, not a zero-cost
-proxy: it needs networks that were trained, in the manner of GreenFactory (Cortes et al., 2025). Takes scikit-learn
-(`pip install zcsr[fitted]`).
+proxy: it needs networks that were trained, in the manner of GreenFactory (Cortes et al., 2025). Takes scikit-learn.
+
 """
 
 from __future__ import annotations
@@ -27,12 +27,10 @@ WHERE metric = 'test' AND isfinite(score)
 QUALIFY 1 = row_number() OVER (PARTITION BY task, arch, name ORDER BY batch_size, collection)
 """
 
-
 def features(frame: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
     """Return ranks by measure, a row a network that every measure scored, and the accuracies."""
     wide = frame.pivot("name", index=["arch", "accuracy"], values="score").drop_nulls().sort("arch")
     return wide.drop("arch", "accuracy").select(pl.all().rank() / wide.height), wide["accuracy"].to_numpy()
-
 
 def main() -> None:
     """Fit and print, a line a task."""
@@ -57,7 +55,6 @@ def main() -> None:
         shown = (np.mean(taus), min(taus), max(taus))
         counts = (given_by.width, given.trained, len(accuracies) - given.trained)
         print(f"| {task} | {' | '.join(map(str, counts))} | {' | '.join(f'{tau:.3f}' for tau in shown)} |")
-
 
 if __name__ == "__main__":
     main()

@@ -514,12 +514,12 @@ def test_what_guides_and_what_is_reached(tmp_path: Path) -> None:
     ("given", "message"),
     [
         ({"proxies": ["naswot"]}, "no scores of naswot on nasbench201:cifar10; `zcsr test --task "
-         "nasbench201:cifar10 --proxy naswot --all` makes them"),
+         "nasbench201:cifar10 --proxy naswot --trained` makes them"),
         ({"proxies": ["flops"]}, "flops scores 50 of the 146 architectures of nasbench201:cifar10 to search among "
-         "in few-b16-s2-rcb-ones-abcdef; `zcsr test --task nasbench201:cifar10 --proxy flops --all "
+         "in few-b16-s2-rcb-ones-abcdef; `zcsr test --task nasbench201:cifar10 --proxy flops --trained "
          "--batch-size 16 --network-seed 2` makes all, and --scored-only"),
         ({"programs": ["fro(T1_D)"]}, "no scores of fro(T1_D) on nasbench201:cifar10; `zcsr test --task "
-         "nasbench201:cifar10 --program 'fro(T1_D)' --all` makes them"),
+         "nasbench201:cifar10 --program 'fro(T1_D)' --trained` makes them"),
         ({"others": ["suite:snip"]}, "suite:snip scores 60 of the 146 architectures"),
         ({"others": ["suite"]}, "--scores-of takes SOURCE:PROXY"),
         ({"others": ["suite:nwot"]}, "no scores suite:nwot of nasbench201:cifar10: there are suite:snip"),
