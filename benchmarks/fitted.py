@@ -27,10 +27,13 @@ WHERE metric = 'test' AND isfinite(score)
 QUALIFY 1 = row_number() OVER (PARTITION BY task, arch, name ORDER BY batch_size, collection)
 """
 
-def features(frame: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
-    """Return ranks by measure, a row a network that every measure scored, and the accuracies."""
-    wide = frame.pivot("name", index=["arch", "accuracy"], values="score").drop_nulls().sort("arch")
+
+def features(frame: pl.DataFrame, least: int) -> tuple[pl.DataFrame, np.ndarray]:
+    """Return ranks by measure, a row a network, and the accuracies; of measures that scored `least` networks."""
+    many = frame.filter(pl.len().over("name") >= least)
+    wide = many.pivot("name", index=["arch", "accuracy"], values="score").drop_nulls().sort("arch")
     return wide.drop("arch", "accuracy").select(pl.all().rank() / wide.height), wide["accuracy"].to_numpy()
+
 
 def main() -> None:
     """Fit and print, a line a task."""
@@ -42,7 +45,7 @@ def main() -> None:
     print("| task | measures | fitted on | tested on | tau: mean over draws | lowest | highest |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for (task,), frame in query(Store.open(given.store), SCORES).group_by("task", maintain_order=True):
-        given_by, accuracies = features(frame)
+        given_by, accuracies = features(frame, 2 * given.trained)
         if len(accuracies) < 2 * given.trained:
             continue
         inputs, taus = given_by.to_numpy(), []
@@ -55,6 +58,7 @@ def main() -> None:
         shown = (np.mean(taus), min(taus), max(taus))
         counts = (given_by.width, given.trained, len(accuracies) - given.trained)
         print(f"| {task} | {' | '.join(map(str, counts))} | {' | '.join(f'{tau:.3f}' for tau in shown)} |")
+
 
 if __name__ == "__main__":
     main()
