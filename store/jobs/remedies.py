@@ -63,6 +63,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("columns/{collection}/*.parquet", "the next search that needs it computes it again"),
     Kind("runs/{run}/run.json", _BEGUN_AGAIN, "folder"),
     Kind("runs/{run}/split.parquet", _BEGUN_AGAIN, "folder"),
+    Kind("runs/{run}/config.toml", "the run does not need it, and its report has the same settings"),
     Kind("runs/{run}/generations/{generation}/*.parquet", _RESUMED, "later", of_run=True),
     Kind("runs/{run}/finalists.parquet", _RESUMED, of_run=True),
     Kind("runs/{run}/held_out/*.parquet", _RESUMED, of_run=True),

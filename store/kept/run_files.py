@@ -23,7 +23,7 @@ def settings_text(
     metrics: Sequence[str],
     test_networks: Sequence[int],
     config: EvolveConfig,
-    statistics: StatisticsConfig,
+    statistics: StatisticsConfig | None,
     seeds: Sequence[Program],
     against: Sequence[str],
 ) -> str:
@@ -31,12 +31,13 @@ def settings_text(
 
     tasks: each with its images; None for the embedded benchmark
     metrics, test_networks: of each task
+    statistics: None for a run without tasks
     seeds: programs to begin with
     """
     lines = ["# zcsr evolve --config FILE makes this run again; options of the command line win."]
     lines += _of_tasks(tasks)
     said: dict[str, Any] = {"metric": _common(metrics), "test-networks": _common(test_networks)}
-    for values in (config, statistics):
+    for values in (config, *filter(None, [statistics])):
         for one in parameters_of(type(values)):
             if one.flag is not None and one.name != "initialisation":
                 said[key_of(one.flag)] = getattr(values, one.name)

@@ -37,6 +37,7 @@ from zcsr.spaces import Origin, space_origin
 from zcsr.store.kept.atomic import (
     LOCK_NAME,
     is_temporary,
+    kept,
     read_json_object,
     replace_directory,
     sweep_temporary,
@@ -166,11 +167,12 @@ def create_run(
         [task.metric for task in tasks],
         [len(task.test) for task in tasks],
         config,
-        tasks[0].collection.config,
+        tasks[0].collection.config if tasks else None,
         seeds,
         tuple(against),
     )
-    (temporary / CONFIG).write_text(settings, encoding="utf-8")
+    with kept(temporary / CONFIG) as aside:
+        aside.write_text(settings, encoding="utf-8")
     replace_directory(temporary, final)
     return run
 

@@ -217,7 +217,7 @@ def test_all_of_a_space_that_is_too_large_is_refused() -> None:
         ),
         (["test", "--task", EMBEDDED, "--proxy", "params", "--all", "--sample", "2"], "or --all, one of these"),
         (["test", "--task", EMBEDDED, "--proxy", "params"], "or --all, one of these"),
-        (["test", "latest", "--all"], "--all take a --task as well"),
+        (["test", "latest", "--all"], "--all and --without take a --task as well"),
         (["test", "latest", "--sample", "4"], "take a --task as well"),
         (["train", "nasbench201-mini", "fashion-mnist", "--networks", "20000"], "--networks is at most 15,625"),
     ],

@@ -157,7 +157,7 @@ def test_names_are_those_of_the_files() -> None:
 def test_an_unknown_name_gets_a_suggestion() -> None:
     with pytest.raises(QueryError, match="no query named 'top_program'; did you mean top_programs"):
         load("top_program")
-    with pytest.raises(QueryError, match="there are accuracies, agreement"):
+    with pytest.raises(QueryError, match="there are accuracies, against, agreement"):
         load("zzzz")
 
 
