@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,8 @@ def _unreadable(path: Path) -> str:
     try:
         if path.suffix == ".json":
             read_json_object(path)
+        elif path.suffix == ".toml":
+            tomllib.loads(path.read_text(encoding="utf-8"))
         elif path.name.startswith("values-"):
             if broken := broken_pieces(path):
                 return "is damaged (the checksum of {} piece {} is wrong)".format(*broken[0])
@@ -109,6 +112,6 @@ def _unreadable(path: Path) -> str:
             pl.read_parquet(path, glob=False)
     except FileNotFoundError:
         return ""
-    except (OSError, StoreError, pl.exceptions.PolarsError) as error:
+    except (OSError, ValueError, StoreError, pl.exceptions.PolarsError) as error:
         return f"cannot be read ({first_line(error)})"
     return ""
