@@ -224,7 +224,13 @@ def test_without_any_instance_it_says_what_there_is() -> None:
     with pytest.raises(InputError) as caught:
         zcsr.score(smooth, batch(), "fro(T1_D)", pattern="cbr")
     assert "a Conv2d whose output a BatchNorm takes, whose output a ReLU takes" in str(caught.value)
-    assert str(caught.value).endswith("the network is made of 2 Conv2d, 1 SiLU, 1 GroupNorm, 1 Flatten")
+    assert str(caught.value).endswith(
+        "by other patterns it has 2 of 'layer', of which 'auto' takes the most frequent"
+    )
+    assert zcsr.score(smooth, batch(), "fro(T1_D)", pattern="auto").instances == 2
+    bare = nn.Sequential(nn.MaxPool2d(2), nn.SiLU(), nn.Flatten(1))
+    with pytest.raises(InputError, match=r"the network is made of 1 MaxPool2d, 1 SiLU, 1 Flatten$"):
+        zcsr.score(bare, batch(), "fro(T1_D)", pattern="cbr")
 
 
 class Uncopied(nn.Module):

@@ -60,9 +60,9 @@ def channels(a: Array) -> Array:
 
 
 def maps(a: Array) -> Array:
-    if a.ndim < 3 or math.prod(a.shape[:-2]) == 0:
+    if a.ndim < 2 or math.prod(a.shape[:2]) == 0:
         raise ValueError("no maps")
-    return np.array([a[place].ravel() for place in np.ndindex(*a.shape[:-2])])
+    return np.array([np.ravel(a[sample, channel]) for sample, channel in np.ndindex(*a.shape[:2])])
 
 
 def centred_row(row: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from scipy import stats
 
 from zcsr.evaluation.one_network import scores
 from zcsr.language.named_programs import find_program, named_programs
+from zcsr.networks.instances import draw_inputs, read_instances
+from zcsr.proxies import get_proxy
+from zcsr.proxies.az_nas import _entropy
 from zcsr.spaces import get_space
 
 Table = dict[str, NDArray[np.float64]]
@@ -43,6 +47,24 @@ MEASURED = {
 }
 """Spearman's correlation over the networks of each of the spaces, where both have a score."""
 
+ITSELF = ("grad-norm-by-instance", "snip-by-instance", "fisher-by-instance")
+"""Those that are the proxy itself where instances are layers."""
+
+
+def _of_one_relu(proxy: str) -> Callable[[torch.Tensor], float]:
+    """The proxy's own code on a network of one ReLU, whose images are what that ReLU takes."""
+    return lambda taken: get_proxy(proxy).measure(
+        torch.nn.ReLU(), taken, torch.zeros(len(taken), dtype=torch.int64)
+    )
+
+
+OF_EACH: dict[str, tuple[str, Callable[[torch.Tensor], float]]] = {
+    "naswot-by-instance": ("T1_D", _of_one_relu("naswot")),
+    "swap-by-instance": ("T1_D", _of_one_relu("swap")),
+    "expressivity-by-instance": ("T4_N", _entropy),
+}
+"""The tensor that the proxy's own code is given of each instance, and that code."""
+
 SCORED = {"naswot-by-instance": (11, 12)}
 """How many networks have a score, where not all do: a dead ReLU, or one of a few units, has a determinant of 0."""
 
@@ -54,13 +76,25 @@ def space(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def table(space: str) -> Table:
+    return measured(space, [*PAIRS, *PAIRS.values()], "rcb")
+
+
+@pytest.fixture(scope="module")
+def by_layers(space: str) -> Table:
+    names = ["params-by-instance", *ITSELF]
+    return measured(space, [*names, *(PAIRS[name] for name in names)], "layer")
+
+
+def minibatch(space: str) -> torch.Tensor:
+    return torch.randn(16, 1, 16, 16, generator=torch.Generator().manual_seed(SPACES.index(space)))
+
+
+def measured(space: str, asked: list[str], pattern: str) -> Table:
     """Scores by the programs, and by what they are named after, of the same networks on the same minibatch."""
-    images = torch.randn(16, 1, 16, 16, generator=torch.Generator().manual_seed(SPACES.index(space)))
-    asked = [*PAIRS, *PAIRS.values()]
-    rows = []
+    labels, rows = torch.arange(16) % 10, []
     for arch in get_space(space).sample(NETWORKS, random.Random(0)):
         network = get_space(space).build(arch, 10, 1)
-        found = scores(network, images, asked, labels=torch.arange(16) % 10, loss="cross_entropy")
+        found = scores(network, minibatch(space), asked, labels=labels, loss="cross_entropy", pattern=pattern)
         rows.append([one.value for one in found])
     return dict(zip(asked, np.array(rows).T, strict=True))
 
@@ -74,6 +108,34 @@ def test_a_program_orders_networks_as_the_proxy_does_so_far(name: str, space: st
     found = stats.spearmanr(own[scored], of_proxy[scored]).statistic
     measured = MEASURED[name][SPACES.index(space)]
     assert found >= (0.98 if measured >= 0.99 else measured - 0.15), found
+
+
+@pytest.mark.parametrize("name", ITSELF)
+def test_by_layers_a_program_is_the_proxy_itself(name: str, by_layers: Table) -> None:
+    np.testing.assert_allclose(by_layers[name], by_layers[PAIRS[name]], rtol=1e-6)
+
+
+def test_by_layers_parameters_lack_biases_and_batch_norms_alone(by_layers: Table) -> None:
+    own, params = by_layers["params-by-instance"], by_layers["params"]
+    assert stats.spearmanr(own, params).statistic == pytest.approx(1.0)
+    assert (own < params).all()
+
+
+@pytest.mark.parametrize("name", OF_EACH)
+def test_of_each_instance_a_program_is_what_the_proxys_own_code_gives(name: str, space: str) -> None:
+    position, own_code = OF_EACH[name]
+    images, compared = minibatch(space), 0
+    for arch in get_space(space).sample(NETWORKS, random.Random(0)):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = get_space(space).build(arch, 10, 1)
+        instances = read_instances(network, draw_inputs(images, seed=0))
+        expected = sum(own_code(instance.raw[position]) for instance in instances)
+        (found,) = scores(network, images, [name], seed=0, initialise=False)
+        if np.isfinite(expected):  # naswot knows a determinant of 0 where rounding hides it from the program
+            assert found.value == pytest.approx(expected, rel=1e-3)  # a determinant in float32
+            compared += 1
+    assert compared >= 9
 
 
 def test_what_is_the_same_is_equal(table: Table) -> None:

@@ -268,6 +268,8 @@ KINDS: list[tuple[str, Callable[[], nn.Module], list[tuple[str, str, str]]]] = [
     ("act-conv-norm", in_one_dimension, [("3", "4", "5")]),
     ("act-conv-norm", in_three_dimensions, [("2", "3", "4")]),
     ("act-linear-norm", perceptron, [("2", "3", "4")]),
+    ("layer", Next, [(path, path, path) for path in ("stem", "deep", "fc", "back", "head")]),
+    ("layer", group_normed, [(path, path, path) for path in ("0", "2", "5", "8")]),
 ]
 
 
@@ -306,7 +308,7 @@ def by_hooks(
     for act, layer, norm in paths:
         weight = modules[layer].weight
         assert isinstance(weight, Tensor)
-        if pattern == "norm-linear-act":
+        if pattern in ("norm-linear-act", "layer"):
             places = (ends[norm][0], ends[layer][0], ends[act][1])
             gradients = [tensor.grad for tensor in places]
         else:
@@ -314,7 +316,7 @@ def by_hooks(
             start, slope = places[0].detach().requires_grad_(), ends[act][1].grad
             (through,) = torch.autograd.grad(copy.deepcopy(modules[act])(start), start, slope)
             gradients = [through, *(tensor.grad for tensor in places[1:])]
-        turned = PATTERNS[pattern].tokens
+        turned = isinstance(modules[layer], nn.Linear)
         values = [_second(one) if turned else one for one in places]
         slopes = [_second(one) if turned else one for one in gradients if one is not None]
         names = ("T1", "T2", "T4")

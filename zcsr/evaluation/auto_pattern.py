@@ -42,8 +42,11 @@ def with_pattern(
 
 
 def fitting(counts: Mapping[str, int]) -> str:
-    """Return the pattern of the highest count, the first in the table of those that are alike."""
-    return max(PATTERNS, key=lambda name: counts[name])
+    """Return the pattern of the highest count, the first in the table of those that are alike.
+
+    One whose instances are layers alone, which every network has most of, is the last resort.
+    """
+    return max(PATTERNS, key=lambda name: (counts[name] > 0, not PATTERNS[name].alone, counts[name]))
 
 
 def _count(model: nn.Module, inputs: Mapping[str, Tensor], pattern: str, config: StatisticsConfig) -> int:

@@ -406,7 +406,10 @@ _NOT_LOOKED_AT = frozenset(
 
 
 def _no_instance(network: nn.Module, pattern: str, collected: Callable[[str], tuple[Instance, ...]]) -> str:
-    there = {other: len(collected(other)) for other in PATTERNS if other != pattern}
-    found = ", ".join(f"{count} of {other!r}" for other, count in there.items() if count)
-    fitting = f"by other patterns it has {found}, of which {AUTO!r} takes the most frequent" if found else ""
-    return no_instance(network, pattern, fitting)
+    others = [other for other in PATTERNS if other != pattern]
+    for alone in (False, True):  # whose instances are layers alone only where there is nothing else
+        there = {other: len(collected(other)) for other in others if PATTERNS[other].alone is alone}
+        if found := ", ".join(f"{count} of {other!r}" for other, count in there.items() if count):
+            fitting = f"by other patterns it has {found}, of which {AUTO!r} takes the most frequent"
+            return no_instance(network, pattern, fitting)
+    return no_instance(network, pattern)

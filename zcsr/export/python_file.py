@@ -20,6 +20,7 @@ from zcsr.language.tensors import BY_NAME, Tensor
 from zcsr.networks import counts, one_pass, trace
 from zcsr.networks.initialisation import random_stream, seeded
 from zcsr.networks.instances import check_variance, draw_inputs, noise, passes_for
+from zcsr.networks.outputs import but_the_first
 from zcsr.networks.patterns import PATTERNS, Pattern, Read
 
 
@@ -109,9 +110,8 @@ def score(model: nn.Module, images: Tensor, *, seed: int = 0) -> float:
 
     `images`, float [b, c, h, w], are normalised as for training; the network maps them to logits and is left as it
     was. `seed` decides the noise, where the formula needs any. {words} An instance is
-    {meaning},
-    but not the convolution that reads the images. Torch's own RuntimeError tells where the formula does not apply
-    to the network's shapes.
+    {meaning}{but}.
+    Torch's own RuntimeError tells where the formula does not apply to the network's shapes.
     """
     batches, rules = draw_inputs(images, seed), Rules(PATTERN, "first")
     {columns}
@@ -144,6 +144,7 @@ def to_python(program: Program, pattern: Pattern = PATTERNS["rcb"]) -> str:
         version=__version__,
         meanings="\n".join(f"{tensor.name}: {tensor.meaning}" for tensor in used),
         meaning=pattern.meaning,
+        but=but_the_first(pattern),
         words=parts.words,
         columns=parts.columns,
         objective="Tensor.sum" if any(tensor.gradient for tensor in used) else None,

@@ -32,8 +32,9 @@ def by_channel(a: Tensor) -> Tensor:
 
 
 def by_map(a: Tensor) -> Tensor:
-    """Return the matrices with a row for each map of the last two dimensions."""
-    return a.flatten(-2).flatten(1, -2)  # which raises where there are no dimensions besides
+    """Return the matrices with a row for each index of the first two dimensions; one of two has rows of one."""
+    rows = a.flatten(1, 2)  # which raises where there are no two
+    return rows.flatten(2) if rows.ndim > 2 else rows.unsqueeze(2)
 
 
 def centred(a: Tensor) -> Tensor:

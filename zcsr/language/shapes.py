@@ -119,10 +119,10 @@ def by_channel(a: Shape) -> Shape:
 
 
 def by_map(a: Shape) -> Shape:
-    """A row for each map of the last two dimensions, of which there must be more than one dimension besides."""
-    if len(a) < 3 or math.prod(a[:-2]) == 0:
-        raise ShapeError(f"maps are the last two of three or more dimensions, not of {a}")
-    return (math.prod(a[:-2]), math.prod(a[-2:]))
+    """A row for each index of the first two dimensions."""
+    if len(a) < 2 or math.prod(a[:2]) == 0:
+        raise ShapeError(f"maps are one for each index of the first two dimensions, which {a} lacks")
+    return (math.prod(a[:2]), math.prod(a[2:]))
 
 
 def some(a: Shape) -> Shape:

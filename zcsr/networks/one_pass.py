@@ -108,17 +108,18 @@ def _measure(
 ) -> list[Measured]:
     wanted = [_graded_at(read, calls) for calls in found for read in graded]
     gradients, values = _gradients(objective, {id(tensor): tensor for tensor in wanted}), _Values(found)
-    shown = _ChannelsSecond() if pattern.tokens else None
+    shown = _ChannelsSecond()
 
-    def seen(read: Read, tensor: Tensor) -> Tensor:
-        return tensor if shown is None or read.end == "weight" else shown.of(tensor)
+    def seen(read: Read, calls: Found, tensor: Tensor) -> Tensor:
+        turned = calls[pattern.weighted].channels_last and read.end != "weight"
+        return shown.of(tensor) if turned else tensor
 
     def value(read: Read, calls: Found) -> Tensor:
-        return seen(read, values.of(_tensor_at(read, calls), read.end == "weight"))
+        return seen(read, calls, values.of(_tensor_at(read, calls), read.end == "weight"))
 
     def gradient(read: Read, calls: Found) -> Tensor:
         taken = gradients[id(_graded_at(read, calls))]
-        return seen(read, values.through(calls[read.call], taken) if read.through else taken)
+        return seen(read, calls, values.through(calls[read.call], taken) if read.through else taken)
 
     return [
         Measured(

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from zcsr.networks.patterns import PATTERNS
+from zcsr.networks.patterns import PATTERNS, Pattern
 
 _SHOWN_LAYERS = 6
 
@@ -32,9 +32,14 @@ def no_instance(network: nn.Module, pattern: str, fitting: str = "") -> str:
     """Return what to say of a network without an instance; `fitting` says what other patterns it has."""
     return (
         f"the network has no instance of the pattern {pattern!r}, which programs look at: one is "
-        f"{PATTERNS[pattern].meaning}, and not the convolution that reads the images; "
+        f"{PATTERNS[pattern].meaning}{but_the_first(PATTERNS[pattern])}; "
         f"{fitting or f'the network is made of {_layers(network)}'}"
     )
+
+
+def but_the_first(pattern: Pattern) -> str:
+    """Return the words to add to a pattern's meaning where the first layer makes no instance."""
+    return "" if pattern.alone else ", and not the convolution that reads the images"
 
 
 def _layers(network: nn.Module) -> str:

@@ -2,8 +2,10 @@
 
 The calls of EZNAS's networks are "relu", "convolution" (a Conv2d) and "norm" (a BatchNorm). Wider ones are an
 "activation" of any kind, "any convolution" (of one to three dimensions, transposed or not), "any norm" (BatchNorm,
-GroupNorm, LayerNorm, InstanceNorm) and "linear". A pattern says which of them follow each other, each taking the
-very tensor that the one before gave, and where in them the places of `zcsr.language.tensors` are.
+GroupNorm, LayerNorm, InstanceNorm) and "linear"; a "layer" is any convolution or linear layer. A pattern says which
+of them follow each other, each taking the very tensor that the one before gave, and where in them the places of
+`zcsr.language.tensors` are. Where a linear layer takes tokens, their channels, which are last, are put second,
+[b, channels, tokens], so that programs see tokens as pixels.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ class Pattern:
     reads: where each place is
     derived: what a store need not keep where a rule of it gives every bit: what is measured, such as T1G, the rule,
         and of what; no rule takes what another gives
-    tokens: whether channels are last, as in what linear layers take: they are put second, [b, channels, tokens], so
-        that programs see tokens as pixels
+    alone: whether the call that has weights is an instance whatever comes before and after it, so that the first
+        layer, which reads the images, is one as well
     """
 
     name: str
@@ -51,7 +53,7 @@ class Pattern:
     order: str
     reads: tuple[Read, ...]
     derived: tuple[tuple[str, ...], ...] = ()
-    tokens: bool = False
+    alone: bool = False
 
     @property
     def weighted(self) -> str:
@@ -126,7 +128,6 @@ _ROWS = (
             Read("T3", "linear", "weight"),
             Read("T4", "activation", "output"),
         ),
-        tokens=True,
     ),
     Pattern(
         "act-linear-norm",
@@ -135,7 +136,21 @@ _ROWS = (
         calls=("activation", "linear", "any norm"),
         order="any norm",
         reads=_reads("activation", "linear", "any norm"),
-        tokens=True,
+    ),
+    Pattern(
+        "layer",
+        title="any convolution or linear layer",
+        meaning="a convolution or linear layer; what it takes stands for an activation's input as well, and what "
+        "it gives for a norm's output",
+        calls=("layer",),
+        order="layer",
+        reads=(
+            Read("T1", "layer", "input"),
+            Read("T2", "layer", "input"),
+            Read("T3", "layer", "weight"),
+            Read("T4", "layer", "output"),
+        ),
+        alone=True,
     ),
 )
 

@@ -25,8 +25,8 @@ from zcsr.networks.patterns import Pattern
 class Call:
     """A call, as patterns name it, with the tensor that it took and the one that it gave.
 
-    One with weights has its weight, and the path of the module that holds it, "" where none does. Of an activation
-    that is no ReLU `again` computes the output anew.
+    One with weights has its weight, and the path of the module that holds it, "" where none does, and whether what
+    it takes and gives has its channels last. Of an activation that is no ReLU `again` computes the output anew.
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Call:
     output: Tensor
     weight: Tensor | None = None
     module: str = ""
+    channels_last: bool = False
     again: Callable[[Tensor], Tensor] | None = None
 
 
@@ -146,7 +147,8 @@ class Trace(Watch):
         stand_in = self._stand_in(weight)
         output: Tensor = func(input, stand_in, *rest, **options)
         holder = self._holders.get(id(weight), "")
-        self.calls[id(output)] = Call(name, self._record(input), self._record(output), stand_in, holder)
+        ends = self._record(input), self._record(output)
+        self.calls[id(output)] = Call(name, *ends, stand_in, holder, channels_last=func is F.linear)
         return output
 
     def norm(self, name: str, func: Callable[..., Any], input: Tensor, *rest: Any, **options: Any) -> Tensor:
@@ -212,14 +214,16 @@ SMOOTH: frozenset[Callable[..., Any]] = frozenset(
         *(F.tanh, F.sigmoid, F.logsigmoid, torch.tanh, torch.sigmoid, Tensor.tanh, Tensor.sigmoid),
     }
 )
+CONVOLUTIONS: frozenset[Callable[..., Any]] = frozenset(
+    {F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d}
+)
 FUNCTIONS: Mapping[str, frozenset[Callable[..., Any]]] = {
     "relu": RELUS,
     "activation": RECTIFIERS | SMOOTH | {F.hardtanh},
     "convolution": frozenset({F.conv2d}),
-    "any convolution": frozenset(
-        {F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d}
-    ),
+    "any convolution": CONVOLUTIONS,
     "linear": frozenset({F.linear}),
+    "layer": CONVOLUTIONS | {F.linear},
     "norm": frozenset({F.batch_norm}),
     "any norm": frozenset({F.batch_norm, F.group_norm, F.layer_norm, F.instance_norm}),
 }
@@ -230,6 +234,7 @@ HANDLERS: Mapping[str, Callable[..., Tensor]] = {
     "convolution": Trace.weighted,
     "any convolution": Trace.weighted,
     "linear": Trace.weighted,
+    "layer": Trace.weighted,
     "norm": Trace.norm,
     "any norm": Trace.norm,
 }
@@ -275,6 +280,8 @@ class Rules:
     def find(self, trace: Trace, image: Tensor) -> list[Found]:
         """The instances in the order of the calls that the pattern counts by."""
         weighted = self.pattern.weighted
+        if self.pattern.alone:
+            return [{weighted: call} for call in trace.calls.values() if call.kind == weighted]
         fed = {id(call.input) for call in trace.calls.values() if call.kind == weighted}
         found: list[Found] = []
         for call in trace.calls.values():
