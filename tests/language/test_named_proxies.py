@@ -132,10 +132,17 @@ def test_of_each_instance_a_program_is_what_the_proxys_own_code_gives(name: str,
         instances = read_instances(network, draw_inputs(images, seed=0))
         expected = sum(own_code(instance.raw[position]) for instance in instances)
         (found,) = scores(network, images, [name], seed=0, initialise=False)
-        if np.isfinite(expected):  # naswot knows a determinant of 0 where rounding hides it from the program
-            assert found.value == pytest.approx(expected, rel=1e-3)  # a determinant in float32
-            compared += 1
-    assert compared >= 9
+        if name == "naswot-by-instance" and max(_condition(instance.raw["T1_D"]) for instance in instances) > 1e4:
+            continue  # the determinant is rounding alone
+        assert found.value == pytest.approx(expected, rel=1e-4)
+        compared += 1
+    assert compared >= 5
+
+
+def _condition(taken: torch.Tensor) -> float:
+    """The condition number of how many units of a ReLU agree for each two images."""
+    on = (taken.flatten(1) > 0).double()
+    return float(torch.linalg.cond(on @ on.T + (1 - on) @ (1 - on).T))
 
 
 def test_what_is_the_same_is_equal(table: Table) -> None:
