@@ -1,8 +1,8 @@
 """What formulas of numbers of a network have in common: a canonical form of their value, and one of their order.
 
 These numbers are real scalars, so algebra decides. An aggregation of a column is a symbol, named by sympy's form of
-the column and taken to be positive where nothing in the column can be negative; a sum over the instances comes
-apart into the sums of its terms, and a mean is the sum over the count of instances. Constants are the decimals that
+the column and taken to be positive where nothing in the column can be negative; what is linear in the instances, such
+as their sum, comes apart into those of its terms, and a mean is the sum over the count of instances. Constants are the decimals that
 their text says, exactly. Ignored are rounding and what is not defined: a division by zero, a zero among positive
 numbers.
 """
@@ -20,7 +20,8 @@ from zcsr.language.program import Node
 from zcsr.sameness.normal_form import is_nonnegative, normal_form
 from zcsr.sameness.sympy_form import SYMPY_MAX_NODES, ordered_text, sympy_form
 
-LINEAR = ("sum", "average")
+LINEAR = {"sum": "sum", "average": "sum", "first": "first", "last": "last", "slope": "slope"}
+"""The aggregations that come apart, with the one that stands for them: a mean is a sum over the count."""
 
 MAX_DEGREE = 16
 """Formulas of a higher degree have no form here; equal ones are found by their fingerprint."""
@@ -79,11 +80,27 @@ def order_form(form: sympy.Expr) -> sympy.Expr:
     if rest.is_Pow and rest.exp.is_number and (rest.base.is_positive or rest.exp == sympy.Rational(1, 2)):
         inner = order_form(rest.base)
         return inner if rest.exp.is_positive else -inner
+    if (proper := _without_whole(rest)) != rest:
+        return order_form(proper)
     if rest.is_Mul and rest.is_positive:
         return _scaled(sympy.expand_log(sympy.log(rest)))
     if rest.is_Mul:
         return sympy.Mul(*(part.primitive()[1] if part.is_Add else part for part in rest.args))
     return _scaled(rest) if rest.is_Add else rest
+
+
+def _without_whole(fraction: sympy.Expr) -> sympy.Expr:
+    """A fraction less the constant that its numerator has of its denominator: (a + b) / b becomes a / b."""
+    above, below = sympy.fraction(fraction)
+    if below.is_number:
+        return fraction
+    try:
+        (quotient,), _ = sympy.reduced(above, [below])
+    except sympy.PolynomialError:
+        return fraction
+    if not (quotient.is_number and quotient):
+        return fraction
+    return sympy.cancel((above - quotient * below) / below)
 
 
 def _scaled(terms: sympy.Expr) -> sympy.Expr:
@@ -115,7 +132,8 @@ def _aggregated(node: Node) -> Any:
     of_column = sympy.expand(sympy_form(normal_form(column)))
     terms = [term.as_coeff_Mul() for term in sympy.Add.make_args(of_column)]
     alone = len(terms) == 1
-    sums = [factor * _symbol(f"sum({ordered_text(rest)})", alone and positive) for factor, rest in terms]
+    name = LINEAR[node.op]
+    sums = [factor * _symbol(f"{name}({ordered_text(rest)})", alone and positive) for factor, rest in terms]
     total = sympy.Add(*sums)
     return total / sympy.Symbol(INSTANCES, positive=True) if node.op == "average" else total
 
