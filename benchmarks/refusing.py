@@ -14,8 +14,9 @@ from setting import PROBES, Setting
 from zcsr.errors import ProgramError
 from zcsr.evaluation.many_networks import StatisticsScorer
 from zcsr.evolve.config import EvolveConfig
+from zcsr.evolve.representation import REPRESENTATIONS
 from zcsr.evolve.trees import Trees
-from zcsr.language.languages import EZNAS
+from zcsr.language.languages import EZNAS, LANGUAGES
 from zcsr.language.program import Program, infer_shape
 from zcsr.language.shapes import Shape
 from zcsr.networks.instances import Instance, NetworkStatistics
@@ -54,7 +55,7 @@ def measure(setting: Setting) -> Report:
         f"under {seconds(TARGET_SECONDS)}",
         time_of.ours < TARGET_SECONDS,
     )
-    return Report([row, _agreement(setting)])
+    return Report([row, _agreement(setting), _valid(setting, probes)])
 
 
 def _refused(scorer: StatisticsScorer, count: int) -> list[Program]:
@@ -102,6 +103,24 @@ def _agreement(setting: Setting) -> Row:
         ours=str(differing),
         target="0",
         met=differing == 0,
+    )
+
+
+def _valid(setting: Setting, probes: Sequence[str]) -> Row:
+    """How many random programs have a value: of the paper's language, and of the larger one, drawn by types."""
+    shares = {}
+    with StatisticsScorer(setting.load, {setting.task: probes}) as scorer:
+        for language in ("eznas", "zcsr"):
+            trees = REPRESENTATIONS["tree"](LANGUAGES[language])
+            drawn = trees.random(EvolveConfig(language=language), setting.sizes.drawn, random.Random("valid"))
+            programs = [one.outcome for one in drawn if isinstance(one.outcome, Program)]
+            shares[language] = sum(not hasattr(one, "reason") for one in scorer.probe(programs)) / len(drawn)
+    return Row(
+        f"  valid random programs, of {setting.sizes.drawn:,}: of the paper's language, of the larger one by types",
+        f"{shares['eznas']:.0%}",
+        f"{shares['zcsr']:.0%}",
+        target="more",
+        met=shares["zcsr"] > shares["eznas"],
     )
 
 

@@ -56,7 +56,8 @@ class Sizes:
     programs, networks: evaluated together; repeats: of everything that is repeated, for the median
     config: of the search, on `tasks`; traced, paired: programs, and networks of each task, on which the plain way
         is measured in a generation
-    refused: programs whose refusal is timed; agreement: programs on which both ways of refusing must agree
+    refused: programs whose refusal is timed; agreement: programs on which both ways of refusing must agree;
+    drawn: random programs of which the valid ones are counted
     collected: networks collected together; resident: networks of the measurement of memory
     deep: task and architecture of a large network, "" for none
     sql_networks, sql_measures: of the table over all networks; stored_scores: in the store that is opened
@@ -72,6 +73,7 @@ class Sizes:
     paired: int = 1
     refused: int = 200
     agreement: int = 10_000
+    drawn: int = 2_000
     collected: int = 8
     resident: int = 80
     deep: tuple[str, str] = ("", "")
@@ -101,6 +103,7 @@ QUICK = Sizes(
     traced=3,
     refused=25,
     agreement=300,
+    drawn=200,
     collected=3,
     resident=6,
     deep=("nds-darts:cifar10", f"{_DARTS_V2};width=36;depth=6"),
