@@ -112,8 +112,8 @@ def _features(network: nn.Module, images: Tensor) -> list[Tensor]:
     network(noise)
     if len(recorder.maps) < 2:
         raise InputError(
-            f"az_nas compares the feature maps of a network's blocks, and finds {len(recorder.maps)}: "
-            "it needs two convolutions, or three modules of several layers side by side"
+            f"az_nas compares the feature maps [b, c, h, w] that blocks give, and finds {len(recorder.maps)}: it "
+            "needs three modules of several layers side by side that give maps, not tokens, or two convolutions"
         )
     return recorder.maps
 

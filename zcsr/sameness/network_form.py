@@ -1,10 +1,10 @@
 """What formulas of numbers of a network have in common: a canonical form of their value, and one of their order.
 
 These numbers are real scalars, so algebra decides. An aggregation of a column is a symbol, named by sympy's form of
-the column and taken to be positive where nothing in the column can be negative; what is linear in the instances, such
-as their sum, comes apart into those of its terms, and a mean is the sum over the count of instances. Constants are the decimals that
-their text says, exactly. Ignored are rounding and what is not defined: a division by zero, a zero among positive
-numbers.
+the column and taken to be positive where nothing in the column can be negative; what is linear in the instances,
+such as their sum, comes apart into those of its terms, and a mean is the sum over the count of instances. Constants
+are the decimals that their text says, exactly. Ignored are rounding and what is not defined: a division by zero, a
+zero among positive numbers.
 """
 
 from __future__ import annotations
