@@ -193,3 +193,43 @@ def test_code_that_asks_for_an_accelerator_is_told_its_line(function: str, line:
     assert code == 2
     assert "Traceback" not in err
     assert f"(net.py, line {line})" in said
+
+
+class OfVolumes(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Conv3d(1, 4, 3), nn.ReLU(), nn.Conv3d(4, 4, 3), nn.BatchNorm3d(4), nn.Flatten())
+
+
+class Strict(nn.Module):
+    """Its own code refuses what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] != 224:
+            raise LookupError("images must be 224 wide")
+        return self.layer(x).flatten(1)
+
+
+@pytest.mark.parametrize("measure", ["sum(fro(T1_D))", "zen", "params * sum(fro(T1_D))"])
+def test_a_network_that_fails_is_told_in_python_as_well(measure: str) -> None:
+    images = torch.randn(2, 3, 8, 8)
+    with pytest.raises(InputError, match=r"RuntimeError: Given groups=1, weight of size \[4, 1, 3, 3, 3\]"):
+        zcsr.score(OfVolumes(), images, measure)
+    with pytest.raises(
+        InputError, match=r"LookupError: images must be 224 wide \(test_brought_networks\.py, line "
+    ):
+        zcsr.score(Strict(), images, measure)
+
+
+def test_a_defect_of_ones_own_is_no_error_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("defect")
+
+    monkeypatch.setattr(torch.Tensor, "flatten", broken)
+    monkeypatch.setitem(broken.__globals__, "__name__", "zcsr.made_up")
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
+    with pytest.raises(KeyError, match="defect"):
+        zcsr.score(network, torch.randn(2, 3, 8, 8), "naswot")

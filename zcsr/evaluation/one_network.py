@@ -28,6 +28,7 @@ from zcsr.networks.outputs import no_instance, no_logits
 from zcsr.networks.patterns import PATTERNS
 from zcsr.proxies import get_proxy, proxy_names
 from zcsr.proxies.proxy import Proxy
+from zcsr.spaces import own
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,7 +187,7 @@ def attempts(
     _check_batch(model, batch)
     _check_types(model, batch)
     tensors = {one for program in chosen if isinstance(program, Program) for one in program.root.tensors()}
-    read = partial(read_instances, pattern=pattern, loss=loss, labels=labels, separable=separable, tensors=tensors)
+    read = partial(_read, pattern=pattern, loss=loss, labels=labels, separable=separable, tensors=tensors)
     with torch.inference_mode(False), one_thread(), _uncompiled(model):
         network = _initialised(model, seed) if initialise else model
         with _giving(network, output):
@@ -199,6 +200,22 @@ def attempts(
             kept = weights.kept(network) if initialise else tuple(name for name, _ in network.named_parameters())
             measured = _Measured(network, batch, labels, seen, kept)
             return tuple(map(measured.attempt, chosen))
+
+
+def _read(network: nn.Module, inputs: Mapping[str, Tensor], **options: Any) -> tuple[Instance, ...]:
+    """What `read_instances` returns; InputError, with the place in a user's code, where the network fails."""
+    try:
+        return read_instances(network, inputs, **options)
+    except Exception as error:
+        if isinstance(error, ZcsrError) or not _is_the_networks(error):
+            raise
+        shape = list(inputs["D"].shape)
+        raise InputError(f"the network fails on a batch of shape {shape}: {own.described(error)}") from error
+
+
+def _is_the_networks(error: Exception) -> bool:
+    """Whether an error is of the code of a network, or what torch raises where calls and shapes do not fit."""
+    return isinstance(error, RuntimeError) or bool(own.users_place(error))
 
 
 def _instances(
@@ -229,9 +246,11 @@ class _Measured:
             return replace(found, kept=self.kept)
         except ZcsrError as error:
             return error
-        except RuntimeError as error:  # what torch raises, where a measure does what the network cannot
+        except Exception as error:
+            if not _is_the_networks(error):
+                raise
             what = str(one) if isinstance(one, Program) else one.name
-            return InputError(f"{what} cannot be computed of the network: {str(error).splitlines()[0]}")
+            return InputError(f"{what} cannot be computed of the network: {own.described(error)}")
 
     def _by_proxy(self, proxy: Proxy) -> Score:
         return Score(self._value(proxy), proxy.name, 0, (), (), np.empty(0))

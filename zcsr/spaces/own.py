@@ -162,7 +162,7 @@ def run_file(file: SpaceFile) -> ModuleType:
         if isinstance(error, ZcsrError):
             raise InputError(_naming(file, error)) from error
         if isinstance(error, Exception | SystemExit):
-            raise InputError(f"{file.path} cannot be run: {_described(error)}") from error
+            raise InputError(f"{file.path} cannot be run: {described(error)}") from error
         raise
     return module
 
@@ -171,7 +171,7 @@ def failure_in(what: str, error: Exception) -> InputError | None:
     """Return one line about an error of a user's code, with its place; None where zcsr's code alone raised it."""
     if all(_is_ours(frame) for frame, _ in traceback.walk_tb(error.__traceback__)):
         return None
-    return InputError(f"{what} fails: {_described(error)}")
+    return InputError(f"{what} fails: {described(error)}")
 
 
 @cache
@@ -185,7 +185,7 @@ def _installed(name: str) -> OwnSpace | None:
     except ZcsrError:
         raise
     except Exception as error:
-        raise InputError(f"{where} cannot be loaded: {_described(error)}") from error
+        raise InputError(f"{where} cannot be loaded: {described(error)}") from error
     if space.name != name:
         raise InputError(f"{where} gives a space named {space.name!r}; both must have the same name")
     definition = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
@@ -248,15 +248,16 @@ def _naming(file: SpaceFile, error: ZcsrError) -> str:
     return str(error) if file.path in str(error) else f"{file.path}: {error}"
 
 
-def _described(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """The error's type and first line, and the user's line that it comes from."""
     message = str(error).strip().partition("\n")[0]
     kind = type(error).__name__
-    place = _users_place(error)
+    place = users_place(error)
     return (f"{kind}: {message}" if message else kind) + (f" ({place})" if place else "")
 
 
-def _users_place(error: BaseException) -> str:
+def users_place(error: BaseException) -> str:
+    """The name of a user's own file and the line in it that an error comes from; "" where none had a part."""
     if isinstance(error, SyntaxError):
         return ""  # its message names the line
     raised = traceback.walk_tb(error.__traceback__)
