@@ -99,12 +99,30 @@ def read_program(given: str, store: Path | None) -> Program:
         return _found(given, store)
     if given[1:] == BEST or given[1:].startswith(OF_RUN):
         return _chosen(given[1:].removeprefix(OF_RUN) if given[1:] != BEST else "latest", store)
+    if not given[1:]:
+        raise InputError("cannot read a program from a file without a name: give @FILE, @run:NAME or @best")
+    text = text_of(Path(given[1:]), "a program")
+    return from_json(text) if text.lstrip().startswith(("{", "[")) else _found(text, store)
+
+
+MOST_BYTES = 1 << 20
+"""Of a text that a command is given in a file."""
+
+
+def text_of(path: Path, what: str) -> str:
+    """Return the text of an ordinary file of at most `MOST_BYTES`; anything else is an InputError.
+
+    `what` says in it what is sought there. What never ends, such as a device or a pipe, is not begun with.
+    """
     try:
-        text = Path(given[1:]).read_text(encoding="utf-8")
+        if path.exists() and not path.is_file():
+            raise InputError(f"cannot read {what} from {path}: it is no ordinary file")
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"cannot read {what} from {path}: it has more than {MOST_BYTES:,} bytes")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
-        raise InputError(f"cannot read a program from {given[1:] or 'a file without a name'}: {reason}") from None
-    return from_json(text) if text.lstrip().startswith(("{", "[")) else _found(text, store)
+        raise InputError(f"cannot read {what} from {path}: {reason}") from None
 
 
 def _arch(space: SearchSpace, text: str) -> str:

@@ -10,10 +10,12 @@ import typer
 from zcsr.cli.console import progress, say
 from zcsr.cli.groups import REQUIRED, option, with_options
 from zcsr.cli.options import Place, StoreOption, open_store
+from zcsr.store.importers.limits import MOST_BYTES, at_most
 
 if TYPE_CHECKING:
     from zcsr.store import ImportReport
 
+MAX_BYTES = "bytes that a file, or a folder of pictures, may come to in memory"
 SAME_TRAINING = "take them beside accuracies from elsewhere, whose networks were trained in the same way"
 
 app = typer.Typer(
@@ -38,27 +40,29 @@ def accuracies(
     depth: int | None = option(None, "cells of networks given as DARTS genotypes", least=1, unset="in the text"),
     same_training: bool = option(False, SAME_TRAINING),
     skip_bad: bool = option(False, "leave out rows that cannot be used and count them"),
+    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset=f"{MOST_BYTES:,}"),
     place: Place,
 ) -> None:
     """Import a table of accuracies; importing the same table again replaces it."""
     from zcsr.store import import_accuracies
 
     place.use_spaces()
-    report = import_accuracies(
-        place.open(create=True),
-        table,
-        space=space,
-        dataset=dataset,
-        arch_column=arch_column,
-        accuracy_column=accuracy_column,
-        metric=metric,
-        seed=seed,
-        seed_column=seed_column,
-        width=width,
-        depth=depth,
-        same_training=same_training,
-        skip_bad=skip_bad,
-    )
+    with at_most(max_bytes):
+        report = import_accuracies(
+            place.open(create=True),
+            table,
+            space=space,
+            dataset=dataset,
+            arch_column=arch_column,
+            accuracy_column=accuracy_column,
+            metric=metric,
+            seed=seed,
+            seed_column=seed_column,
+            width=width,
+            depth=depth,
+            same_training=same_training,
+            skip_bad=skip_bad,
+        )
     say(_taken(report))
 
 
@@ -77,22 +81,24 @@ def scores(
         None, "column of a proxy's scores; may be repeated", unset="every column of floats"
     ),
     skip_bad: bool = option(False, "leave out scores that cannot be used and count them"),
+    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset=f"{MOST_BYTES:,}"),
     place: Place,
 ) -> None:
     """Import a table of others' scores of known proxies; importing the same one again changes nothing."""
     from zcsr.store.importers.proxy_scores import import_scores
 
     place.use_spaces()
-    report = import_scores(
-        place.open(create=True),
-        table,
-        source=source,
-        space=space,
-        dataset=dataset,
-        arch_column=arch_column,
-        columns=column or (),
-        skip_bad=skip_bad,
-    )
+    with at_most(max_bytes):
+        report = import_scores(
+            place.open(create=True),
+            table,
+            source=source,
+            space=space,
+            dataset=dataset,
+            arch_column=arch_column,
+            columns=column or (),
+            skip_bad=skip_bad,
+        )
     say(f"{_taken(report)}; proxies of {source}: {', '.join(report.proxies)}")
 
 
@@ -112,13 +118,14 @@ def benchmark(
     dataset: str | None = option(None, "dataset of a file of NDS", unset="from its name"),
     epochs: int | None = option(None, "take the training of this length", least=1, unset="the longest"),
     same_training: bool = option(False, SAME_TRAINING),
+    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset=f"{MOST_BYTES:,}"),
     store: StoreOption = None,
 ) -> None:
     """Import a published benchmark, read as plain data; importing the same one again changes nothing."""
     from zcsr.store.importers.benchmark_files import import_benchmark
 
     opened = open_store(store, create=True)
-    with progress("importing", "read") as tell:
+    with at_most(max_bytes), progress("importing", "read") as tell:
         taken = import_benchmark(
             opened,
             path,
@@ -148,15 +155,17 @@ def images(
     pad: int = option(0, "then add a black border of this many pixels", least=0),
     colours: int | None = option(None, "channels that grey images are repeated in", least=1, unset="as they are"),
     first: int | None = option(None, "take only this many, the first", least=1, unset="all"),
+    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset=f"{MOST_BYTES:,}"),
     store: StoreOption = None,
 ) -> None:
     """Import a set of labelled images; they are normalised by the dataset's published mean and deviation."""
     from zcsr.store import import_images
 
     opened = open_store(store, create=True)
-    taken = import_images(
-        opened, path, name=name, classes=classes, pool=pool, pad=pad, first=first, colours=colours
-    )
+    with at_most(max_bytes):
+        taken = import_images(
+            opened, path, name=name, classes=classes, pool=pool, pad=pad, first=first, colours=colours
+        )
     count, height, width, channels = taken.pixels.shape
     say(
         f"{count} images of {channels}x{height}x{width} in {taken.classes} classes taken as '{name}'; "

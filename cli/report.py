@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from zcsr.cli.failures import writing
+from zcsr.cli.given import text_of
 from zcsr.cli.groups import option, with_options
 from zcsr.cli.options import FootprintOption, Place
 from zcsr.cost.footprint import Footprint
@@ -77,12 +78,14 @@ def report(
     folder = out or opened.root / "reports"
     with writing():
         if against is not None:
-            words = _read(notes) if notes else ""
+            words = text_of(notes, "the notes") if notes else ""
             page: Page = page_against(
                 opened, against, name or "against", folder, costs=costs, notes=words, footprint=reckoned
             )
         elif scores:
-            page = page_of_scores(opened, name or "scores", folder, _read(notes) if notes else "", reckoned)
+            page = page_of_scores(
+                opened, name or "scores", folder, text_of(notes, "the notes") if notes else "", reckoned
+            )
         elif search is not None:
             page = page_of_search(opened, search, folder, reckoned)
         elif len(runs) > 1:
@@ -91,10 +94,3 @@ def report(
             page = page_of_run(opened, runs[0] if runs else "latest", folder, reckoned)
         path = page.write_html() if html else page.write()
     typer.echo(str(path))
-
-
-def _read(notes: Path) -> str:
-    try:
-        return notes.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the notes {notes}: {error}") from error

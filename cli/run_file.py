@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from zcsr.cli.given import text_of
 from zcsr.errors import InputError, nearest
 
 
@@ -20,10 +21,8 @@ def _read(context: typer.Context, path: Path | None) -> Path | None:
 def _settings(context: typer.Context, path: Path) -> dict[str, Any]:
     """By the name of a parameter of the command what the file says; InputError for what it cannot say."""
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        said = tomllib.loads(text_of(path, "settings"))
+    except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is not TOML: {error}") from None
     options = {
         flag.lstrip("-"): one for one in context.command.params for flag in one.opts if flag.startswith("--")

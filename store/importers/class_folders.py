@@ -7,6 +7,7 @@ first images of the set are of all classes.
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zcsr.errors import InputError
+from zcsr.store.importers.limits import check_bytes
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -45,7 +47,10 @@ def read_pictures(path: Path, pictures: Sequence[tuple[str, Path | bytes]]) -> n
 
     Raises InputError when one cannot be read, when they differ in size, or when Pillow is missing.
     """
-    images = [_pixels(name, file) for name, file in pictures]
+    images, count = [], 0
+    for name, file in pictures:
+        images.append(_pixels(name, file))
+        check_bytes(path, count := count + images[-1].nbytes)
     for (name, _), image in zip(pictures, images, strict=True):
         if image.shape[:2] != images[0].shape[:2]:
             sizes = (f"{image.shape[1]}x{image.shape[0]}", f"{images[0].shape[1]}x{images[0].shape[0]}")
@@ -67,9 +72,12 @@ def _pixels(name: str, file: Path | bytes) -> npt.NDArray[np.uint8]:
     given = io.BytesIO(file) if isinstance(file, bytes) else file
     try:
         with image_module.open(given, formats=("PNG", "JPEG")) as image:
+            check_bytes(name, image.width * image.height * 4)
             grey = image.mode in ("1", "L", "LA")
             pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
+    except image_module.UnidentifiedImageError as error:
+        raise InputError(f"cannot read {name}: it is neither PNG nor JPEG") from error
+    except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError, zlib.error) as error:
         raise InputError(f"cannot read {name}: {error}") from error
     return pixels[..., np.newaxis] if grey else pixels
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import io
+import lzma
+import math
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +19,9 @@ import polars as pl
 
 from zcsr.errors import InputError
 from zcsr.store.importers.class_folders import class_folders, read_class_folders, read_pictures
+from zcsr.store.importers.limits import content_of, read_parquet, unpacked
 from zcsr.store.importers.pickle_reader import load_plain
+from zcsr.store.importers.user_tables import listed
 from zcsr.store.kept.images import LABEL, PIXELS
 
 CHANNELS = (1, 3)
@@ -93,30 +98,30 @@ def _read_idx(folder: Path) -> Labelled:
 
 def _idx_array(file: Path, dimensions: int) -> npt.NDArray[np.uint8]:
     """The array of an idx file: two zero bytes, element type, number of dimensions, big-endian sizes, elements."""
-    try:
-        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"cannot read {file}: {error}") from error
+    content = content_of(file)
+    if file.suffix == ".gz":
+        try:
+            with gzip.open(io.BytesIO(content)) as stream:
+                content = unpacked(file, stream)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"cannot read {file}: {error}") from error
     start = 4 + 4 * dimensions
     if content[:4] != bytes((0, 0, _IDX_BYTES, dimensions)) or len(content) < start:
         raise InputError(f"{file} is no idx file of bytes in {dimensions} dimensions")
-    shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4).astype(np.int64)
-    if len(content) - start != int(shape.prod()):
+    shape = np.frombuffer(content, dtype=">u4", count=dimensions, offset=4).tolist()
+    if len(content) - start != math.prod(shape):
         raise InputError(f"{file} says {'x'.join(map(str, shape))} bytes and holds {len(content) - start}")
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
 def _read_parquet(path: Path) -> Labelled:
-    try:
-        frame = pl.read_parquet(path, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+    frame = read_parquet(path)
     encoded = next((name for name in _ENCODED if _holds_files(frame, name)), None)
     if encoded is not None:
         return _read_encoded(path, frame, encoded)
     for column in (PIXELS, LABEL):
         if column not in frame.columns:
-            raise InputError(f"{path} has no column {column!r}: it has {', '.join(frame.columns)}")
+            raise InputError(f"{path} has no column {column!r}: it has {listed(frame.columns)}")
     if frame[PIXELS].dtype != pl.Binary or frame[PIXELS].null_count():
         raise InputError(f"{path}: column {PIXELS!r} must hold bytes in every row, it is {frame[PIXELS].dtype}")
     labels = _labels(path, frame[LABEL].to_numpy(), frame.height)
@@ -143,7 +148,7 @@ def _read_encoded(path: Path, frame: pl.DataFrame, column: str) -> Labelled:
     """Read image files in the rows of a table, with their labels."""
     named = next((name for name in _ENCODED_LABELS if name in frame.columns), None)
     if named is None:
-        raise InputError(f"{path} has no column {' or '.join(_ENCODED_LABELS)}: it has {', '.join(frame.columns)}")
+        raise InputError(f"{path} has no column {' or '.join(_ENCODED_LABELS)}: it has {listed(frame.columns)}")
     files = frame[column].struct.field("bytes").to_list()
     pictures = [
         (f"row {row} of {path}", b"" if content is None else content) for row, content in enumerate(files, start=1)
@@ -164,22 +169,53 @@ def _square(path: Path, size: int) -> tuple[int, int]:
 
 def _read_npz(path: Path) -> Labelled:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            pixels = arrays[_key(path, arrays.files, _NPZ_PIXELS)]
-            labels = arrays[_key(path, arrays.files, _NPZ_LABELS)]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(_NPY) for name in archive.namelist() if name.endswith(_NPY)]
+            pixels = _npy(path, archive, _key(path, names, _NPZ_PIXELS))
+            labels = _npy(path, archive, _key(path, names, _NPZ_LABELS))
+    except _BAD_ARCHIVE as error:
+        raise InputError(f"cannot read {path}: {str(error)[:_LINE]}") from error
     if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4):
         seen = f"{pixels.dtype} {list(pixels.shape)}"
         raise InputError(f"{path}: images must be uint8 [n, h, w, c], [n, c, h, w] or [n, h, w], these are {seen}")
     return _channels_last(path, pixels), _labels(path, labels, len(pixels))
 
 
+_LINE = 300
+"""Letters of what a library says that a message shows."""
+_NPY = ".npy"
+_BAD_ARCHIVE = (
+    *(OSError, EOFError, ValueError, KeyError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError),
+    RuntimeError,  # it is encrypted
+)
+
+
+def _npy(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    """An array of numbers in an archive; how large it is shows as it is unpacked, whatever its head says."""
+    with archive.open(name + _NPY) as stream:
+        content = io.BytesIO(unpacked(f"{name} of {path}", cast(BinaryIO, stream)))
+    try:
+        version = np.lib.format.read_magic(content)
+        form = np.lib.format
+        read_head = form.read_array_header_1_0 if version == (1, 0) else form.read_array_header_2_0
+        shape, by_columns, dtype = read_head(content)
+    except ValueError as error:
+        raise InputError(f"cannot read {path}: {name} does not begin as an array does") from error
+    if dtype.kind not in "biuf":
+        raise InputError(f"cannot read {path}: {name} holds {dtype}, not numbers")
+    if math.prod(shape) * dtype.itemsize != len(content.getbuffer()) - content.tell():
+        said = "x".join(map(str, shape))
+        raise InputError(f"{path}: {name} says that it has {said} numbers of {dtype}, and has not as many")
+    order = "F" if by_columns else "C"
+    return np.frombuffer(content.getvalue(), dtype, offset=content.tell()).reshape(shape, order=order)
+
+
 def _key(path: Path, there: Sequence[str], wanted: Sequence[str]) -> str:
     for key in wanted:
         if key in there:
             return key
-    raise InputError(f"{path} has no array {' or '.join(wanted)}: it has {', '.join(there) or 'none'}")
+    raise InputError(f"{path} has no array {' or '.join(wanted)}: it has {listed(there) or 'none'}")
 
 
 def _channels_last(path: Path, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -222,7 +258,8 @@ def _read_batch(file: Path, batches: _Batches, classes: int | None) -> Labelled:
     batch = {key.decode("latin-1") if isinstance(key, bytes) else key: value for key, value in content.items()}
     for key in ("data", batches.labels):
         if key not in batch:
-            raise InputError(f"{file} has no {key!r}: it has {', '.join(map(str, batch))}")
+            there = ", ".join(one for one in batch if isinstance(one, str)) or "no names"
+            raise InputError(f"{file} has no {key!r}: it has {there}")
     data = batch["data"]
     if not (isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 2):
         raise InputError(f"{file}: 'data' must be a uint8 array [n, 3 * side * side]")

@@ -49,6 +49,8 @@ def import_images(
     pixels, labels = read_images(path, classes)
     if not len(pixels):
         raise InputError(f"{path} holds no images")
+    if not pixels.size:
+        raise InputError(f"{path} holds images without a pixel: they are {'x'.join(map(str, pixels.shape[1:]))}")
     pixels, labels = pool_and_pad(pixels[:first], pool, pad), _from_zero(labels, classes)[:first]
     if colours is not None:
         if pixels.shape[3] not in (1, colours):

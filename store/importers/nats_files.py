@@ -10,15 +10,17 @@ authors' test images, as `validation` their validation images.
 from __future__ import annotations
 
 import bz2
+import io
 import mmap
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from zcsr.engine.job import Progress
 from zcsr.errors import InputError
+from zcsr.store.importers.limits import content_of, unpacked
 from zcsr.store.importers.pickle_reader import PickleReader, Shrink
 
 SUFFIX = ".pickle.pbz2"
@@ -38,8 +40,6 @@ _TAKEN: Mapping[tuple[str, str], tuple[str, str]] = {
 }
 _OLD_LENGTHS: Mapping[str, int] = {"full": 200, "less": 12}
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
-_MOST_BYTES = 1 << 29
-"""Of a single architecture's file, unpacked; the published ones have a few hundred thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,10 @@ def read_pth(path: Path, epochs: int | None, progress: Progress) -> Iterator[Tri
 
 def _unpacked(file: Path) -> Any:
     try:
-        with bz2.open(file) as stream:
-            content = stream.read(_MOST_BYTES + 1)
+        with bz2.open(io.BytesIO(content_of(file))) as stream:
+            content = unpacked(file, cast(BinaryIO, stream))
     except (OSError, EOFError, ValueError) as error:
         raise InputError(f"cannot read {file}: {error}") from error
-    if len(content) > _MOST_BYTES:
-        raise InputError(f"{file} is not read: unpacked it has more than {_MOST_BYTES:,} bytes")
     return PickleReader(content, str(file), shrinking=_SHRINKING).read()
 
 

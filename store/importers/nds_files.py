@@ -14,8 +14,8 @@ from typing import Any
 
 from zcsr.errors import InputError
 from zcsr.spaces.nds import arch_of
+from zcsr.store.importers.limits import content_of
 
-MOST_BYTES = 1 << 30
 NO_ERROR_RATE = "no test error"
 NO_NETWORK = "no network in the space's form"
 
@@ -45,7 +45,7 @@ def read(path: Path) -> list[tuple[str, float, int, str | None]]:
     """Architecture, accuracy, number among the trainings of that architecture, and why it cannot be taken, if so.
 
     The text of the file is in memory while it is read, but no more than the last error of each training is kept of
-    it. InputError for a file of more than `MOST_BYTES` bytes, or of another form.
+    it. InputError for a file that is too large (`zcsr.store.importers.limits`), or of another form.
     """
     content = load_json(path, _shrunk)
     seen: Counter[str] = Counter()
@@ -59,12 +59,10 @@ def read(path: Path) -> list[tuple[str, float, int, str | None]]:
 
 def load_json(path: Path, shrunk: Any = None) -> Any:
     """The content of a JSON file, every object of it passed through `shrunk`; InputError when it cannot be read."""
+    content = content_of(path)
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{path} is not read: a JSON file may have {MOST_BYTES:,} bytes")
-        with path.open(encoding="utf-8") as file:
-            return json.load(file, object_hook=shrunk)
-    except (OSError, ValueError, RecursionError) as error:
+        return json.loads(content.decode("utf-8"), object_hook=shrunk)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
 
 

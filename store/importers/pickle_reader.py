@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from zcsr.engine.job import Progress, silent
 from zcsr.errors import InputError
+from zcsr.store.importers.limits import content_of
 
 Shrink = Callable[[Any], None]
 """Takes out of a container, in place, what is not needed of it."""
@@ -33,6 +34,9 @@ _KEYS = frozenset({str, int, float, bool, bytes, type(None)})
 _NOTHING = -(1 << 62)
 _MOST_NUMBERED_AHEAD = 1 << 20
 """Objects whose numbers may be missing, as in pickles that were made smaller; each takes eight bytes."""
+
+_LONGEST = 100
+"""Letters of a name that a message shows."""
 
 MAX_DEPTH = 32
 """Containers in each other, in a pickle with arrays."""
@@ -87,11 +91,7 @@ def load_plain(path: Path) -> Any:
     Text written by Python 2 comes back as bytes. Raises InputError when the file cannot be read, is no pickle, or
     asks for anything else; nothing of it has then been run.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    return PickleReader(content, str(path), arrays=True).read()
+    return PickleReader(content_of(path), str(path), arrays=True).read()
 
 
 class PickleReader:
@@ -192,7 +192,7 @@ class PickleReader:
         admitted = _ADMITTED_WITH_ARRAYS if self._arrays else _ADMITTED
         found = admitted.get((module, name)) if isinstance(module, str) and isinstance(name, str) else None
         if found is None:
-            raise _Refused(f"it asks for {module}.{name}")
+            raise _Refused(f"it asks for {ascii(f'{module}.{name}'[:_LONGEST])[1:-1]}")
         return _Name(found)
 
     def _carry_out(self, name: str, value: Any) -> None:

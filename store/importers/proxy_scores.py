@@ -21,6 +21,7 @@ from zcsr.store.importers.user_tables import (
     ImportReport,
     check_column,
     is_empty,
+    listed,
     number,
     read_table,
     taken_cells,
@@ -88,7 +89,7 @@ def _float_columns(table: Path, frame: pl.DataFrame, arch_column: str) -> tuple[
     if not columns:
         raise InputError(
             f"{table} has no column of floats beside {arch_column!r}: name the proxies' with --column; it has "
-            f"{', '.join(frame.columns)}"
+            f"{listed(frame.columns)}"
         )
     return columns
 

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import polars as pl
 
 from zcsr.errors import InputError, nearest
+from zcsr.store.importers.limits import content_of, read_parquet, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ def read_table(table: Path) -> pl.DataFrame:
         raise InputError(f"cannot import {table}: there is no such file")
     try:
         if ending == ".parquet":
-            return pl.read_parquet(table, glob=False)
-        text = _decoded(_unpacked(table) if packed else table.read_bytes())
+            return read_parquet(table)
+        text = _decoded(_unpacked(table) if packed else content_of(table))
         if ending in _JSON_LINES:
             return pl.read_ndjson(text.encode())
         separator = _separator(text)
@@ -68,23 +69,20 @@ def read_table(table: Path) -> pl.DataFrame:
         return frame.with_columns(pl.all().str.replace(*_DECIMAL_COMMA)) if separator == ";" else frame
     except (pl.exceptions.PolarsError, OSError, EOFError, ValueError, zlib.error) as error:
         line = str(error).strip().partition("\n")[0]
-        raise InputError(f"cannot read {table}: {line or type(error).__name__}") from error
+        raise InputError(f"cannot read {table}: {line[:_LINE] or type(error).__name__}") from error
 
 
 _JSON_LINES = (".jsonl", ".ndjson")
 _TEXTS = (".csv", ".tsv", ".txt", *_JSON_LINES)
+_SHOWN, _LONGEST, _LINE = 20, 40, 300
+"""In a message: how many names, how long each, and how much of what a library says."""
 _SEPARATORS = ",;\t|"
 _DECIMAL_COMMA = (r"^(\s*[-+]?\d+),(\d+)$", "$1.$2")
-_LARGEST = 1 << 30
-"""Bytes that a packed table may have."""
 
 
 def _unpacked(table: Path) -> bytes:
     with gzip.open(table) as file:
-        content = file.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise ValueError(f"it unpacks to more than {_LARGEST:,} bytes")
-    return content
+        return unpacked(table, cast(BinaryIO, file))
 
 
 def _decoded(content: bytes) -> str:
@@ -106,8 +104,20 @@ def check_column(table: Path, frame: pl.DataFrame, column: str) -> None:
     """Raise InputError, with the nearest one, where a table has no such column."""
     if column in frame.columns:
         return
-    suggestion = nearest(column, frame.columns)
-    raise InputError(f"{table} has no column {column!r}: it has {', '.join(frame.columns)}{suggestion}")
+    suggestion = nearest(column, [_shown(name) for name in frame.columns])
+    raise InputError(f"{table} has no column {column!r}: it has {listed(frame.columns)}{suggestion}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names of a user's for a message: the first of them, none at a length that nobody would read."""
+    shown = [_shown(name) for name in names[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(names) - _SHOWN:,} others" if len(names) > _SHOWN else "")
+
+
+def _shown(name: str) -> str:
+    """A name with what is no printing character as its number, and without its end where that is far."""
+    printing = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name[:_LONGEST])
+    return printing if len(name) <= _LONGEST else f"{printing}..."
 
 
 def source_name(name: str, otherwise: str) -> str:

@@ -161,6 +161,11 @@ class _Stream:
         return self._relation.__arrow_c_stream__(requested_schema)
 
 
+def as_it_is(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
+    """The rows of a relation, which is run once; PolarsError for a type that polars does not have."""
+    return pl.DataFrame(_Stream(relation))
+
+
 def frame_of(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
     """The rows of a relation, which is run once."""
     names, kinds = _distinct(relation.columns), [str(kind) for kind in relation.types]

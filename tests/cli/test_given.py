@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -316,3 +317,26 @@ def test_the_nearest_name_is_suggested() -> None:
 def test_where_no_name_is_near_there_is_no_suggestion() -> None:
     assert nearest("xyzzy", ["params"]) == ""
     assert nearest("xyzzy", [], otherwise="; `zcsr proxies` lists them") == "; `zcsr proxies` lists them"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("explain", "@/dev/zero"), "cannot read a program from /dev/zero: it is no ordinary file"),
+        (("explain", "@{folder}"), "it is no ordinary file"),
+        (("explain", "@{folder}/pipe"), "it is no ordinary file"),
+        (("explain", "@{folder}/large"), "it has more than 1,048,576 bytes"),
+        (("explain", "@{folder}/bytes"), "it is no text"),
+        (("evolve", "--config", "/dev/zero"), "cannot read settings from /dev/zero: it is no ordinary file"),
+        (("import", "accuracies", "/dev/zero.csv", "--space", "nasbench201", "--dataset", "cifar10",
+          "--accuracy-column", "a"), "there is no such file"),
+    ],
+)  # fmt: skip
+def test_what_never_ends_is_not_read(words: Sequence[str], message: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_text("(" * (1 << 20) + "T1_D", encoding="utf-8")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\xfd")
+    code, _, err = zcsr(*(word.format(folder=tmp_path) for word in words), "--store", str(tmp_path / "store"))
+    assert code == 2
+    assert message in " ".join(err.split())
+    assert len(err.splitlines()) == 1

@@ -12,6 +12,7 @@ import pytest
 from zcsr.errors import InputError, StoreError
 from zcsr.spaces import get_space
 from zcsr.store.importers.accuracy_tables import import_accuracies
+from zcsr.store.importers.limits import at_most
 from zcsr.store.importers.user_tables import ImportReport
 from zcsr.store.kept.accuracies import SCHEMA, accuracies, accuracy_tables, write_accuracies
 from zcsr.store.kept.checksums import DamagedFile, sum_path
@@ -255,12 +256,9 @@ def test_texts_as_people_hold_them(store: Store, tmp_path: Path, name: str) -> N
     assert dict(zip(read.archs, read.accuracies.tolist(), strict=True)) == {A: 90.5, B: 88.0}
 
 
-def test_a_packed_table_is_not_unpacked_without_end(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("zcsr.store.importers.user_tables._LARGEST", 20)
+def test_a_packed_table_is_not_unpacked_without_end(store: Store, tmp_path: Path) -> None:
     (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(bytes(1000)))
-    with pytest.raises(InputError, match="it unpacks to more than 20 bytes"):
+    with at_most(200), pytest.raises(InputError, match="unpacked it has 1,000 bytes or more, and at most 200"):
         take(store, tmp_path / "bomb.csv.gz")
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from torture import BAD, DAMAGE, Job, Stores, Tally, Undisturbed, damage_all, disturb, jobs, table, trials_of
@@ -40,6 +43,18 @@ def test_what_is_killed_or_finds_no_room_ends_as_if_nothing_had_happened(stores:
             tally.add(*disturb(stores, job, plain, how, at, None))
     assert_none_is_bad([tally])
     assert tally.seen["same"] == 4
+
+
+@pytest.mark.slow
+def test_files_that_mean_harm_are_taken_or_refused_in_a_line(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("hostile.py")
+    words = [sys.executable, str(script), str(tmp_path), "--seed", "1", "--damaged", "60"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    *lines, last = done.stdout.splitlines()
+    assert [line for line in lines if "FAULT" in line] == []
+    assert last == "faults 0, bytes executed 0"
+    assert done.returncode == 0
+    assert len(lines) > 120
 
 
 def test_a_trial_that_goes_wrong_is_told() -> None:
