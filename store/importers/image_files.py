@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -194,7 +194,7 @@ _BAD_ARCHIVE = (
 def _npy(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
     """An array of numbers in an archive; how large it is shows as it is unpacked, whatever its head says."""
     with archive.open(name + _NPY) as stream:
-        content = io.BytesIO(unpacked(f"{name} of {path}", cast(BinaryIO, stream)))
+        content = io.BytesIO(unpacked(f"{name} of {path}", stream))
     try:
         version = np.lib.format.read_magic(content)
         form = np.lib.format
@@ -204,11 +204,11 @@ def _npy(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
         raise InputError(f"cannot read {path}: {name} does not begin as an array does") from error
     if dtype.kind not in "biuf":
         raise InputError(f"cannot read {path}: {name} holds {dtype}, not numbers")
-    if math.prod(shape) * dtype.itemsize != len(content.getbuffer()) - content.tell():
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content.getbuffer()) - content.tell():
         said = "x".join(map(str, shape))
         raise InputError(f"{path}: {name} says that it has {said} numbers of {dtype}, and has not as many")
-    order = "F" if by_columns else "C"
-    return np.frombuffer(content.getvalue(), dtype, offset=content.tell()).reshape(shape, order=order)
+    numbers: npt.NDArray[Any] = np.frombuffer(content.getvalue(), dtype, offset=content.tell())
+    return numbers.reshape(shape, order="F") if by_columns else numbers.reshape(shape)
 
 
 def _key(path: Path, there: Sequence[str], wanted: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Protocol
 
 from zcsr.errors import InputError
 
@@ -57,7 +57,11 @@ def content_of(path: Path) -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def unpacked(name: object, stream: BinaryIO) -> bytes:
+class _Stream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def unpacked(name: object, stream: _Stream) -> bytes:
     """The bytes that a stream gives, read until there are too many of them: then InputError."""
     parts, count = [], 0
     while part := stream.read(_PART):

@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from zcsr.engine.job import Progress
 from zcsr.errors import InputError
@@ -80,7 +80,7 @@ def read_pth(path: Path, epochs: int | None, progress: Progress) -> Iterator[Tri
 def _unpacked(file: Path) -> Any:
     try:
         with bz2.open(io.BytesIO(content_of(file))) as stream:
-            content = unpacked(file, cast(BinaryIO, stream))
+            content = unpacked(file, stream)
     except (OSError, EOFError, ValueError) as error:
         raise InputError(f"cannot read {file}: {error}") from error
     return PickleReader(content, str(file), shrinking=_SHRINKING).read()

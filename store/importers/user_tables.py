@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import polars as pl
 
@@ -82,7 +82,7 @@ _DECIMAL_COMMA = (r"^(\s*[-+]?\d+),(\d+)$", "$1.$2")
 
 def _unpacked(table: Path) -> bytes:
     with gzip.open(table) as file:
-        return unpacked(table, cast(BinaryIO, file))
+        return unpacked(table, file)
 
 
 def _decoded(content: bytes) -> str:
