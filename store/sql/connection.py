@@ -5,8 +5,11 @@ from __future__ import annotations
 import glob
 import os
 import re
+import secrets
 import shutil
+import tempfile
 import weakref
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,6 +23,7 @@ from zcsr.store.kept.scan import Found
 from zcsr.store.kept.store import Store
 from zcsr.store.sql import functions, shipped
 from zcsr.store.sql.guard import check_reads_only, one_line
+from zcsr.store.sql.types import TEXT, identifier, is_held, is_held_in_part, type_for_polars
 from zcsr.store.tables.declarations import BY_NAME, SEEN
 
 Parameters: TypeAlias = Mapping[str, object] | Sequence[object] | None
@@ -61,8 +65,9 @@ class ReadConnection:
         """Run one statement that reads and return its rows with DuckDB's types.
 
         `$name` in the SQL takes its value from a mapping, `?` from a sequence. Columns of one name are told apart
-        by a number; intervals and bit strings become text. Raises InputError for SQL that would write or that
-        DuckDB refuses, and StoreError where statistics cannot be read.
+        by a number; bytes, intervals and what else polars has no type for become text. Raises InputError for SQL
+        that would write, that DuckDB refuses, or that gives more than `MOST_COLUMNS` columns, and StoreError where
+        statistics cannot be read.
         """
         if not self._finalizer.alive:
             raise InputError("the connection to the index is closed; connect again")
@@ -113,13 +118,33 @@ def prepared(connection: duckdb.DuckDBPyConnection, store: Store, found: Found) 
         if content:
             names = ", ".join(column.name for column in table.columns)
             connection.execute(f"CREATE VIEW {table.name} AS SELECT {names} FROM ({content})")
-    connection.execute("SET python_enable_replacements = false")
+    _lock(connection, store)
+    return connection
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
+    """Close all that DuckDB could reach but the index, which is attached, and the store's statistics; for good."""
     statistics = str(store.statistics_dir) + os.sep
     allowed = {statistics, glob.escape(statistics)}  # patterns are checked as well as the files they find
     connection.execute(f"SET allowed_directories = [{', '.join(map(quoted, sorted(allowed)))}]")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-    return connection
+    # DuckDB makes it for what does not fit into memory, and removes it; its own would be where the user is.
+    spilled = Path(tempfile.gettempdir(), f"zcsr-sql-{secrets.token_hex(8)}")
+    connection.execute(f"SET temp_directory = {quoted(str(spilled))}")
+    for setting, value in _LOCKED.items():
+        connection.execute(f"SET {setting} = {value}")
+
+
+_LOCKED: Mapping[str, str] = {
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_extension_repositories": "'forbidden'",
+    "allow_persistent_secrets": "false",
+    "enable_external_access": "false",
+    "lock_configuration": "true",  # last, as it holds for all of them
+}
+"""What is set once the views are there, in this order."""
 
 
 def _create_undecided_finalists(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
@@ -166,38 +191,45 @@ def as_it_is(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
     return pl.DataFrame(_Stream(relation))
 
 
+MOST_COLUMNS = 10_000
+"""Of a result; DuckDB takes a time for them that grows with their square, 6 s for so many."""
+
+
 def frame_of(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
-    """The rows of a relation, which is run once."""
-    names, kinds = _distinct(relation.columns), [str(kind) for kind in relation.types]
-    if names != relation.columns or not set(kinds).isdisjoint(_TEXT_TYPES):
-        columns = enumerate(zip(names, kinds, strict=True), start=1)
-        relation = relation.project(
-            ", ".join(f"{_expression(position, kind)} AS {_identifier(name)}" for position, (name, kind) in columns)
-        )
-    return pl.DataFrame(_Stream(relation))
+    """The rows of a relation, which is run once, with the types of `zcsr.store.sql.types`."""
+    kinds = relation.types
+    if len(kinds) > MOST_COLUMNS:
+        raise InputError(f"the SQL gives {len(kinds):,} columns, at most {MOST_COLUMNS:,} can be taken: name fewer")
+    partly = [position for position, kind in enumerate(kinds) if is_held_in_part(kind)]
+    names = _distinct([*relation.columns, *(relation.columns[position] for position in partly)])
+    casts = [
+        *(_cast(position, str(kind), type_for_polars(kind)) for position, kind in enumerate(kinds)),
+        *(f"CAST(#{position + 1} AS {TEXT})" for position in partly),
+    ]
+    named = (f"{cast} AS {identifier(name)}" for cast, name in zip(casts, names, strict=True))
+    columns = pl.DataFrame(_Stream(relation.project(", ".join(named)))).get_columns()
+    for position, text in zip(partly, columns[len(kinds) :], strict=True):
+        if not is_held(kinds[position], columns[position]):
+            columns[position] = text.alias(names[position])
+    return pl.DataFrame(columns[: len(kinds)])
 
 
-def _expression(position: int, kind: str) -> str:
-    return f"CAST(#{position} AS VARCHAR)" if kind in _TEXT_TYPES else f"#{position}"
-
-
-_TEXT_TYPES = ("INTERVAL", "BIT")
-"""DuckDB's types that polars has none for."""
+def _cast(position: int, kind: str, wanted: str) -> str:
+    return f"#{position + 1}" if kind == wanted else f"CAST(#{position + 1} AS {wanted})"
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    taken: list[str] = []
+    """The names, of which those that are there already, in whatever case, get a number."""
+    found: list[str] = []
+    taken, numbers = set[str](), Counter[str]()
     for name in names:
-        candidate, number = name, 1
-        while candidate.lower() in (other.lower() for other in taken):
-            number += 1
-            candidate = f"{name}_{number}"
-        taken.append(candidate)
-    return taken
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+        candidate = name
+        while candidate.lower() in taken:
+            numbers[name] += 1
+            candidate = f"{name}_{numbers[name] + 1}"
+        taken.add(candidate.lower())
+        found.append(candidate)
+    return found
 
 
 def _close(connection: duckdb.DuckDBPyConnection, folder: Path | None) -> None:

@@ -70,9 +70,11 @@ def _only_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     """The type of the one statement of `sql`: SELECT or EXPLAIN."""
     try:
         statements = connection.extract_statements(sql)
+        kinds = [_name(statement.type) for statement in statements]
     except duckdb.Error as error:
         raise InputError(f"cannot read the SQL: {one_line(error)}") from error
-    kinds = [_name(statement.type) for statement in statements]
+    except ValueError as error:  # a statement that DuckDB's own Python knows no name for, such as UPDATE EXTENSIONS
+        raise InputError(f"the SQL is no statement that reads; {_ONLY_READS}") from error
     if not kinds:
         raise InputError(f"there is no SQL statement in {sql!r}; {_ONLY_READS}")
     writing = [kind for kind in kinds if kind not in ("SELECT", "EXPLAIN")]

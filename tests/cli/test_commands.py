@@ -382,6 +382,20 @@ def test_lists_have_a_form_in_csv(imported: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown", "parquet"])
+def test_a_value_that_polars_has_no_type_for_is_the_same_text_in_every_form(
+    imported: Path, tmp_path: Path, form: str
+) -> None:
+    huge = "340282366920938463463374607431768211455"
+    values = {"a": "'\\xff'::BLOB", "b": f"{huge}::UHUGEINT", "c": "DATE 'infinity'", "d": "union_value(e := 7)"}
+    out = tmp_path / "rows"
+    sql = f"SELECT {', '.join(f'{value} AS {name}' for name, value in values.items())}"
+    done("query", sql, "-f", form, "--out", str(out), store=imported)
+    text = str(pl.read_parquet(out).row(0)) if form == "parquet" else out.read_text()
+    assert all(one in text for one in (huge, "infinity", "7"))
+    assert any(one in text for one in ("\\xFF", "\\\\xFF"))
+
+
 def test_cells_are_not_taken_for_markup(imported: Path) -> None:
     assert "[bold]x[/bold]" in done("query", "SELECT '[bold]x[/bold]' AS text", store=imported).out
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import io
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -23,9 +27,11 @@ from zcsr.evolve.config import EvolveConfig
 from zcsr.language.text import parse
 from zcsr.store.kept.checksums import remove, sum_path
 from zcsr.store.kept.runs import open_run
+from zcsr.store.kept.scan import scan
 from zcsr.store.kept.store import Store
 from zcsr.store.sql import index as index_module
 from zcsr.store.sql import shipped
+from zcsr.store.sql.connection import quoted
 from zcsr.store.sql.functions import kendall, kendall_interval, kendall_of_top, partial_spearman, spearman
 from zcsr.store.sql.index import connect, named, query, rebuild, verify
 from zcsr.store.tables import declarations
@@ -509,6 +515,10 @@ WRITING = [
     "PRAGMA enable_profiling",
     "CALL pragma_version()",
     "CHECKPOINT",
+    "UPDATE EXTENSIONS",
+    "UPDATE EXTENSIONS (json)",
+    "FORCE INSTALL json",
+    "CREATE SECRET (TYPE s3)",
     "VACUUM",
     "ANALYZE",
     "BEGIN",
@@ -659,6 +669,110 @@ def test_columns_of_one_name_are_told_apart(kept: Store) -> None:
     frame = query(kept, 'SELECT 1 AS a, 2 AS a, 3 AS A, 4 AS "say ""a""", 5 AS a_2')
     assert len(set(frame.columns)) == 5
     assert frame.row(0) == (1, 2, 3, 4, 5)
+
+
+def test_thousands_of_columns_of_one_name_take_seconds(kept: Store) -> None:
+    started = time.monotonic()
+    frame = query(kept, f"SELECT {', '.join(['1 AS a'] * 3000)}")
+    assert frame.columns[:3] == ["a", "a_2", "a_3"]
+    assert frame.width == len(set(frame.columns)) == 3000
+    assert time.monotonic() - started < 10
+    with pytest.raises(InputError, match="gives 10,001 columns, at most 10,000"):
+        query(kept, f"SELECT {', '.join(['1'] * 10_001)}")
+
+
+# The least, the greatest and no value of every type there is
+_ALL_TYPES = duckdb.sql("FROM test_all_types()").columns
+
+
+@pytest.mark.parametrize("column", _ALL_TYPES)
+def test_values_of_every_type_are_those_that_duckdb_writes(kept: Store, column: str) -> None:
+    """`test_all_types` is not open to users, so its values are given as literals; the oracle is DuckDB's text."""
+    (kind,) = duckdb.sql(f'SELECT "{column}" FROM test_all_types()').types
+    texts = [text for (text,) in duckdb.sql(f'SELECT "{column}"::VARCHAR FROM test_all_types()').fetchall()]
+    literals = ", ".join("NULL" if text is None else quoted(text) for text in texts)
+    value = f"unnest([{literals}])::{kind}"
+    column_ = query(kept, f"SELECT {value} AS x")["x"]
+    if not column_.dtype.is_nested():
+        again = duckdb.sql(f"SELECT CAST(unnest($texts) AS {kind})::VARCHAR", params={"texts": _words(column_)})
+        assert again.fetchall() == duckdb.sql(f"SELECT ({value})::VARCHAR").fetchall()
+    frame = column_.to_frame()
+    assert len(json.loads(frame.write_json())) == len(texts)
+    frame.write_parquet(written := io.BytesIO())
+    written.seek(0)
+    assert pl.read_parquet(written).equals(frame)
+
+
+def _words(column: pl.Series) -> list[str | None]:
+    values = column.to_list()
+    return [None if one is None else f"{one:f}" if isinstance(one, Decimal) else str(one) for one in values]
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("'\\xff'::BLOB", "\\xFF"),
+        ("['\\xff'::BLOB]", ["\\xFF"]),
+        ("340282366920938463463374607431768211455::UHUGEINT", "340282366920938463463374607431768211455"),
+        ("170141183460469231731687303715884105727::HUGEINT", "170141183460469231731687303715884105727"),
+        ("DATE 'infinity'", "infinity"),
+        ("DATE '10000-01-01'", "10000-01-01"),
+        ("DATE '9999-12-31'", datetime.date(9999, 12, 31)),
+        ("DATE '0001-01-01'", datetime.date(1, 1, 1)),
+        ("TIMESTAMP '-infinity'", "-infinity"),
+        ("TIMESTAMP '9999-12-31 23:59:59.999999'", datetime.datetime.max),
+        ("TIMESTAMP '0001-01-01'", datetime.datetime.min),
+        ("'infinity'::TIMESTAMP_NS", "infinity"),
+        ("'infinity'::TIMESTAMPTZ", "infinity"),
+        ("TIME '24:00:00'", "24:00:00"),
+        ("union_value(a := 1)", "1"),
+        ("{'a': DATE 'infinity', 'b': union_value(c := 2)}", {"a": "infinity", "b": "2"}),
+        ("MAP {1: 2}", {"1": 2}),
+        ("MAP {[1]: 2}", "{[1]=2}"),
+        ("'a'::ENUM ('a', 'b')", "a"),
+        ("1::VARIANT", "1"),
+        ("NULL", None),
+    ],
+)
+def test_what_polars_has_no_value_of_becomes_text(kept: Store, sql: str, expected: object) -> None:
+    assert query(kept, f"SELECT {sql} AS x, 'infinity'::DATE AS x_2")["x"].to_list() == [expected]
+
+
+def test_the_engine_is_locked_beside_the_check_of_statements(kept: Store, tmp_path: Path) -> None:
+    """What the check would let pass still finds nothing open but the statistics of the store."""
+    outside = tmp_path / "outside.csv"
+    outside.write_text("a\n1\n")
+    (shard, *_) = scan(kept).summaries
+    with connect(kept) as connection:
+        engine = connection._connection
+        assert engine.execute(f"SELECT count(*) FROM read_parquet('{shard}')").fetchall()
+        for statement in (
+            f"FROM read_csv('{outside}')",
+            f"FROM read_text('{kept.root}/manifest.json')",
+            f"FROM glob('{tmp_path}/*')",
+            f"COPY (SELECT 1) TO '{tmp_path}/written'",
+            f"ATTACH '{tmp_path}/other'",
+            f"EXPORT DATABASE '{tmp_path}/written'",
+            "INSTALL httpfs",
+            "LOAD httpfs",
+            "FROM read_csv('https://localhost:1/a.csv')",
+            "SET enable_external_access = true",
+            "SET autoload_known_extensions = true",
+            "SET lock_configuration = false",
+            "SET temp_directory = '/tmp'",
+            "CREATE PERSISTENT SECRET (TYPE s3)",
+            "DELETE FROM stored.runs",
+        ):
+            with pytest.raises(duckdb.Error):
+                engine.execute(statement)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["outside.csv"]
+
+
+def test_what_does_not_fit_into_memory_is_not_put_where_the_user_is(kept: Store) -> None:
+    with connect(kept) as connection:
+        ((place,),) = connection.frame("SELECT value FROM duckdb_settings() WHERE name = 'temp_directory'").rows()
+    assert Path(place).is_relative_to(tempfile.gettempdir())
+    assert not Path(place).exists()
 
 
 def test_parameters_by_name_and_by_place(kept: Store) -> None:
