@@ -1,6 +1,6 @@
 """A page as one HTML file that needs nothing else: charts to hover over, tables to sort, an appendix to unfold.
 
-Needs the extra `zcsr[html]`. The markdown of a page is what it is made from, so both say the same.
+Needs the extra `html`. The markdown of a page is what it is made from, so both say the same.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def needed(*modules: str) -> list[Any]:
         return [import_module(module) for module in modules]
     except ImportError as error:
         raise InputError(
-            f"this needs {error.name}, which is not installed: pip install 'zcsr[html]', or 'zcsr[ui]' for zcsr ui"
+            f"this needs {error.name}, which is not installed: in the project's folder, pip install '.[html]', or "
+            "'.[ui]' for zcsr ui"
         ) from None
 
 

@@ -76,7 +76,7 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.Mon
         raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 
     monkeypatch.setattr(html, "import_module", missing)
-    with pytest.raises(InputError, match=r"this needs vl_convert, .* pip install 'zcsr\[html\]'"):
+    with pytest.raises(InputError, match=r"this needs vl_convert, .* pip install '\.\[html\]'"):
         html.needed("vl_convert")
 
 
