@@ -10,7 +10,6 @@ import typer
 from zcsr.cli.console import progress, say
 from zcsr.cli.groups import REQUIRED, option, with_options
 from zcsr.cli.options import Place, StoreOption, open_store
-from zcsr.store.importers.limits import MOST_BYTES, at_most
 
 if TYPE_CHECKING:
     from zcsr.store import ImportReport
@@ -40,11 +39,12 @@ def accuracies(
     depth: int | None = option(None, "cells of networks given as DARTS genotypes", least=1, unset="in the text"),
     same_training: bool = option(False, SAME_TRAINING),
     skip_bad: bool = option(False, "leave out rows that cannot be used and count them"),
-    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset=f"{MOST_BYTES:,}"),
+    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset="4 GiB"),
     place: Place,
 ) -> None:
     """Import a table of accuracies; importing the same table again replaces it."""
     from zcsr.store import import_accuracies
+    from zcsr.store.importers.limits import at_most
 
     place.use_spaces()
     with at_most(max_bytes):
@@ -81,10 +81,11 @@ def scores(
         None, "column of a proxy's scores; may be repeated", unset="every column of floats"
     ),
     skip_bad: bool = option(False, "leave out scores that cannot be used and count them"),
-    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset=f"{MOST_BYTES:,}"),
+    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset="4 GiB"),
     place: Place,
 ) -> None:
     """Import a table of others' scores of known proxies; importing the same one again changes nothing."""
+    from zcsr.store.importers.limits import at_most
     from zcsr.store.importers.proxy_scores import import_scores
 
     place.use_spaces()
@@ -118,11 +119,12 @@ def benchmark(
     dataset: str | None = option(None, "dataset of a file of NDS", unset="from its name"),
     epochs: int | None = option(None, "take the training of this length", least=1, unset="the longest"),
     same_training: bool = option(False, SAME_TRAINING),
-    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset=f"{MOST_BYTES:,}"),
+    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset="4 GiB"),
     store: StoreOption = None,
 ) -> None:
     """Import a published benchmark, read as plain data; importing the same one again changes nothing."""
     from zcsr.store.importers.benchmark_files import import_benchmark
+    from zcsr.store.importers.limits import at_most
 
     opened = open_store(store, create=True)
     with at_most(max_bytes), progress("importing", "read") as tell:
@@ -155,11 +157,12 @@ def images(
     pad: int = option(0, "then add a black border of this many pixels", least=0),
     colours: int | None = option(None, "channels that grey images are repeated in", least=1, unset="as they are"),
     first: int | None = option(None, "take only this many, the first", least=1, unset="all"),
-    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset=f"{MOST_BYTES:,}"),
+    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset="4 GiB"),
     store: StoreOption = None,
 ) -> None:
     """Import a set of labelled images; they are normalised by the dataset's published mean and deviation."""
     from zcsr.store import import_images
+    from zcsr.store.importers.limits import at_most
 
     opened = open_store(store, create=True)
     with at_most(max_bytes):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from zcsr import proxies as known
 from zcsr.cli.console import data
 from zcsr.cli.options import Place, SpaceFileOption
 from zcsr.cli.tables import Column, print_columns
@@ -77,15 +76,12 @@ def _called(operation: Operation) -> str:
 
 def proxies() -> None:
     """List the known proxies and the programs that have a name."""
-    from zcsr.language.named_programs import named_programs
+    from zcsr.language.named_records import named_records
+    from zcsr.proxies.listing import listed
 
-    every = [known.get_proxy(name) for name in known.proxy_names()]
-    _print(("proxy", "measures", "source"), ((proxy.name, proxy.measures, proxy.source) for proxy in every))
+    _print(("proxy", "measures", "source"), listed())
     data().print()
-    _print(
-        ("program", "text", "reading"),
-        ((named.name, str(named.program), named.reading) for named in named_programs()),
-    )
+    _print(("program", "text", "reading"), ((one.name, one.text, one.reading) for one in named_records()))
 
 
 def _print(names: tuple[str, ...], rows: Iterable[tuple[str, ...]], numeric: Collection[str] = ()) -> None:

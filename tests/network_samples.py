@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from zcsr.networks.images import ImageSet
-from zcsr.spaces import nasbench201
+from zcsr.spaces import nasbench201_network as nasbench201
 
 
 def parameter_count(network: nn.Module) -> int:

@@ -383,17 +383,31 @@ def modules_after(code: str, folder: Path) -> set[str]:
     return set(done.stdout.rsplit("MODULES", 1)[1].split())
 
 
-def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
-    code = """
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--help"], None),
+        (["evolve", "--help"], None),
+        (["spaces"], None),
+        (["proxies"], None),
+        (["evolve", "--generation", "3"], 2),
+        (["evolve", "--population", "none"], 2),
+        (["test", "--batch-size", "0"], 2),
+        (["score"], 2),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else str(one),
+)
+def test_lists_and_what_is_refused_load_nothing_heavy(words: list[str], code: int | None, tmp_path: Path) -> None:
+    script = f"""
 import sys
 from zcsr.cli import main
-sys.argv = ["zcsr", "--help"]
+sys.argv = ["zcsr", *{words}]
 try:
     main()
 except SystemExit as stop:
-    assert not stop.code, stop.code
+    assert (stop.code or None) == {code}, stop.code
 """
-    assert modules_after(code, tmp_path).isdisjoint(HEAVY)
+    assert modules_after(script, tmp_path).isdisjoint(HEAVY)
 
 
 def test_importing_zcsr_loads_nothing_heavy(tmp_path: Path) -> None:

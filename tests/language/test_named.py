@@ -11,6 +11,7 @@ from torch import Tensor
 from zcsr.errors import ProgramError
 from zcsr.evaluation.evaluate import apply_node
 from zcsr.language.named_programs import find_program, named_programs
+from zcsr.language.named_records import named_records
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.language.text import parse
 from zcsr.proxies import proxy_names
@@ -130,3 +131,9 @@ def test_an_unknown_word_is_told_what_is_near(word: str, message: str) -> None:
         find_program(word, proxy_names())
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_records_are_written_as_programs_are_printed() -> None:
+    assert [(one.name, one.text) for one in named_records()] == [
+        (one.name, str(one.program)) for one in named_programs()
+    ]

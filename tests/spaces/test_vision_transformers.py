@@ -13,7 +13,7 @@ from zcsr.errors import InputError
 from zcsr.networks.config import TrainingConfig
 from zcsr.networks.training import Examples, train_network
 from zcsr.spaces import get_space
-from zcsr.spaces.vision_transformers import Attention
+from zcsr.spaces.vision_transformers_network import Attention
 
 SPACE = get_space("vit-mini")
 

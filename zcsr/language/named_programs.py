@@ -7,15 +7,14 @@ look at, as far as it can be said of instances.
 
 from __future__ import annotations
 
-import importlib.resources
 import re
-import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
 from zcsr.errors import ProgramError, nearest
 from zcsr.language.languages import ZCSR, knowing
+from zcsr.language.named_records import named_records
 from zcsr.language.program import Program
 from zcsr.language.tensors import TENSOR_NAMES
 from zcsr.language.text import parse
@@ -56,11 +55,7 @@ class NamedProgram:
 @cache
 def named_programs() -> tuple[NamedProgram, ...]:
     """Return the programs that have a name, in the order in which they are listed."""
-    text = importlib.resources.files("zcsr.data").joinpath("programs.toml").read_text(encoding="utf-8")
-    return tuple(
-        NamedProgram(record["name"], parse(record["text"]), record["reading"], record["source"])
-        for record in tomllib.loads(text)["program"]
-    )
+    return tuple(NamedProgram(one.name, parse(one.text), one.reading, one.source) for one in named_records())
 
 
 def find_program(text: str, proxies: Collection[str] = ()) -> Program:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zcsr.language.languages import Language
     from zcsr.proxies.proxy import Proxy
 
-_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "params": ("params",),
         "flops": ("flops",),
@@ -34,7 +34,7 @@ _MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Each module of this package and the proxies that it holds; it is imported when one of them is asked for."""
 
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+_MODULE_OF = {name: module for module, names in MODULES.items() for name in names}
 
 
 def proxy_names() -> tuple[str, ...]:

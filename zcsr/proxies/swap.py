@@ -35,7 +35,7 @@ def swap(network: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: 
 
 @proxy(
     measures="swap, times a bell curve of the number of parameters",
-    source=f"{_SOURCE}; around {MU:g} million parameters",
+    source=f"{_SOURCE}; around one million parameters",
 )
 def swap_regularised(network: nn.Module, images: Tensor, labels: Tensor) -> float:
     """Return `swap` times exp(-(theta - mu)^2 / sigma), with theta the number of parameters.

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-from torch import nn
+from typing import TYPE_CHECKING, Final
 
 from zcsr.errors import InputError, nearest
 from zcsr.spaces.choices import ChoiceSpace
 from zcsr.spaces.nasbench201 import SPACES as PUBLISHED
-from zcsr.spaces.nasbench201 import CellNetwork
+
+if TYPE_CHECKING:
+    from torch import nn
 
 LAYERS: Final = 5
 CELL = ("nor_conv_3x3", "nor_conv_3x3", "nor_conv_3x3", "skip_connect", "nor_conv_3x3", "nor_conv_3x3")
@@ -40,6 +40,8 @@ class NatsSss(ChoiceSpace[int]):
 
         Height and width are multiples of 4 x `stem_stride`. Draws from torch's global generator, as all modules do.
         """
+        from zcsr.spaces.nasbench201_network import CellNetwork  # which loads torch
+
         return CellNetwork(CELL, classes, in_channels, self._parse(arch), self.stem_stride)
 
     def canonical(self, arch: str) -> str:

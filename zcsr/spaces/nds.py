@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from zcsr.errors import InputError
 from zcsr.spaces.nds_genotype import (
@@ -30,8 +28,10 @@ from zcsr.spaces.nds_genotype import (
     listed,
     parse_network,
 )
-from zcsr.spaces.nds_network import CellNetwork, LargeStem, SmallStem
 from zcsr.spaces.protocol import DatasetShape, check_index, shapes_of
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _SMALL_IMAGE = 64
 """Larger images, in pixels a side, are halved three times before the first cell."""
@@ -95,6 +95,8 @@ class CellSpace:
         the one for CIFAR; never the auxiliary head, which only training uses. Height and width are multiples of 4,
         or of 32 for ImageNet. Draws from torch's global generator, as all modules do.
         """
+        from zcsr.spaces.nds_network import CellNetwork, LargeStem, SmallStem  # which loads torch
+
         network = self._parse(arch)
         if any(shape.classes == classes and shape.height > _SMALL_IMAGE for shape in self.datasets.values()):
             return CellNetwork(network, self.rules, classes, LargeStem(in_channels, network.width))

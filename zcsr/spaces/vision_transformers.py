@@ -12,15 +12,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, NamedTuple
 
 from zcsr.errors import InputError
 from zcsr.spaces.choices import ChoiceSpace
 from zcsr.spaces.protocol import DatasetShape, shapes_of
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Transformer(NamedTuple):
@@ -52,6 +51,8 @@ class VisionTransformers(ChoiceSpace[Transformer]):
 
         Height and width are those of the space's data set. Draws from torch's global generator, as all modules do.
         """
+        from zcsr.spaces.vision_transformers_network import VisionTransformer  # which loads torch
+
         (chosen,) = self._parse(arch)
         return VisionTransformer(chosen, self._shape, self.patch, classes, in_channels)
 
@@ -105,60 +106,3 @@ SPACES: Mapping[str, VisionTransformers] = {
     )
 }
 """Networks small enough to train on a processor."""
-
-
-class Attention(nn.Module):
-    """Self-attention of several heads, each over its share of the channels."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.queries_keys_values = nn.Linear(width, 3 * width)
-        self.mix = nn.Linear(width, width)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map tokens [b, n, width] to the same shape."""
-        batch, count, width = tokens.shape
-        apart = self.queries_keys_values(tokens).view(batch, count, 3, self.heads, width // self.heads)
-        queries, keys, values = apart.permute(2, 0, 3, 1, 4)
-        seen = F.scaled_dot_product_attention(queries, keys, values)
-        mixed: Tensor = self.mix(seen.transpose(1, 2).reshape(batch, count, width))
-        return mixed
-
-
-class Block(nn.Module):
-    """Attention, then an MLP, each on normalised tokens and added to what came in."""
-
-    def __init__(self, width: int, heads: int, ratio: int) -> None:
-        super().__init__()
-        self.norm_before_attention = nn.LayerNorm(width)
-        self.attention = Attention(width, heads)
-        self.norm_before_mlp = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, ratio * width), nn.GELU(), nn.Linear(ratio * width, width))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map tokens [b, n, width] to the same shape."""
-        tokens = tokens + self.attention(self.norm_before_attention(tokens))
-        changed: Tensor = tokens + self.mlp(self.norm_before_mlp(tokens))
-        return changed
-
-
-class VisionTransformer(nn.Module):
-    """Patches, their places, blocks, norm, mean over the patches, classifier."""
-
-    def __init__(
-        self, chosen: Transformer, shape: DatasetShape, patch: int, classes: int, in_channels: int
-    ) -> None:
-        super().__init__()
-        count = (shape.height // patch) * (shape.width // patch)
-        self.patches = nn.Conv2d(in_channels, chosen.width, patch, stride=patch)
-        self.places = nn.Parameter(0.02 * torch.randn(1, count, chosen.width))
-        self.blocks = nn.Sequential(*(Block(chosen.width, chosen.heads, chosen.ratio) for _ in range(chosen.depth)))
-        self.norm = nn.LayerNorm(chosen.width)
-        self.classifier = nn.Linear(chosen.width, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map images [b, in_channels, h, w] -> logits [b, classes]."""
-        tokens = self.patches(x).flatten(2).transpose(1, 2) + self.places
-        logits: Tensor = self.classifier(self.norm(self.blocks(tokens)).mean(1))
-        return logits
