@@ -1,6 +1,8 @@
 """What zcsr withstands, with figures: kills, a full disk and damaged files, in small or for as long as one likes.
 
     python tests/torture/torture.py --minutes 10
+    python tests/torture/torture.py --minutes 60 --jobs evolve --kinds kill --trials 200 --every 0 --flips 0
+    python tests/torture/torture.py --minutes 30 --jobs "" --every 0 --flips 10000
 
 It prints a row a kind of fault: trials, how many were survived (the same answers, or an error that names a file),
 and what must be 0: other answers in silence, tracebacks, hangs. It ends with 1 where something is not 0.
@@ -416,9 +418,9 @@ class Damaged:
 def damage_all(
     stores: Stores, tallies: dict[str, Tally], generator: random.Random, flips: int, until: float, every: int = 1
 ) -> None:
-    """Every kind of damage to every `every`th file, then flips of single bits, until so many or so late."""
+    """Every kind of damage to every `every`th file (of 0: none), then flips of single bits, so many or so long."""
     damaged = Damaged(stores)
-    for file in damaged.files[generator.randrange(every) :: every]:
+    for file in damaged.files[generator.randrange(every) :: every] if every else ():
         how = damaged.ask if file in damaged.seen_by_sql and generator.random() < 0.3 else damaged.read
         for name, damage in DAMAGE.items():
             tallies[name].add(*damaged.try_out(file, damage, generator, how))
@@ -441,19 +443,33 @@ def damage_all(
 # All of it -------------------------------------------------------------------------------------------------------
 
 
+KINDS = ("kill", "full", "time")
+
+
 def torture(
-    folder: Path, minutes: float, seed: int, flips: int, names: tuple[str, ...], every: int = 1
+    folder: Path,
+    minutes: float,
+    seed: int,
+    flips: int,
+    names: tuple[str, ...],
+    every: int = 1,
+    kinds: tuple[str, ...] = KINDS,
+    trials: int | None = None,
 ) -> list[Tally]:
-    """At most two fifths of the time for damage, the rest for kills and full disks, in turn over all jobs."""
+    """At most two fifths of the time for damage, the rest for kills and full disks, in turn over all jobs.
+
+    A kind of fault of a job ends early after so many `trials`, if that is given.
+    """
     generator = random.Random(seed)
     stores = Stores(folder)
     tallies = {name: Tally(name) for name in (*DAMAGE, "gone", "swapped")}
     begin = time.monotonic()
-    damage_all(stores, tallies, generator, flips, begin + (24 if any(names) else 60) * minutes, every)
+    if every or flips:
+        damage_all(stores, tallies, generator, flips, begin + (24 if any(names) else 60) * minutes, every)
     turns = []
     for job in (one for one in jobs(stores) if one.name in names):
         plain = Undisturbed(stores, job)
-        for how in ("kill", "full", "time"):
+        for how in kinds:
             tally = tallies.setdefault(f"{job.name}: {how}", Tally(f"{job.name}: {how}"))
             turns.append((job, plain, how, tally, trials_of(job, plain, how, generator)))
     while turns and time.monotonic() < begin + 60 * minutes:
@@ -462,7 +478,8 @@ def torture(
                 at, after = next(places)
                 fault: faults.How = "kill" if how == "time" else how  # type: ignore[assignment]
                 tally.add(*disturb(stores, job, plain, fault, at if after is None else 10**9, after))
-    return list(tallies.values())
+        turns = [turn for turn in turns if trials is None or turn[3].trials < trials]
+    return [tally for tally in tallies.values() if tally.trials]
 
 
 def table(tallies: list[Tally]) -> str:
@@ -484,12 +501,15 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--flips", type=int, default=10_000)
-    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--every", type=int, default=1, help="damage every n-th file in each way, or none for 0")
     parser.add_argument("--jobs", default="import,collect,test,evolve")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="kill at an operation, full disk, kill in time")
+    parser.add_argument("--trials", type=int, help="of each kind of each job, unless the time is over before")
     given = parser.parse_args()
+    names, kinds = tuple(given.jobs.split(",")), tuple(given.kinds.split(","))
     with tempfile.TemporaryDirectory() as folder:
         tallies = torture(
-            Path(folder), given.minutes, given.seed, given.flips, tuple(given.jobs.split(",")), given.every
+            Path(folder), given.minutes, given.seed, given.flips, names, given.every, kinds, given.trials
         )
     print(table(tallies))
     bad = [line for tally in tallies for line in tally.bad]
