@@ -26,6 +26,7 @@ from zcsr.evaluation.one_network import scores
 from zcsr.language.named_programs import find_program
 from zcsr.networks.initialisation import initialise, random_stream
 from zcsr.networks.untrained import StatisticsConfig, network_statistics
+from zcsr.proxies import proxy_names
 from zcsr.proxies.proxy import Proxy, proxy
 from zcsr.spaces import get_space
 from zcsr.store import Store, load_images
@@ -414,16 +415,14 @@ def test_a_file_that_cannot_be_run_is_one_line(tmp_path: Path) -> None:
     assert "No module named 'nothing_of_that_name' (bad.py, line 2)" in err
 
 
-def test_the_list_of_proxies_and_named_programs(
-    made_up: None, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_the_list_of_proxies_and_named_programs(capsys: pytest.CaptureFixture) -> None:
     from zcsr.cli.show import proxies as command
 
     command()
     first, second = capsys.readouterr().out.split("\n\n")
     assert first.splitlines()[0].split() == ["proxy", "measures", "source"]
-    assert [line.split()[0] for line in first.splitlines()[1:]] == ["summed", "loss_of"]
-    assert "the sum of the weights and of the images" in first
+    assert [line.split()[0] for line in first.splitlines()[1:]] == list(proxy_names())
+    assert "the number of parameters" in first
     named = {line.split()[0]: line for line in second.splitlines()[1:]}
     assert "fro(sigmoid(logdet(sign(T3G_N))))" in named["eznas-a-printed"]
     assert "printed in the paper" in named["eznas-a-printed"]
