@@ -14,7 +14,9 @@ from zcsr.cli.options import Place, StoreOption, open_store
 if TYPE_CHECKING:
     from zcsr.store import ImportReport
 
-MAX_BYTES = "bytes that a file, or a folder of pictures, may come to in memory"
+MAX_BYTES = option(
+    None, "bytes that a file, or a folder of pictures, may come to in memory", least=1, unset="4 GiB"
+)
 SAME_TRAINING = "take them beside accuracies from elsewhere, whose networks were trained in the same way"
 
 app = typer.Typer(
@@ -39,7 +41,7 @@ def accuracies(
     depth: int | None = option(None, "cells of networks given as DARTS genotypes", least=1, unset="in the text"),
     same_training: bool = option(False, SAME_TRAINING),
     skip_bad: bool = option(False, "leave out rows that cannot be used and count them"),
-    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset="4 GiB"),
+    max_bytes: int | None = MAX_BYTES,
     place: Place,
 ) -> None:
     """Import a table of accuracies; importing the same table again replaces it."""
@@ -81,7 +83,7 @@ def scores(
         None, "column of a proxy's scores; may be repeated", unset="every column of floats"
     ),
     skip_bad: bool = option(False, "leave out scores that cannot be used and count them"),
-    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset="4 GiB"),
+    max_bytes: int | None = MAX_BYTES,
     place: Place,
 ) -> None:
     """Import a table of others' scores of known proxies; importing the same one again changes nothing."""
@@ -119,7 +121,7 @@ def benchmark(
     dataset: str | None = option(None, "dataset of a file of NDS", unset="from its name"),
     epochs: int | None = option(None, "take the training of this length", least=1, unset="the longest"),
     same_training: bool = option(False, SAME_TRAINING),
-    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset="4 GiB"),
+    max_bytes: int | None = MAX_BYTES,
     store: StoreOption = None,
 ) -> None:
     """Import a published benchmark, read as plain data; importing the same one again changes nothing."""
@@ -157,7 +159,7 @@ def images(
     pad: int = option(0, "then add a black border of this many pixels", least=0),
     colours: int | None = option(None, "channels that grey images are repeated in", least=1, unset="as they are"),
     first: int | None = option(None, "take only this many, the first", least=1, unset="all"),
-    max_bytes: int | None = option(None, MAX_BYTES, least=1, unset="4 GiB"),
+    max_bytes: int | None = MAX_BYTES,
     store: StoreOption = None,
 ) -> None:
     """Import a set of labelled images; they are normalised by the dataset's published mean and deviation."""

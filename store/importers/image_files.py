@@ -19,7 +19,7 @@ import polars as pl
 
 from zcsr.errors import InputError
 from zcsr.store.importers.class_folders import class_folders, read_class_folders, read_pictures
-from zcsr.store.importers.limits import content_of, read_parquet, unpacked
+from zcsr.store.importers.limits import content_of, read_parquet, short, unpacked
 from zcsr.store.importers.pickle_reader import load_plain
 from zcsr.store.importers.user_tables import listed
 from zcsr.store.kept.images import LABEL, PIXELS
@@ -174,15 +174,13 @@ def _read_npz(path: Path) -> Labelled:
             pixels = _npy(path, archive, _key(path, names, _NPZ_PIXELS))
             labels = _npy(path, archive, _key(path, names, _NPZ_LABELS))
     except _BAD_ARCHIVE as error:
-        raise InputError(f"cannot read {path}: {str(error)[:_LINE]}") from error
+        raise InputError(f"cannot read {path}: {short(error)}") from error
     if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4):
         seen = f"{pixels.dtype} {list(pixels.shape)}"
         raise InputError(f"{path}: images must be uint8 [n, h, w, c], [n, c, h, w] or [n, h, w], these are {seen}")
     return _channels_last(path, pixels), _labels(path, labels, len(pixels))
 
 
-_LINE = 300
-"""Letters of what a library says that a message shows."""
 _NPY = ".npy"
 _BAD_ARCHIVE = (
     *(OSError, EOFError, ValueError, KeyError, OverflowError),
@@ -258,8 +256,8 @@ def _read_batch(file: Path, batches: _Batches, classes: int | None) -> Labelled:
     batch = {key.decode("latin-1") if isinstance(key, bytes) else key: value for key, value in content.items()}
     for key in ("data", batches.labels):
         if key not in batch:
-            there = ", ".join(one for one in batch if isinstance(one, str)) or "no names"
-            raise InputError(f"{file} has no {key!r}: it has {there}")
+            there = listed([one for one in batch if isinstance(one, str)])
+            raise InputError(f"{file} has no {key!r}: it has {there or 'no names'}")
     data = batch["data"]
     if not (isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 2):
         raise InputError(f"{file}: 'data' must be a uint8 array [n, 3 * side * side]")

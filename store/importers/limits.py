@@ -10,19 +10,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+import duckdb
+import polars as pl
 
 from zcsr.errors import InputError
-
-if TYPE_CHECKING:
-    import polars as pl
+from zcsr.store.sql.connection import as_it_is
+from zcsr.store.sql.types import identifier
+from zcsr.store.tables.frames import first_line
 
 MOST_BYTES = 4 << 30
 """Bytes that one file, or one folder of pictures, may come to in memory unless another limit is given."""
 
 _most: ContextVar[int] = ContextVar("most bytes", default=MOST_BYTES)
 _PART = 1 << 22
-_LINE = 300
+_LONGEST = 300
+"""Letters of what a library says that a message shows."""
 _VALUE = 16
 """Bytes that a value of a table is taken to need besides those of its text."""
 
@@ -57,6 +61,11 @@ def content_of(path: Path) -> bytes:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
+def short(error: BaseException) -> str:
+    """Return what a library's error says, where a message has room for it."""
+    return first_line(error)[:_LONGEST]
+
+
 class _Stream(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
@@ -77,23 +86,16 @@ def read_parquet(path: Path) -> pl.DataFrame:
     A page of a few bytes can stand for any number of rows, so their bytes are counted first, a few thousand rows
     at a time. DuckDB reads both times: polars ends the process where some pages are damaged.
     """
-    import duckdb  # here, as the command line imports this module for its limit
-    import polars as pl
-
-    from zcsr.store.sql.connection import as_it_is
-
     try:
         with duckdb.connect() as connection:
             relation = connection.read_parquet(str(path).translate(_NO_PATTERN))
-            sizes = [
-                _size(f'"{name.replace(chr(34), chr(34) * 2)}"', str(kind))
-                for name, kind in zip(relation.columns, relation.types, strict=True)
-            ]
+            columns = zip(relation.columns, relation.types, strict=True)
+            sizes = [_size(identifier(name), str(kind)) for name, kind in columns]
             (row,) = relation.aggregate(f"coalesce(sum({' + '.join(sizes) or '0'}), 0)").fetchall()
             check_bytes(path, int(row[0]))
             return as_it_is(relation)
     except (duckdb.Error, pl.exceptions.PolarsError, RuntimeError) as error:  # the last where a name is no text
-        raise InputError(f"cannot read {path}: {str(error).strip().partition(chr(10))[0][:_LINE]}") from error
+        raise InputError(f"cannot read {path}: {short(error)}") from error
 
 
 _NO_PATTERN = {ord(sign): f"[{sign}]" for sign in "*?["}

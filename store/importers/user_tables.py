@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from zcsr.errors import InputError, nearest
-from zcsr.store.importers.limits import content_of, read_parquet, unpacked
+from zcsr.store.importers.limits import content_of, read_parquet, short, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,13 @@ def read_table(table: Path) -> pl.DataFrame:
         frame = pl.read_csv(text.encode(), infer_schema=False, separator=separator)
         return frame.with_columns(pl.all().str.replace(*_DECIMAL_COMMA)) if separator == ";" else frame
     except (pl.exceptions.PolarsError, OSError, EOFError, ValueError, zlib.error) as error:
-        line = str(error).strip().partition("\n")[0]
-        raise InputError(f"cannot read {table}: {line[:_LINE] or type(error).__name__}") from error
+        raise InputError(f"cannot read {table}: {short(error)}") from error
 
 
 _JSON_LINES = (".jsonl", ".ndjson")
 _TEXTS = (".csv", ".tsv", ".txt", *_JSON_LINES)
-_SHOWN, _LONGEST, _LINE = 20, 40, 300
-"""In a message: how many names, how long each, and how much of what a library says."""
+_SHOWN, _LONGEST = 20, 40
+"""In a message: how many names, and how long each."""
 _SEPARATORS = ",;\t|"
 _DECIMAL_COMMA = (r"^(\s*[-+]?\d+),(\d+)$", "$1.$2")
 

@@ -207,7 +207,7 @@ def frame_of(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
         *(f"CAST(#{position + 1} AS {TEXT})" for position in partly),
     ]
     named = (f"{cast} AS {identifier(name)}" for cast, name in zip(casts, names, strict=True))
-    columns = pl.DataFrame(_Stream(relation.project(", ".join(named)))).get_columns()
+    columns = as_it_is(relation.project(", ".join(named))).get_columns()
     for position, text in zip(partly, columns[len(kinds) :], strict=True):
         if not is_held(kinds[position], columns[position]):
             columns[position] = text.alias(names[position])
